@@ -1,0 +1,171 @@
+"""What has happened? The facts that rooms report to the control plane.
+
+A fact is frozen and in the past tense. It is reported over HTTP after the write it describes is durable, at least
+once, with an id, so folding one twice changes nothing. A value that was not measured is None, with a reason: unknown
+is never 0.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import uuid4
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from controlplane.contract.names import Hop
+
+
+class Frozen(BaseModel):
+    """A value that never changes and takes no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reported(Frozen):
+    """What every fact carries: an id for idempotence and when it was observed (UTC)."""
+
+    id: str = Field(default_factory=lambda: uuid4().hex)
+    at: AwareDatetime
+
+
+class PartState(StrEnum):
+    """The life of a supervised process."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKING_OFF = "backing_off"
+    ENDED = "ended"
+    STOPPED = "stopped"
+
+
+class PartChanged(Reported):
+    """A supervised part's state, as the supervisor sees it now."""
+
+    kind: Literal["part_changed"] = "part_changed"
+    part: str
+    state: PartState
+    pid: int | None = None
+    address: str | None = None
+    started_at: AwareDatetime | None = None
+    memory_bytes: int | None = None
+    restarts: int = 0
+    reason: str | None = None
+
+
+class HopMeasured(Reported):
+    """How one hop of one stream stands: what arrived so far, how fast, and how far it is behind the hop before."""
+
+    kind: Literal["hop_measured"] = "hop_measured"
+    stream: str
+    hop: Hop
+    events: int | None = None
+    """Records that this hop has taken since the stream began."""
+    events_per_s: float | None = None
+    lag_events: int | None = None
+    """Records of the hop before that this one has not taken yet."""
+    lag_s: float | None = None
+    """Age of the oldest record that this hop has not taken yet; 0 when there is none."""
+    newest_at: AwareDatetime | None = None
+    """When this hop took its newest record."""
+    reason: str | None = None
+    """Why a value is unknown."""
+
+
+class FeedProgressed(Reported):
+    """How far a demo feed has come."""
+
+    kind: Literal["feed_progressed"] = "feed_progressed"
+    stream: str
+    produced: int
+    planned: int | None = None
+    """None for a feed without an end."""
+    ended: bool = False
+
+
+class BatchCommitted(Reported):
+    """One lake micro-batch is durable: offsets are of the stream's valid topic, `until` exclusive."""
+
+    kind: Literal["batch_committed"] = "batch_committed"
+    stream: str
+    table: str
+    version: int
+    rows: int
+    offsets: dict[int, tuple[int, int]]
+    took_s: float
+
+
+class RangeInserted(Reported):
+    """The pump's inserts since its last report are durable in ClickHouse."""
+
+    kind: Literal["range_inserted"] = "range_inserted"
+    stream: str
+    rows: int
+    inserts: int
+    took_s: float
+
+
+class QueryProgressed(Reported):
+    """A Spark query reported progress, or that it runs at all."""
+
+    kind: Literal["query_progressed"] = "query_progressed"
+    query: str
+    stream: str
+    mode: Literal["realtime", "microbatch"]
+    batch_id: int | None = None
+    rows: int | None = None
+    rows_per_s: float | None = None
+    took_s: float | None = None
+    reason: str | None = None
+
+
+class Verdict(StrEnum):
+    """Does a ledger add up?"""
+
+    BALANCED = "balanced"
+    IN_FLIGHT = "in_flight"
+    UNBALANCED = "unbalanced"
+    UNKNOWN = "unknown"
+
+
+class LedgerPartition(Frozen):
+    """One partition's account over `[raw_from, raw_until)` of its raw topic; None where it could not be counted."""
+
+    partition: int
+    raw_from: int
+    raw_until: int
+    produced: int | None = None
+    valid: int | None = None
+    dead: int | None = None
+    quarantined: int | None = None
+    lake: int | None = None
+    serving: int | None = None
+
+
+class LedgerTaken(Reported):
+    """A stream's account: every event produced is valid, dead or quarantined; every valid one in lake and serving."""
+
+    kind: Literal["ledger_taken"] = "ledger_taken"
+    stream: str
+    partitions: tuple[LedgerPartition, ...]
+    verdict: Verdict
+    reason: str
+    """One sentence that says what the verdict rests on."""
+    changed_at: datetime | None = None
+    """When a count last changed."""
+
+    def total(self, column: str) -> int | None:
+        """Sum of a column over the partitions; None when any partition's is unknown."""
+        counts = [getattr(partition, column) for partition in self.partitions]
+        return None if not counts or None in counts else sum(counts)
+
+
+Fact = Annotated[
+    PartChanged | HopMeasured | FeedProgressed | BatchCommitted | RangeInserted | QueryProgressed | LedgerTaken,
+    Field(discriminator="kind"),
+]
+
+FACTS: TypeAdapter[list[Fact]] = TypeAdapter(list[Fact])
+"""Reads and writes a list of facts of any kind."""

@@ -1,0 +1,89 @@
+"""What is a stream's topic, subject, table or header called?
+
+One place, because producers, Spark, ClickHouse, the ledger and the console all have to agree.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+HEADER_SOURCE = "tidegate-source"
+"""`partition:offset` of the raw record that an output record was made from, ASCII."""
+HEADER_REASON = "tidegate-reason"
+"""A `Reason` value, on dead and quarantined records."""
+HEADER_RULES = "tidegate-rules"
+"""Comma-separated names of the row rules that a quarantined record broke."""
+HEADER_STAGE = "tidegate-stage"
+"""The stage that turned the record away: `ingest`."""
+HEADER_SCHEMA_ID = "tidegate-schema-id"
+"""The writer's schema id as decimal ASCII; absent when the record is not framed Avro."""
+HEADER_SEEN_AT = "tidegate-seen-at"
+"""When the raw topic took the record, ISO 8601 UTC."""
+HEADER_FEED_POSITION = "tidegate-feed-position"
+"""A feed's own sequence number, decimal ASCII; lets a restarted feed go on where its last transaction ended."""
+
+SOURCE_PARTITION = "tg_partition"
+"""Field of every valid record: partition of the raw topic that it came from."""
+SOURCE_OFFSET = "tg_offset"
+"""Field of every valid record: its offset in that partition."""
+SOURCE_TIME = "tg_raw_at"
+"""Field of every valid record: when the raw topic took it."""
+
+
+class Hop(StrEnum):
+    """The places an event passes, in order."""
+
+    RAW = "raw"
+    VALID = "valid"
+    DEAD = "dead"
+    QUARANTINE = "quarantine"
+    LAKE = "lake"
+    SERVING = "serving"
+
+
+class Reason(StrEnum):
+    """Why route did not pass a record on."""
+
+    NOT_AVRO = "not_avro"
+    UNKNOWN_SCHEMA_ID = "unknown_schema_id"
+    UNDECODABLE = "undecodable"
+    RULE_BROKEN = "rule_broken"
+    EVENT_TIME_AHEAD = "event_time_ahead"
+
+
+def topic(stream: str, hop: Hop) -> str:
+    """Kafka topic of a stream at a hop (`raw`, `valid`, `dead` or `quarantine`)."""
+    if hop in (Hop.LAKE, Hop.SERVING):
+        message = f"hop {hop!r} is a table, not a topic"
+        raise ValueError(message)
+    return f"{stream}.{hop}"
+
+
+def subject(stream: str, hop: Hop) -> str:
+    """Registry subject of a topic's value, by Confluent's TopicNameStrategy."""
+    return f"{topic(stream, hop)}-value"
+
+
+def lake_table(lake: str, stream: str, table: str = "events") -> str:
+    """Path of a stream's Delta table below the lake's root."""
+    return f"{lake.rstrip('/')}/{stream}/{table}"
+
+
+def events_table(stream: str) -> str:
+    """ClickHouse table that takes a stream's valid events."""
+    return f"{stream}_events"
+
+
+def arrivals_table(stream: str) -> str:
+    """ClickHouse table that counts a stream's events by source partition, with their highest offset and times."""
+    return f"{stream}_arrivals"
+
+
+def live_table(stream: str, rollup: str) -> str:
+    """ClickHouse table that holds a rollup's per-second aggregate states."""
+    return f"{stream}_{rollup}_live"
+
+
+def rollup_view(stream: str, rollup: str) -> str:
+    """ClickHouse view that finishes a rollup's states: what people and the console query."""
+    return f"{stream}_{rollup}"

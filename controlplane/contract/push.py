@@ -1,0 +1,150 @@
+"""What travels between the hub and whoever watches: the push protocol, version 1.
+
+JSON text frames over one WebSocket at `/api/v1/push`. The client subscribes to topics, gets one full `update` at
+once and then further ones. Updates are latest-wins: a slow client skips some and never falls behind. `seq` grows by
+one a topic, across clients, so a gap is visible. After drawing an update the client sends `painted`, which is how the
+time from event to pixel is measured.
+
+Topics: `overview` (an `OverviewFrame`) and `live/<stream>/<rollup>` (a `LiveFrame`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from controlplane.contract.facts import Frozen, HopMeasured, PartChanged, Verdict
+
+PROTOCOL_VERSION = 1
+
+
+class Subscribe(Frozen):
+    """Client: send me these topics from now on; replaces an earlier subscription."""
+
+    type: Literal["subscribe"] = "subscribe"
+    topics: tuple[str, ...]
+
+
+class Painted(Frozen):
+    """Client: update `seq` of `topic` was on screen at `at_ms` (epoch milliseconds, the client's clock)."""
+
+    type: Literal["painted"] = "painted"
+    topic: str
+    seq: int
+    at_ms: float
+
+
+class Ping(Frozen):
+    """Client: what time is it at your end? `at_ms` is echoed, so the client can estimate its clock's offset."""
+
+    type: Literal["ping"] = "ping"
+    at_ms: float
+
+
+ClientMessage = Annotated[Subscribe | Painted | Ping, Field(discriminator="type")]
+CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
+
+
+class Welcome(Frozen):
+    """Server, first message: protocol version."""
+
+    type: Literal["welcome"] = "welcome"
+    version: int = PROTOCOL_VERSION
+
+
+class Pong(Frozen):
+    """Server: answer to `ping`."""
+
+    type: Literal["pong"] = "pong"
+    ping_at_ms: float
+    at_ms: float
+
+
+class Refused(Frozen):
+    """Server: a message or topic that is not understood, and why."""
+
+    type: Literal["refused"] = "refused"
+    reason: str
+
+
+class Percentiles(Frozen):
+    """A latency's distribution over the last minutes, milliseconds."""
+
+    p50: float
+    p99: float
+    samples: int
+
+
+class StreamState(Frozen):
+    """One stream on the overview: its hops in order, its ledger's verdict."""
+
+    name: str
+    title: str
+    hops: tuple[HopMeasured, ...]
+    verdict: Verdict
+    verdict_reason: str
+    feed_ended: bool = False
+
+
+class OverviewFrame(Frozen):
+    """All streams and parts as known at `at`."""
+
+    at: AwareDatetime
+    streams: tuple[StreamState, ...]
+    parts: tuple[PartChanged, ...]
+    event_to_pixel: Percentiles | None = None
+    reason: str | None = None
+    """Why something above is unknown."""
+
+
+class Series(Frozen):
+    """One line of a chart; `values` aligns with the frame's `buckets`, None where the bucket has no event."""
+
+    key: tuple[str, ...]
+    """Values of the rollup's dimensions, in their order; `("(other)", ...)` holds what was not in the top."""
+    measures: dict[str, tuple[float | None, ...]]
+
+
+class Marks(Frozen):
+    """When the events in a frame passed each hop, epoch milliseconds: the low mark of all partitions."""
+
+    event_ms: float | None = None
+    """Every event up to this event time, in every partition that had one lately, is in the frame."""
+    raw_ms: float | None = None
+    """The same by the time the raw topic took the event."""
+    served_ms: float | None = None
+    """When the hub had read the frame from ClickHouse."""
+
+
+class LiveFrame(Frozen):
+    """A rollup's newest buckets.
+
+    `full` replaces all that the client holds; otherwise the buckets given replace those of the same start and newer
+    ones are appended, the oldest falling out so that `span_s` is kept.
+    """
+
+    stream: str
+    rollup: str
+    full: bool
+    bucket_s: float
+    span_s: float
+    buckets: tuple[float, ...]
+    """Start of each bucket in event time, epoch seconds, ascending, without holes."""
+    series: tuple[Series, ...]
+    """Ordered by the first measure's total, largest first."""
+    totals: dict[str, float | None]
+    """Each measure over the whole span and all keys."""
+    newest_event_at: AwareDatetime | None
+    marks: Marks
+    reason: str | None = None
+
+
+class Update(Frozen):
+    """Server: a topic's newest state. `event_ms` in `data.marks` is what `painted` is measured against."""
+
+    type: Literal["update"] = "update"
+    topic: str
+    seq: int
+    sent_at_ms: float
+    data: OverviewFrame | LiveFrame

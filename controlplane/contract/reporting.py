@@ -1,0 +1,97 @@
+"""How does a room tell the control plane what happened?
+
+Facts go over HTTP, not through Kafka: the alarm must not travel through the thing being alarmed about. A room never
+waits for the control plane: facts queue up to a bound, the oldest are dropped when it stays away, and the newest of
+each kind soon makes up for them, because facts state how things are and not what to add.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections import deque
+from typing import TYPE_CHECKING
+
+from controlplane.contract.facts import FACTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from controlplane.contract.facts import Fact
+
+_QUEUED_AT_MOST = 1000
+_POST_TIMEOUT_S = 2.0
+_RETRY_AFTER_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Sends facts to `<api>/api/v1/facts` from a thread of its own; `close` sends what is left, once."""
+
+    def __init__(self, api: str) -> None:
+        self._url = f"{api.rstrip('/')}/api/v1/facts"
+        self._queue: deque[Fact] = deque(maxlen=_QUEUED_AT_MOST)
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._reachable = True
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+        self._thread.start()
+
+    def report(self, *facts: Fact) -> None:
+        """Queue facts; never blocks, never raises."""
+        self._queue.extend(facts)
+        self._wake.set()
+
+    def close(self) -> None:
+        """Send what is queued, giving up after a few seconds."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout=2 * _POST_TIMEOUT_S)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            if not self._send_queued():
+                self._closing.wait(_RETRY_AFTER_S)
+                self._wake.set()
+        self._send_queued()
+
+    def _send_queued(self) -> bool:
+        facts = [self._queue.popleft() for _ in range(len(self._queue))]
+        if not facts:
+            return True
+        try:
+            post_facts(self._url, facts)
+        except OSError as error:
+            if self._reachable:
+                _log.warning("the control plane at %s does not take facts (%s); they are kept", self._url, error)
+            self._reachable = False
+            room = _QUEUED_AT_MOST - len(self._queue)
+            self._queue.extendleft(reversed(facts[max(0, len(facts) - room) :]))
+            return False
+        self._reachable = True
+        return True
+
+
+def post_facts(url: str, facts: Iterable[Fact]) -> None:
+    """Post facts once.
+
+    Raises:
+        OSError: if the control plane is away or refuses them.
+    """
+    body = FACTS.dump_json(list(facts))
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310 (our own address)
+    with urllib.request.urlopen(request, timeout=_POST_TIMEOUT_S):  # noqa: S310
+        pass
+
+
+def notify_ready(notify_socket: str, status: str = "") -> None:
+    """Tell the supervisor that this part does its work now, by systemd's sd_notify protocol; nothing if unsupervised."""
+    if not notify_socket:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(f"READY=1\nSTATUS={status}\n".encode(), notify_socket)

@@ -1,0 +1,68 @@
+"""Where is everything, and how should it behave?
+
+The only place that reads the environment. `tidegate up` starts every part with these variables set to the addresses
+it picked; in production the same parts get the addresses of a Kafka cluster, a registry and a ClickHouse cluster.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from controlplane.contract.durations import Duration, parse_duration
+
+SHIPPED_STREAMS = Path(__file__).parents[2] / "pipeline" / "streams"
+
+
+class Settings(BaseSettings):
+    """Every setting of every part; each is read from `TIDEGATE_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="TIDEGATE_", frozen=True)
+
+    data: Path = Field(Path(".tidegate"), description="Folder that keeps everything of an embedded platform.")
+    streams: str = Field(
+        "", description=f"Folders of stream folders to add to the shipped ones, separated by {os.pathsep!r}."
+    )
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers.")
+    registry: str = Field(
+        "http://127.0.0.1:8081", description="Schema registry, Confluent's REST API, a path prefix included."
+    )
+    clickhouse: str = Field("http://127.0.0.1:8123", description="ClickHouse HTTP address.")
+    api: str = Field("http://127.0.0.1:8090", description="Control plane: API and hub.")
+    console: str = Field("http://127.0.0.1:8050", description="Console; the only Origin that may open the hub.")
+    lake: str = Field("", description="Root of the Delta tables; empty means `lake` in the data folder.")
+    checkpoints: str = Field(
+        "", description="Root of Spark's checkpoints; empty means `checkpoints` in the data folder."
+    )
+    route_mode: Literal["realtime", "microbatch"] = Field(
+        "realtime", description="How route runs: Spark's real-time mode, or micro-batches of the same DataFrame."
+    )
+    route_batch: Duration = Field(
+        parse_duration("5m"), description="Length of a real-time batch; each boundary is a gap of 0.2-0.8 s."
+    )
+    lake_trigger: Duration = Field(parse_duration("2s"), description="How often lake starts a micro-batch.")
+    push_tick: Duration = Field(parse_duration("100ms"), description="How often the hub looks for something new.")
+    notify_socket: str = Field(
+        "", validation_alias="NOTIFY_SOCKET", description="Where to say that a part is ready (systemd's sd_notify)."
+    )
+    spark_memory: str = Field("768m", description="Heap ceiling of each Spark JVM.")
+
+    @property
+    def lake_root(self) -> str:
+        """Root path or URL of the Delta tables."""
+        return self.lake or str(self.data.resolve() / "lake")
+
+    @property
+    def checkpoint_root(self) -> str:
+        """Root path or URL of Spark's checkpoints."""
+        return self.checkpoints or str(self.data.resolve() / "checkpoints")
+
+    @property
+    def stream_roots(self) -> tuple[Path, ...]:
+        """Folders whose sub-folders are streams: the shipped one first."""
+        added = (Path(part) for part in self.streams.split(os.pathsep) if part)
+        return (SHIPPED_STREAMS, *added)
