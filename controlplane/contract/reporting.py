@@ -90,7 +90,7 @@ def post_facts(url: str, facts: Iterable[Fact]) -> None:
 
 
 def notify_ready(notify_socket: str, status: str = "") -> None:
-    """Tell the supervisor that this part does its work now, by systemd's sd_notify protocol; nothing if unsupervised."""
+    """Tell the supervisor, by systemd's sd_notify protocol, that this part does its work now."""
     if not notify_socket:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:

@@ -35,9 +35,7 @@ class Settings(BaseSettings):
     api: str = Field("http://127.0.0.1:8090", description="Control plane: API and hub.")
     console: str = Field("http://127.0.0.1:8050", description="Console; the only Origin that may open the hub.")
     lake: str = Field("", description="Root of the Delta tables; empty means `lake` in the data folder.")
-    checkpoints: str = Field(
-        "", description="Root of Spark's checkpoints; empty means `checkpoints` in the data folder."
-    )
+    checkpoints: str = Field("", description="Root of Spark's checkpoints; empty: in the data folder.")
     route_mode: Literal["realtime", "microbatch"] = Field(
         "realtime", description="How route runs: Spark's real-time mode, or micro-batches of the same DataFrame."
     )
