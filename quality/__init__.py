@@ -1,0 +1,1 @@
+"""What may pass: row rules compiled to Spark Columns (later: gates, quarantine and replay)."""

@@ -1,0 +1,1 @@
+"""Decode, validate, enrich: every raw record becomes exactly one valid, dead or quarantined record."""

@@ -1,0 +1,224 @@
+"""What happens to a record, as Spark Columns.
+
+One row in, one row out: the row names its topic, so a record can be neither in two outputs nor in none. There is no
+Python per event: a decode in a Python UDF is an order of magnitude slower, and real-time mode refuses it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as sf
+from pyspark.sql.avro.functions import from_avro, to_avro
+
+from controlplane.contract.names import (
+    HEADER_REASON,
+    HEADER_RULES,
+    HEADER_SCHEMA_ID,
+    HEADER_SEEN_AT,
+    HEADER_SOURCE,
+    HEADER_STAGE,
+    SOURCE_OFFSET,
+    SOURCE_PARTITION,
+    SOURCE_TIME,
+    Hop,
+    Reason,
+    topic,
+)
+from controlplane.contract.valid import valid_schema
+from pipeline.kafka import OUTPUT_HOPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pyspark.sql import Column, DataFrame
+
+    from controlplane.contract.rules import RowRule
+    from controlplane.contract.streams import StreamDefinition
+
+    RuleCompiler = Callable[[Sequence[RowRule]], Column]
+
+UNKNOWN_ID = "TIDEGATE_UNKNOWN_SCHEMA_ID"
+"""What a query's failure says, with the id behind a colon, when it met a schema id that route has not asked about."""
+_FRAME_BYTES = 5
+
+
+@dataclass(frozen=True)
+class Schemas:
+    """What route knows of the registry."""
+
+    writers: Mapping[int, str]
+    """Schema id -> Avro JSON of every version producers may write with."""
+    valid_id: int
+    """Id of the schema that route writes `<s>.valid` with."""
+    refused: frozenset[int] = frozenset()
+    """Ids that the registry was asked about and does not have for this stream."""
+    stop_at_unknown: bool = True
+    """Stop on an id never asked about (and ask), instead of taking it for a bad one."""
+
+
+def route(
+    raw: DataFrame,
+    stream: StreamDefinition,
+    schemas: Schemas,
+    references: Mapping[str, DataFrame],
+    broken_rules: RuleCompiler,
+    tails: Mapping[Hop, Mapping[int, int]],
+) -> DataFrame:
+    """Kafka source rows in; rows for the Kafka sink out: topic, partition, key, value, headers.
+
+    Args:
+        raw: columns of Spark's Kafka source.
+        stream: what to do.
+        schemas: what the ids mean.
+        references: reference table by name.
+        broken_rules: turns row rules into an array column of the names of those that a row breaks.
+        tails: what is already in each output; such rows are dropped.
+    """
+    decoded = _decode(raw, stream, schemas)
+    enriched = _enrich(decoded, stream, references)
+    judged = _judge(enriched, stream, broken_rules)
+    return _address(judged, stream, schemas.valid_id, tails)
+
+
+def _decode(raw: DataFrame, stream: StreamDefinition, schemas: Schemas) -> DataFrame:
+    body = sf.expr(f"substring(value, {_FRAME_BYTES + 1})")
+    framed = (sf.length("value") > _FRAME_BYTES) & (sf.expr("substring(value, 1, 1)") == sf.expr("X'00'"))
+    identified = raw.select(
+        "key",
+        "value",
+        sf.col("partition").alias(SOURCE_PARTITION),
+        sf.col("offset").alias(SOURCE_OFFSET),
+        sf.col("timestamp").alias(SOURCE_TIME),
+        sf.when(framed, sf.expr("cast(conv(hex(substring(value, 2, 4)), 16, 10) as bigint)")).alias("schema_id"),
+    )
+    return identified.select(
+        "*",
+        _by_writer(body, json.dumps(stream.avro_schema), schemas).alias("event"),
+    ).withColumn("undecoded", _undecoded(schemas))
+
+
+def _by_writer(body: Column, reader: str, schemas: Schemas) -> Column:
+    """The event by its writer's schema, resolved to today's; null when the bytes do not fit."""
+    decoded: Column | None = None
+    for schema_id, writer in sorted(schemas.writers.items()):
+        options = {"mode": "PERMISSIVE", "avroSchema": reader}
+        event = from_avro(body, writer, options)
+        is_writer = sf.col("schema_id") == schema_id
+        decoded = sf.when(is_writer, event) if decoded is None else decoded.when(is_writer, event)
+    if decoded is None:
+        raise ValueError("no writer schema is registered; register the stream before routing it")
+    return decoded
+
+
+def _undecoded(schemas: Schemas) -> Column:
+    """Why there is no event, or null."""
+    schema_id = sf.col("schema_id")
+    known = schema_id.isin(*schemas.writers)
+    unknown = sf.lit(Reason.UNKNOWN_SCHEMA_ID.value)
+    if schemas.stop_at_unknown:
+        stop = sf.raise_error(sf.concat(sf.lit(f"{UNKNOWN_ID}:"), schema_id.cast("string"))).cast("string")
+        unknown = sf.when(schema_id.isin(*schemas.refused), unknown).otherwise(stop) if schemas.refused else stop
+    return (
+        sf.when(schema_id.isNull(), Reason.NOT_AVRO.value)
+        .when(~known, unknown)
+        .when(sf.col("event").isNull(), Reason.UNDECODABLE.value)
+    )
+
+
+def _enrich(decoded: DataFrame, stream: StreamDefinition, references: Mapping[str, DataFrame]) -> DataFrame:
+    frame = decoded
+    for number, enrichment in enumerate(stream.enrich):
+        table = references[enrichment.reference]
+        keys = {column: f"__key_{number}_{column}" for column in enrichment.on.values()}
+        wanted = table.select(
+            *(sf.col(column).alias(alias) for column, alias in keys.items()),
+            *(sf.col(column).alias(field) for field, column in enrichment.take.items()),
+        )
+        matches = [sf.col(f"event.{field}") == sf.col(keys[column]) for field, column in enrichment.on.items()]
+        condition = matches[0]
+        for match in matches[1:]:
+            condition = condition & match
+        frame = frame.join(sf.broadcast(wanted), condition, "left").drop(*keys.values())
+    return frame
+
+
+def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleCompiler) -> DataFrame:
+    decoded = sf.col("undecoded").isNull()
+    fields = [sf.col(f"event.{field['name']}").alias(field["name"]) for field in stream.avro_schema["fields"]]
+    latest = sf.col(SOURCE_TIME) + sf.make_dt_interval(secs=sf.lit(stream.event_time.ahead.total_seconds()))
+    taken = [field for enrichment in stream.enrich for field in enrichment.take]
+    flat = enriched.select(
+        "key", "value", SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIME, "schema_id", "undecoded", *fields, *taken
+    )
+    checked = flat.withColumn("broken", sf.when(decoded, broken_rules(stream.row_rules)))
+    return checked.withColumn(
+        "reason",
+        sf.when(~decoded, sf.col("undecoded"))
+        .when(sf.size("broken") > 0, Reason.RULE_BROKEN.value)
+        .when(sf.col(stream.event_time.field) > latest, Reason.EVENT_TIME_AHEAD.value),
+    )
+
+
+def _address(
+    judged: DataFrame, stream: StreamDefinition, valid_id: int, tails: Mapping[Hop, Mapping[int, int]]
+) -> DataFrame:
+    name = stream.name
+    valid = sf.col("reason").isNull()
+    hop = (
+        sf.when(valid, Hop.VALID.value)
+        .when(sf.col("undecoded").isNotNull(), Hop.DEAD.value)
+        .otherwise(Hop.QUARANTINE.value)
+    )
+    addressed = judged.withColumn("hop", hop).where(_is_new(tails))
+    return addressed.select(
+        sf.concat(sf.lit(f"{name}."), sf.col("hop")).alias("topic"),
+        sf.col(SOURCE_PARTITION).alias("partition"),
+        "key",
+        sf.when(valid, _framed(stream, valid_id)).otherwise(sf.col("value")).alias("value"),
+        sf.when(valid, _headers(_source())).otherwise(_headers(_source(), *_turned_away())).alias("headers"),
+    )
+
+
+def _framed(stream: StreamDefinition, valid_id: int) -> Column:
+    schema = valid_schema(stream)
+    record = sf.struct(*(sf.col(field["name"]) for field in schema["fields"]))
+    frame = sf.expr(f"X'00{valid_id:08X}'")
+    return sf.concat(frame, to_avro(record, json.dumps(schema)))
+
+
+def _source() -> tuple[str, Column]:
+    return HEADER_SOURCE, sf.concat_ws(":", sf.col(SOURCE_PARTITION), sf.col(SOURCE_OFFSET))
+
+
+def _turned_away() -> list[tuple[str, Column]]:
+    return [
+        (HEADER_REASON, sf.col("reason")),
+        (HEADER_STAGE, sf.lit("ingest")),
+        (HEADER_RULES, sf.coalesce(sf.concat_ws(",", sf.col("broken")), sf.lit(""))),
+        (HEADER_SCHEMA_ID, sf.coalesce(sf.col("schema_id").cast("string"), sf.lit(""))),
+        (HEADER_SEEN_AT, sf.date_format(SOURCE_TIME, "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")),
+    ]
+
+
+def _headers(*headers: tuple[str, Column]) -> Column:
+    return sf.array(
+        *(sf.struct(sf.lit(key).alias("key"), sf.encode(value, "UTF-8").alias("value")) for key, value in headers)
+    )
+
+
+def _is_new(tails: Mapping[Hop, Mapping[int, int]]) -> Column:
+    """True for rows beyond the tail of the topic they are addressed to: a literal of at most topics x partitions."""
+    tail = sf.lit(-1)
+    for hop in OUTPUT_HOPS:
+        for partition, offset in tails.get(hop, {}).items():
+            landed = (sf.col("hop") == hop.value) & (sf.col(SOURCE_PARTITION) == partition)
+            tail = sf.when(landed, sf.lit(offset)).otherwise(tail)
+    return sf.col(SOURCE_OFFSET) > tail
+
+
+def output_topics(stream: str) -> tuple[str, ...]:
+    """The topics that route writes."""
+    return tuple(topic(stream, hop) for hop in OUTPUT_HOPS)
