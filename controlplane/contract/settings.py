@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     notify_socket: str = Field(
         "", validation_alias="NOTIFY_SOCKET", description="Where to say that a part is ready (systemd's sd_notify)."
     )
+    cache: Path = Field(Path.home() / ".cache" / "tidegate", description="Where `make setup` keeps the jars.")
+    spark_jars: str = Field("", description="Jars of Spark's connectors, comma-separated; `tidegate up` sets it.")
     spark_memory: str = Field("768m", description="Heap ceiling of each Spark JVM.")
 
     @property

@@ -1,0 +1,1 @@
+"""What the platform needs beside Python: Java, jars and, for tests and the latency benchmark, Chromium."""

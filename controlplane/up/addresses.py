@@ -1,0 +1,58 @@
+"""Where does each part listen? Ports are picked once, kept in the data folder and used again while they are free."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from controlplane.up.checks import check_port, free_port, is_free
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PREFERRED_CONSOLE = 8050
+
+
+class Addresses(BaseModel):
+    """A port on 127.0.0.1 for each listener."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kafka: int
+    kafka_controller: int
+    registry: int
+    registry_management: int
+    clickhouse: int
+    api: int
+    console: int
+
+    def environment(self) -> dict[str, str]:
+        """The settings that lead to these ports."""
+        return {
+            "TIDEGATE_KAFKA": f"127.0.0.1:{self.kafka}",
+            "TIDEGATE_REGISTRY": f"http://127.0.0.1:{self.registry}/apis/ccompat/v7",
+            "TIDEGATE_CLICKHOUSE": f"http://127.0.0.1:{self.clickhouse}",
+            "TIDEGATE_API": f"http://127.0.0.1:{self.api}",
+            "TIDEGATE_CONSOLE": f"http://127.0.0.1:{self.console}",
+        }
+
+
+def pick(data: Path, console_port: int | None) -> Addresses:
+    """Ports that are free now: those of the last run in this folder where they can be had.
+
+    Raises:
+        StartError: if the console's port was asked for and is taken.
+    """
+    file = data / "ports.json"
+    last = json.loads(file.read_text()) if file.exists() else {"console": PREFERRED_CONSOLE}
+    picked: dict[str, int] = {}
+    for name in Addresses.model_fields:
+        kept = last.get(name)
+        picked[name] = kept if kept is not None and is_free(kept) and kept not in picked.values() else free_port()
+    if console_port is not None:
+        check_port(console_port, "--console-port")
+        picked["console"] = console_port
+    file.write_text(json.dumps(picked))
+    return Addresses(**picked)
