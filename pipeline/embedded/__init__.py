@@ -1,8 +1,6 @@
-"""How does one machine have a ClickHouse without installing one?
+"""ClickHouse without a server to install: chDB behind ClickHouse's own HTTP protocol.
 
-chDB is ClickHouse's own engine as a Python module: no process, no port, no users. This package puts it behind
-ClickHouse's HTTP protocol, so that every other part uses the ordinary client with an address and never knows which of
-the two it talks to. What it does not have (users, replication, sessions) it refuses by name.
+Every other part uses the ordinary clickhouse-connect client with an address and never knows.
 """
 
 from pipeline.embedded.serve import serve

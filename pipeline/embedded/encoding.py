@@ -1,7 +1,7 @@
 """How is a body packed?
 
-By HTTP's Content-Encoding, in both directions. The trap is on the way in: clickhouse-connect compresses each block of an
-insert by itself, so a body is several LZ4 (or Zstandard, or gzip) frames one after another, and a decoder that stops
+By HTTP's Content-Encoding, in both directions. The trap is on the way in: clickhouse-connect compresses each block of
+an insert by itself, so a body is several LZ4 (or Zstandard, or gzip) frames one after another, and a decoder that stops
 after the first one loses rows without a word. Unpacked size is bounded too: a small body may hold a huge one.
 """
 
@@ -25,8 +25,13 @@ _PREFERRED = ("lz4", "zstd", "gzip", "deflate")
 class _Frame(Protocol):
     """What the decoders of all four libraries have in common."""
 
-    eof: bool
-    unused_data: bytes | None
+    @property
+    def eof(self) -> bool:
+        """Has the frame ended?"""
+
+    @property
+    def unused_data(self) -> bytes | None:
+        """What follows the frame."""
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         """Unpack at most this many bytes."""

@@ -1,7 +1,7 @@
 """How does ClickHouse say no?
 
-By `Code: N. DB::Exception: text. (NAME)`, the code once more in a header, and an HTTP status chosen by the code. Clients
-read all three, so errors of our own take one of ClickHouse's codes too.
+By `Code: N. DB::Exception: text. (NAME)`, the code once more in a header, and an HTTP status chosen by the code.
+Clients read all three, so errors of our own take one of ClickHouse's codes too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ INTO_OUTFILE_NOT_ALLOWED = 227
 ACCESS_DENIED = 497
 TOO_LARGE = 307
 OUT_OF_MEMORY = 241
+CANCELLED = 394
 UNKNOWN_EXCEPTION = 1002
 
 _NAMES = {
@@ -29,6 +30,7 @@ _NAMES = {
     ACCESS_DENIED: "ACCESS_DENIED",
     TOO_LARGE: "TOO_MANY_BYTES",
     OUT_OF_MEMORY: "MEMORY_LIMIT_EXCEEDED",
+    CANCELLED: "QUERY_WAS_CANCELLED",
     UNKNOWN_EXCEPTION: "UNKNOWN_EXCEPTION",
 }
 

@@ -1,17 +1,16 @@
 """Where does the statement end and its data begin?
 
 A request is a statement and, for an insert, data in any format, binary too, in one run of bytes. chDB takes the two
-apart: a statement as text, data as bytes with the name of their format. So we read tokens as ClickHouse's lexer does
-(strings, quoted names, comments), far enough to find `FORMAT` or `VALUES`. On the way we see what an embedded server
-must not run: chDB runs a second statement behind a `;`, writes `INTO OUTFILE` on the server, and an `ENGINE = Kafka`
-leaves metadata behind that keeps the folder from ever opening again.
+apart: a statement as text, data as bytes with the name of their format. So we read tokens far enough to find `FORMAT`
+or `VALUES`. On the way we see what an embedded server must not run: chDB runs a second statement behind a `;`, writes
+`INTO OUTFILE` on the server, and an `ENGINE = Kafka` keeps the folder from ever opening again.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
 
 from pipeline.embedded.errors import (
     ACCESS_DENIED,
@@ -21,25 +20,13 @@ from pipeline.embedded.errors import (
     UNKNOWN_TYPE_OF_QUERY,
     refusal,
 )
+from pipeline.embedded.tokens import NOTHING, Token, tokens
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_TOKEN = re.compile(
-    rb"""
-    (?P<space>\s++|--[^\n]*+|\#[ !][^\n]*+|/\*.*?\*/)
-    |(?P<quoted>'(?:[^'\\]++|\\.|'')*+'|"(?:[^"\\]++|\\.|"")*+"|`(?:[^`\\]++|\\.|``)*+`|\$(?P<tag>\w*+)\$.*?\$(?P=tag)\$)
-    |(?P<word>[A-Za-z_][A-Za-z0-9_$]*+)
-    |(?P<mark>\d[\w.]*+|.)
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 _AFTER_FORMAT = re.compile(rb"[ \t\f]*(?:\r?\n)?")
-_ANSWERING = {"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "KILL", "VALUES", "FROM"}
-READING = _ANSWERING - {"KILL"}
-_CONSUMING_ENGINES = {"KAFKA", "RABBITMQ", "NATS", "FILELOG", "S3QUEUE", "AZUREQUEUE"}
-_SERVER_FILES = {"FILE", "EXECUTABLE", "PYTHON", "FILECLUSTER"}
-_NO_SESSION = "each request stands alone here: there are no sessions, so give settings and database with the request"
+_READING = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "FROM"})
+_ANSWERING = _READING | {"KILL"}
+_CONSUMING_ENGINES = frozenset({b"KAFKA", b"RABBITMQ", b"NATS", b"FILELOG", b"S3QUEUE", b"AZUREQUEUE"})
+_SERVER_FILES = frozenset({b"FILE", b"FILECLUSTER", b"EXECUTABLE", b"PYTHON"})
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ class Statement:
     input: str | None = None
     """Format of the data; None when the statement takes none."""
     data: bytes = b""
-    reads_input: tuple[int, int] | None = None
+    input_at: tuple[int, int] | None = None
     """Where in `sql` its `input(` stands, for an `INSERT ... SELECT ... FROM input(...)`."""
 
     @property
@@ -66,24 +53,7 @@ class Statement:
     @property
     def only_reads(self) -> bool:
         """May it be stopped when nobody waits for it?"""
-        return self.verb in READING
-
-
-@dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: bytes
-    start: int
-    end: int
-    depth: int
-
-    def __eq__(self, keyword: object) -> bool:
-        return isinstance(keyword, str) and self.kind != "quoted" and self.text.upper() == keyword.encode()
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-_NOTHING = _Token("mark", b"", 0, 0, 0)
+        return self.verb in _READING
 
 
 def read_statement(query: bytes, body: bytes) -> Statement:
@@ -92,59 +62,41 @@ def read_statement(query: bytes, body: bytes) -> Statement:
     Raises:
         ServerError: if it is empty, more than one, or one that this server does not run.
     """
-    text = query + b"\n" + body if query and not _takes_data(query) else query or body
-    rest = body if text is query else b""
-    verb = next((token.text.upper().decode() for token in _tokens(text) if token.kind == "word"), "")
-    if not verb:
-        raise refusal(SYNTAX_ERROR, "the request has no statement, neither in its address (query=) nor in its body")
-    return _read_insert(text, rest) if verb == "INSERT" else _read_other(text, verb)
+    first = next((token for token in tokens(query or body) if token.keyword != b"("), NOTHING)
+    if first.keyword == b"INSERT":
+        insert = _read_insert(query, body) if query else _read_insert(body, b"")
+        return insert or _read_insert(query + b"\n" + body, b"") or _refuse_insert()
+    text = query + b"\n" + body if query and body else query or body
+    if not first.text:
+        raise refusal(SYNTAX_ERROR, "Empty query: neither the address (query=) nor the body has a statement")
+    return _read_other(text, first.keyword.decode("utf-8", "replace"))
 
 
-def _takes_data(query: bytes) -> bool:
-    return next((token == "INSERT" for token in _tokens(query) if token.kind == "word"), False)
-
-
-def _tokens(text: bytes) -> Iterator[_Token]:
-    depth = 0
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup if match.lastgroup != "tag" else "quoted"
-        if kind is None or kind == "space":
-            continue
-        depth -= match[0] in b")]}"
-        yield _Token(kind, match[0], match.start(), match.end(), depth)
-        depth += match[0] in b"([{"
-
-
-def _read_insert(text: bytes, rest: bytes) -> Statement:
-    before, input_at, selects = _NOTHING, None, False
-    tokens = _tokens(text)
-    for token in tokens:
-        if token.depth == 0 and not (before == "INTO" or before == "TABLE" or before == "."):
-            selects = selects or token == "SELECT"
-            if token == "VALUES" and not selects:
-                return _with_data(text, token, "Values", token.end, rest, None)
-            if token == "FORMAT" and (name := next(tokens, None)) is not None:
-                start = _after_format(text, name.end)
-                return _with_data(text, token, name.text.decode("utf-8", "replace"), start, rest, input_at)
-            if token == ";" and selects:
-                break
+def _read_insert(text: bytes, rest: bytes) -> Statement | None:
+    """The insert in `text`, its data going on in `rest`; None if `text` does not say what the data are."""
+    before, input_at, selects = NOTHING, None, False
+    found = tokens(text)
+    for token in found:
+        if token.depth == 0 and before.keyword not in (b"INTO", b"TABLE", b"."):
+            if token.keyword == b"VALUES" and not selects:
+                return _with_data(text[: token.start], "Values", text[token.end :] + rest, None)
+            if token.keyword == b"FORMAT":
+                name = next(found, NOTHING)
+                data = text[_after_format(text, name.end) :] + rest
+                return _with_data(text[: token.start], name.text.decode("utf-8", "replace"), data, input_at)
+            selects = selects or token.keyword in (b"SELECT", b"WITH")
+            _refuse_second(before, token)
         _refuse_files(before, token)
-        if token == "(" and before == "INPUT":
+        if (before.keyword, token.keyword) == (b"INPUT", b"("):
             input_at = (before.start, token.end)
         before = token
-    if input_at is not None or not selects:
-        raise refusal(SYNTAX_ERROR, "the insert does not say what its data are: end it with FORMAT and a name")
-    return Statement(_text(text + rest), "INSERT")
+    return Statement(_text(text), "INSERT") if selects and input_at is None and not rest.strip() else None
 
 
-def _with_data(  # noqa: PLR0913 (what an insert is made of)
-    text: bytes, end: _Token, format_name: str, start: int, rest: bytes, input_at: tuple[int, int] | None
-) -> Statement:
-    data = text[start:] + (b"\n" if rest and text[start:] else b"") + rest
-    sql = _text(text[: end.start])
-    if input_at is not None and not text[: end.start].isascii():
-        input_at = (len(_text(text[: input_at[0]])), len(_text(text[: input_at[1]])))
-    return Statement(sql, "INSERT", input=format_name, data=data, reads_input=input_at)
+def _with_data(head: bytes, name: str, data: bytes, input_at: tuple[int, int] | None) -> Statement:
+    """Offsets are counted in bytes so far, and in characters from here on."""
+    at = input_at and (len(_text(head[: input_at[0]])), len(_text(head[: input_at[1]])))
+    return Statement(_text(head), "INSERT", input=name, data=data, input_at=at)
 
 
 def _after_format(text: bytes, end: int) -> int:
@@ -152,47 +104,63 @@ def _after_format(text: bytes, end: int) -> int:
     return spaces.end() if spaces else end
 
 
+def _refuse_insert() -> Statement:
+    raise refusal(SYNTAX_ERROR, "the insert does not say what its data are: give VALUES, SELECT, or FORMAT and a name")
+
+
 def _read_other(text: bytes, verb: str) -> Statement:
-    before, output, ended = _NOTHING, None, False
-    engine = False
-    for token in _tokens(text):
-        if ended and token != ";":
-            raise refusal(SYNTAX_ERROR, "one request takes one statement, and here something follows the ';'")
-        ended = ended or (token == ";" and token.depth == 0)
-        if before == "FORMAT" and before.depth == 0 and token.kind == "word":
+    before, output, is_engine = NOTHING, None, False
+    for token in tokens(text):
+        _refuse_second(before, token)
+        if before.keyword == b"FORMAT" and before.depth == 0 and token.text[:1].isalpha():
             output = token.text.decode()
-        engine = before == "ENGINE" or (engine and before == "=")
-        if engine and token.text.upper().decode("utf-8", "replace") in _CONSUMING_ENGINES:
-            raise refusal(
-                NOT_IMPLEMENTED,
-                f"the embedded server has no ENGINE = {token.text.decode()}: "
-                "it would keep the data folder from opening again. Insert what you consume over HTTP",
-            )
+        is_engine = before.keyword == b"ENGINE" or (is_engine and before.keyword == b"=")
+        if is_engine:
+            _refuse_consumer(token)
         _refuse_files(before, token)
         before = token
-    _refuse_session(text, verb)
+    _refuse_session(text)
     return Statement(_text(text), verb, output=output)
 
 
-def _refuse_files(before: _Token, token: _Token) -> None:
-    if token == "OUTFILE" and before == "INTO":
-        raise refusal(INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed over HTTP; take the answer's body")
-    if token == "INFILE" and before == "FROM":
-        raise refusal(UNKNOWN_TYPE_OF_QUERY, "FROM INFILE is not allowed over HTTP; send the data as the body")
-    if token == "(" and before.text.upper().decode("utf-8", "replace") in _SERVER_FILES:
+def _refuse_second(before: Token, token: Token) -> None:
+    if before.keyword == b";" and token.keyword != b";":
+        raise refusal(SYNTAX_ERROR, "Multi-statements are not allowed: something follows the ';'")
+
+
+def _refuse_consumer(token: Token) -> None:
+    if token.text.strip(b'`"').upper() in _CONSUMING_ENGINES:
         raise refusal(
-            ACCESS_DENIED, f"{before.text.decode()}(...) is not allowed: it would use files and programs of the server"
+            NOT_IMPLEMENTED,
+            f"ENGINE = {token.text.decode()} is not supported by the embedded server, where it would keep the data "
+            "folder from opening again; consume the topic in a process and insert over HTTP",
         )
 
 
-def _refuse_session(text: bytes, verb: str) -> None:
-    words = [token.text.upper() for token, _ in zip(_tokens(text), range(3), strict=False)]
-    if verb in ("SET", "USE") or b"TEMPORARY" in words[1:]:
-        raise refusal(NOT_IMPLEMENTED, f"{words[0].decode()} would only live in a session, and {_NO_SESSION}")
+def _refuse_files(before: Token, token: Token) -> None:
+    pair = (before.keyword, token.keyword)
+    if pair == (b"INTO", b"OUTFILE"):
+        raise refusal(INTO_OUTFILE_NOT_ALLOWED, "INTO OUTFILE is not allowed over HTTP; read the answer's body")
+    if pair == (b"FROM", b"INFILE"):
+        raise refusal(UNKNOWN_TYPE_OF_QUERY, "FROM INFILE is not allowed over HTTP; send the data as the body")
+    if token.keyword == b"(" and before.text.strip(b'`"').upper() in _SERVER_FILES:
+        raise refusal(
+            ACCESS_DENIED, f"{before.text.decode()}(...) is not allowed: it would use files or programs of the server"
+        )
+
+
+def _refuse_session(text: bytes) -> None:
+    words = [token.keyword.decode("utf-8", "replace") for token in islice(tokens(text), 4)]
+    if words[0] in ("SET", "USE") or (words[0] in ("CREATE", "REPLACE") and "TEMPORARY" in words):
+        raise refusal(
+            NOT_IMPLEMENTED,
+            f"{words[0]} would live in a session, and the embedded server keeps none: every request stands alone; "
+            "give settings and database with the request",
+        )
 
 
 def _text(sql: bytes) -> str:
     try:
-        return sql.decode().strip().rstrip(";") if sql.rstrip().endswith(b";") else sql.decode()
+        return sql.decode()
     except UnicodeDecodeError as error:
         raise refusal(SYNTAX_ERROR, f"the statement is not UTF-8 text: {error}") from error

@@ -1,0 +1,88 @@
+"""What is a rollup in SQL? Its states, how an event folds into them and how they are finished.
+
+Whoever keeps a rollup (ClickHouse's materialized views) and whoever reads it (the hub) must mean the same column, so
+both take their SQL from here. States merge: any bucket is the merge of its seconds, any total the merge of its buckets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from controlplane.contract.names import live_table
+
+if TYPE_CHECKING:
+    from controlplane.contract.streams import Measure, Rollup
+
+SECOND = "second"
+"""Column of a rollup's table: start of the second of event time, `DateTime('UTC')`."""
+
+
+def state_type(measure: Measure, *, whole: bool) -> str:
+    """ClickHouse type of a measure's state; `whole` says that the measured field is an integer."""
+    number = "Nullable(Int64)" if whole else "Nullable(Float64)"
+    match measure.function:
+        case "count":
+            return "SimpleAggregateFunction(sum, UInt64)"
+        case "distinct":
+            return "AggregateFunction(uniq, Nullable(String))"
+        case "quantile":
+            return f"AggregateFunction(quantileTDigest({measure.at}), Nullable(Float64))"
+        case simple:
+            return f"SimpleAggregateFunction({simple}, {number})"
+
+
+def folded(measure: Measure, *, whole: bool) -> str:
+    """The aggregate over event rows that makes a state."""
+    number = "Nullable(Int64)" if whole else "Nullable(Float64)"
+    match measure.function:
+        case "count":
+            return "count()"
+        case "distinct":
+            return f"uniqState(CAST({measure.field} AS Nullable(String)))"
+        case "quantile":
+            return f"quantileTDigestState({measure.at})(CAST({measure.field} AS Nullable(Float64)))"
+        case simple:
+            return f"{simple}(CAST({measure.field} AS {number}))"
+
+
+def finished(name: str, measure: Measure) -> str:
+    """The aggregate over state rows that makes the number people read."""
+    match measure.function:
+        case "count":
+            return f"sum({name})"
+        case "distinct":
+            return f"uniqMerge({name})"
+        case "quantile":
+            return f"quantileTDigestMerge({measure.at})({name})"
+        case simple:
+            return f"{simple}({name})"
+
+
+def finished_measures(rollup: Rollup) -> list[str]:
+    """One aggregate a measure, in the order written."""
+    return [finished(name, measure) for name, measure in rollup.measures.items()]
+
+
+def buckets_query(stream: str, name: str, rollup: Rollup) -> str:
+    """Finished measures by bucket and dimensions.
+
+    Columns: bucket (epoch seconds), the dimensions, the measures.
+    Parameters: `since` and `until`, epoch seconds, `until` exclusive.
+    """
+    width = int(rollup.bucket.total_seconds())
+    bucket = f"intDiv(toUnixTimestamp({SECOND}), {width}) * {width} AS bucket"
+    columns = ", ".join([bucket, *rollup.dimensions, *finished_measures(rollup)])
+    keys = ", ".join(["bucket", *rollup.dimensions])
+    return (
+        f"SELECT {columns} FROM {live_table(stream, name)} "  # noqa: S608 (names are checked when a stream is loaded)
+        f"WHERE {SECOND} >= toDateTime({{since:Int64}}, 'UTC') AND {SECOND} < toDateTime({{until:Int64}}, 'UTC') "
+        f"GROUP BY {keys} ORDER BY bucket"
+    )
+
+
+def totals_query(stream: str, name: str, rollup: Rollup) -> str:
+    """Finished measures over a whole span, every key together; parameters as of `buckets_query`."""
+    return (
+        f"SELECT {', '.join(finished_measures(rollup))} FROM {live_table(stream, name)} "  # noqa: S608
+        f"WHERE {SECOND} >= toDateTime({{since:Int64}}, 'UTC') AND {SECOND} < toDateTime({{until:Int64}}, 'UTC')"
+    )
