@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def build_session(  # noqa: PLR0913 (each is a separate choice of its caller)
-    name: str, *, slots: int, memory: str, jars: str, scratch: Path, shuffle_partitions: int = 2
+    name: str, *, slots: int, memory: str, jars: str, scratch: Path, **more: str
 ) -> SparkSession:
     """A local session with Kafka, Avro and Delta.
 
@@ -22,7 +22,7 @@ def build_session(  # noqa: PLR0913 (each is a separate choice of its caller)
         memory: heap ceiling, such as `768m`.
         jars: comma-separated jar paths.
         scratch: folder for temporary files and the Derby-free warehouse.
-        shuffle_partitions: partitions after a shuffle; the cores, for small batches.
+        more: further settings of Spark, their dots written as two underscores.
     """
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     scratch.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def build_session(  # noqa: PLR0913 (each is a separate choice of its caller)
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": str(shuffle_partitions),
+        "spark.sql.shuffle.partitions": "2",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.sql.streaming.numRecentProgressUpdates": "5",
@@ -52,6 +52,7 @@ def build_session(  # noqa: PLR0913 (each is a separate choice of its caller)
         "spark.ui.retainedStages": "100",
         "spark.ui.retainedTasks": "1000",
         "spark.sql.ui.retainedExecutions": "50",
+        **{key.replace("__", "."): value for key, value in more.items()},
     }
     builder = SparkSession.builder.appName(name).master(f"local[{slots}]")
     for key, value in options.items():

@@ -94,7 +94,9 @@ class Platform:
             {key.removeprefix("TIDEGATE_").lower(): value for key, value in self._env.items() if key.startswith("TIDEGATE_")}
         )
         every = Plan(self.data, self.addresses, cache, self._feeds).parts()
-        self.parts = [part for part in every if self._only is None or part.name in self._only]
+        chosen = {part.name for part in every if self._only is None or part.name in self._only}
+        needed = [replace(part, needs=tuple(name for name in part.needs if name in chosen)) for part in every]
+        self.parts = [part for part in needed if part.name in chosen]
         self._seen = {part.name: Seen() for part in self.parts}
         self._reporter = Reporter(self.settings.api)
         self._started_at = datetime.now(UTC)

@@ -3,6 +3,6 @@
 Every other part uses the ordinary clickhouse-connect client with an address and never knows.
 """
 
-from pipeline.embedded.serve import serve
+from pipeline.embedded.serve import CannotOpenError, serve
 
-__all__ = ["serve"]
+__all__ = ["CannotOpenError", "serve"]

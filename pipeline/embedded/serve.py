@@ -10,6 +10,7 @@ import asyncio
 import fcntl
 import os
 import signal
+import socket
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
@@ -21,20 +22,22 @@ from pipeline.embedded.app import Front
 from pipeline.embedded.engine import Engine
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
-_TO_THE_END_S = 20
-"""How long running requests may take to end before they are stopped."""
+_TO_THE_END_S = 5
+"""How long running requests may take to end before they are stopped: less than a supervisor's patience."""
 _KEEP_ALIVE_S = 75
+_WAITING_AT_MOST = 256
+"""Connections that the kernel holds until they are accepted."""
+_LOCKED = "Cannot lock file"
 _READABLE = 2000
 """Characters of the engine's complaint that are passed on."""
 
 
 class CannotOpenError(Exception):
-    """The folder is in use, or damaged."""
+    """The folder is in use or damaged, or the port is taken; the text says which, and what to do."""
 
 
 def serve(path: Path, host: str, port: int, on_ready: Callable[[], None] | None = None) -> None:
@@ -47,19 +50,18 @@ def serve(path: Path, host: str, port: int, on_ready: Callable[[], None] | None 
         on_ready: called once, when the port answers.
 
     Raises:
-        CannotOpenError: if another process has the folder open, or the engine cannot read it.
-        OSError: if the folder cannot be made; if the port is taken, the process ends with a message (uvicorn's way).
+        CannotOpenError: if another process has the folder or the port, or the engine cannot read the folder.
+        OSError: if the folder cannot be made.
     """
     with ExitStack() as stack:
         stack.enter_context(_lock(path))
+        listening = stack.enter_context(_listen(host, port))
         engine = _open(path.resolve())
         stack.callback(engine.close)
         front = Front(engine)
         stack.callback(front.close)
         config = uvicorn.Config(
             front,
-            host=host,
-            port=port,
             lifespan="off",
             access_log=False,
             log_config=None,
@@ -67,7 +69,7 @@ def serve(path: Path, host: str, port: int, on_ready: Callable[[], None] | None 
             timeout_graceful_shutdown=_TO_THE_END_S,
             server_header=False,
         )
-        asyncio.run(_Server(config, on_ready).serve())
+        asyncio.run(_Server(config, on_ready).serve([listening]))
 
 
 class _Server(uvicorn.Server):
@@ -90,6 +92,21 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self._on_ready is not None:
             self._on_ready()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port before the engine is opened, which takes a second and leaves files."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=_WAITING_AT_MOST)
+    except OSError as error:
+        raise CannotOpenError(
+            f"{host}:{port}: cannot listen there: {error.strerror or error}; stop what does, or choose another port"
+        ) from error
+    # Connections inherit it. asyncio sets it only on sockets that name their protocol, and without it every small
+    # answer waits 40 ms for an acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 @contextmanager
@@ -118,6 +135,10 @@ def _open(path: Path) -> Engine:
         except RuntimeError as error:
             heard.seek(0)
             said = f"{error} {heard.read().decode(errors='replace')}"[:_READABLE].strip()
+            if _LOCKED in said:
+                raise CannotOpenError(
+                    f"{path}: a process that is not this server has the folder open; stop it, or choose another folder"
+                ) from error
             raise CannotOpenError(
                 f"{path}: the engine cannot open this folder. It may be damaged: restore it from a copy, or move it "
                 f"away and let the platform fill a new one. The engine said: {said}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as sf
@@ -84,28 +86,36 @@ def route(
 
 
 def _decode(raw: DataFrame, stream: StreamDefinition, schemas: Schemas) -> DataFrame:
-    body = sf.expr(f"substring(value, {_FRAME_BYTES + 1})")
-    framed = (sf.length("value") > _FRAME_BYTES) & (sf.expr("substring(value, 1, 1)") == sf.expr("X'00'"))
     identified = raw.select(
         "key",
         "value",
         sf.col("partition").alias(SOURCE_PARTITION),
         sf.col("offset").alias(SOURCE_OFFSET),
         sf.col("timestamp").alias(SOURCE_TIME),
-        sf.when(framed, sf.expr("cast(conv(hex(substring(value, 2, 4)), 16, 10) as bigint)")).alias("schema_id"),
+        framed_id().alias("schema_id"),
     )
-    return identified.select(
-        "*",
-        _by_writer(body, json.dumps(stream.avro_schema), schemas).alias("event"),
-    ).withColumn("undecoded", _undecoded(schemas))
+    event = by_writer(json.dumps(stream.avro_schema), schemas.writers, mode="PERMISSIVE")
+    return identified.select("*", event.alias("event")).withColumn("undecoded", _undecoded(schemas, _names(stream)))
 
 
-def _by_writer(body: Column, reader: str, schemas: Schemas) -> Column:
-    """The event by its writer's schema, resolved to today's; null when the bytes do not fit."""
+def framed_id() -> Column:
+    """The schema id in column `value`, framed as Confluent does (magic byte 0, four bytes); null when it is not."""
+    framed = (sf.length("value") > _FRAME_BYTES) & (sf.expr("substring(value, 1, 1)") == sf.expr("X'00'"))
+    return sf.when(framed, sf.expr("cast(conv(hex(substring(value, 2, 4)), 16, 10) as bigint)"))
+
+
+def by_writer(reader: str, writers: Mapping[int, str], *, mode: str) -> Column:
+    """The event in column `value` by its writer's schema (column `schema_id`), resolved to the reader's.
+
+    Args:
+        reader: Avro JSON.
+        writers: schema id -> Avro JSON.
+        mode: `PERMISSIVE` gives null for bytes that do not fit, `FAILFAST` fails the query.
+    """
+    body = sf.expr(f"substring(value, {_FRAME_BYTES + 1})")
     decoded: Column | None = None
-    for schema_id, writer in sorted(schemas.writers.items()):
-        options = {"mode": "PERMISSIVE", "avroSchema": reader}
-        event = from_avro(body, writer, options)
+    for schema_id, writer in sorted(writers.items()):
+        event = from_avro(body, writer, {"mode": mode, "avroSchema": reader})
         is_writer = sf.col("schema_id") == schema_id
         decoded = sf.when(is_writer, event) if decoded is None else decoded.when(is_writer, event)
     if decoded is None:
@@ -113,7 +123,11 @@ def _by_writer(body: Column, reader: str, schemas: Schemas) -> Column:
     return decoded
 
 
-def _undecoded(schemas: Schemas) -> Column:
+def _names(stream: StreamDefinition) -> list[str]:
+    return [str(field["name"]) for field in stream.avro_schema["fields"]]
+
+
+def _undecoded(schemas: Schemas, fields: Sequence[str]) -> Column:
     """Why there is no event, or null."""
     schema_id = sf.col("schema_id")
     known = schema_id.isin(*schemas.writers)
@@ -124,8 +138,13 @@ def _undecoded(schemas: Schemas) -> Column:
     return (
         sf.when(schema_id.isNull(), Reason.NOT_AVRO.value)
         .when(~known, unknown)
-        .when(sf.col("event").isNull(), Reason.UNDECODABLE.value)
+        .when(_is_empty("event", fields), Reason.UNDECODABLE.value)
     )
+
+
+def _is_empty(event: str, fields: Sequence[str]) -> Column:
+    """Bytes that do not fit come out as null, or as a record of nulls: so does Spark's PERMISSIVE."""
+    return reduce(and_, (sf.col(f"{event}.{name}").isNull() for name in fields))
 
 
 def _enrich(decoded: DataFrame, stream: StreamDefinition, references: Mapping[str, DataFrame]) -> DataFrame:
@@ -210,13 +229,17 @@ def _headers(*headers: tuple[str, Column]) -> Column:
 
 
 def _is_new(tails: Mapping[Hop, Mapping[int, int]]) -> Column:
-    """True for rows beyond the tail of the topic they are addressed to: a literal of at most topics x partitions."""
-    tail = sf.lit(-1)
-    for hop in OUTPUT_HOPS:
-        for partition, offset in tails.get(hop, {}).items():
-            landed = (sf.col("hop") == hop.value) & (sf.col(SOURCE_PARTITION) == partition)
-            tail = sf.when(landed, sf.lit(offset)).otherwise(tail)
-    return sf.col(SOURCE_OFFSET) > tail
+    """True for rows beyond the tail of the topic that they are addressed to.
+
+    A literal map: as nested conditions the optimizer would multiply them out, some dozens of partitions fill any heap.
+    """
+    known = {f"{hop.value}:{partition}": offset for hop in OUTPUT_HOPS for partition, offset in tails.get(hop, {}).items()}
+    if not known:
+        return sf.lit(True)
+    pairs = [sf.lit(part) for pair in known.items() for part in pair]
+    address = sf.concat_ws(":", sf.col("hop"), sf.col(SOURCE_PARTITION))
+    tail = sf.try_element_at(sf.create_map(*pairs).cast("map<string,bigint>"), address)
+    return sf.col(SOURCE_OFFSET) > sf.coalesce(tail, sf.lit(-1))
 
 
 def output_topics(stream: str) -> tuple[str, ...]:

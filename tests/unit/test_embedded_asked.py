@@ -10,7 +10,9 @@ from pipeline.embedded.errors import ServerError, from_engine
 FORM = "multipart/form-data; boundary=xx"
 
 
-def asked(method: str = "POST", body: bytes = b"SELECT 1", headers: dict[str, str] | None = None, **fields: str) -> Request:
+def asked(
+    method: str = "POST", body: bytes = b"SELECT 1", headers: dict[str, str] | None = None, **fields: str
+) -> Request:
     return read_request(method, urlencode(fields), headers or {}, body)
 
 
@@ -73,7 +75,9 @@ def test_a_form_holds_the_statement_its_parameters_and_tables() -> None:
     )
     request = asked(body=body, headers={"content-type": FORM}, u_structure="a UInt8", u_format="CSV")
     assert (request.statement.sql, request.parameters, request.settings) == ("SELECT {x:String} FROM u", {"x": "é"}, {})
-    assert [(each.name, each.structure, each.data) for each in request.externals] == [("u", "a UInt8", b"\x001\r\n\xff\n")]
+    assert [(each.name, each.structure, each.data) for each in request.externals] == [
+        ("u", "a UInt8", b"\x001\r\n\xff\n")
+    ]
 
 
 def test_a_table_without_columns_is_refused() -> None:

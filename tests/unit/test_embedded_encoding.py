@@ -21,7 +21,9 @@ MANY = 10_000_000
 @pytest.mark.parametrize("encoding", PACK)
 def test_every_frame_of_a_body_is_decoded(encoding: str) -> None:
     pack: Callable[[bytes], bytes] = PACK[encoding]
-    assert unpack(b"".join(pack(part) for part in (b"one,", b"", b"two,", b"three")), encoding, MANY) == b"one,two,three"
+    assert (
+        unpack(b"".join(pack(part) for part in (b"one,", b"", b"two,", b"three")), encoding, MANY) == b"one,two,three"
+    )
 
 
 @pytest.mark.parametrize("encoding", PACK)

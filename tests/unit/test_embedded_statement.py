@@ -16,15 +16,27 @@ STRUCTURE = "'a UInt8, b String'"
         pytest.param(b"INSERT INTO t FORMAT CSV", b"1\n", "INSERT INTO t ", "CSV", b"1\n", id="data-in-the-body"),
         pytest.param(b"INSERT INTO t", b"FORMAT CSV\n1", "INSERT INTO t\n", "CSV", b"1", id="split-anywhere"),
         pytest.param(b"", b"insert into t (a) values (1)", "insert into t (a) ", "Values", b" (1)", id="values"),
-        pytest.param(b"", b"INSERT INTO format FORMAT TSV\n1", "INSERT INTO format ", "TSV", b"1", id="a-table-named-so"),
         pytest.param(
-            b"", b"INSERT INTO `t FORMAT CSV` FORMAT TSV\n1", "INSERT INTO `t FORMAT CSV` ", "TSV", b"1", id="quoted-name"
+            b"", b"INSERT INTO format FORMAT TSV\n1", "INSERT INTO format ", "TSV", b"1", id="a-table-named-so"
+        ),
+        pytest.param(
+            b"",
+            b"INSERT INTO `t FORMAT CSV` FORMAT TSV\n1",
+            "INSERT INTO `t FORMAT CSV` ",
+            "TSV",
+            b"1",
+            id="quoted-name",
         ),
         pytest.param(
             b"", b"/* FORMAT X */ INSERT INTO t -- FORMAT Y\nFORMAT TSV\n1", None, "TSV", b"1", id="in-comments"
         ),
         pytest.param(
-            b"", b"INSERT INTO t FORMAT Native\n\x00'\xff`\n;", "INSERT INTO t ", "Native", b"\x00'\xff`\n;", id="binary"
+            b"",
+            b"INSERT INTO t FORMAT Native\n\x00'\xff`\n;",
+            "INSERT INTO t ",
+            "Native",
+            b"\x00'\xff`\n;",
+            id="binary",
         ),
         pytest.param(b"", b"INSERT INTO t FORMAT Native\r\n\n", "INSERT INTO t ", "Native", b"\n", id="one-line-end"),
     ],
@@ -41,7 +53,8 @@ def test_an_insert_with_settings_keeps_them() -> None:
 
 
 def test_input_is_found_by_characters_not_bytes() -> None:
-    statement = read_statement(f"INSERT INTO t SELECT 'é', * FROM input({STRUCTURE}) FORMAT CSV".encode(), b"1,a")
+    insert = f"INSERT INTO t SELECT 'é', * FROM input({STRUCTURE}) FORMAT CSV"  # noqa: S608 (no statement is run)
+    statement = read_statement(insert.encode(), b"1,a")
     assert statement.input_at is not None
     start, end = statement.input_at
     assert statement.sql[start:end] == "input("

@@ -1,0 +1,114 @@
+"""`python -P -m pipeline <part>`: the way of an event, one process a part. The only place here that wires and reads settings."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from controlplane.contract.folders import StreamInvalidError, load_streams
+from controlplane.contract.reporting import Reporter
+from controlplane.contract.settings import Settings
+from pipeline.validate import app as streams_app
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(streams_app, name="streams")
+
+
+def _stopping() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+@app.command()
+def clickhouse() -> None:
+    """ClickHouse, embedded, behind its own HTTP protocol."""
+    from pipeline.embedded import serve
+
+    settings = Settings()
+    address = urlsplit(settings.clickhouse)
+    serve(settings.data / "clickhouse", address.hostname or "127.0.0.1", address.port or 8123)
+
+
+@app.command()
+def route() -> None:
+    """Raw events to valid, dead and quarantined ones."""
+    from pipeline.route.run import run
+    from quality.compile import broken_rules
+
+    settings = Settings()
+    run(settings, load_streams(settings.stream_roots), broken_rules, _stopping())
+
+
+@app.command()
+def lake() -> None:
+    """Valid events to Delta."""
+    from pipeline.lake.run import run
+
+    settings = Settings()
+    run(settings, load_streams(settings.stream_roots), _stopping())
+
+
+@app.command()
+def live() -> None:
+    """Valid events to ClickHouse."""
+    from pipeline.live.run import run
+
+    settings = Settings()
+    run(settings, load_streams(settings.stream_roots), _stopping())
+
+
+@app.command()
+def ledger() -> None:
+    """Count every event at every hop."""
+    from pipeline.ledger.run import run
+
+    settings = Settings()
+    run(settings, load_streams(settings.stream_roots), _stopping())
+
+
+@app.command()
+def feed(  # noqa: PLR0913 (each is an option of the command)
+    stream: Annotated[str, typer.Argument(help="shop or flights")],
+    rate: Annotated[float, typer.Option(min=0, help="shop: events a second; 0 is as fast as can be")] = 500.0,
+    faults: Annotated[float, typer.Option(min=0, max=1, help="shop: share of events broken on purpose")] = 0.01,
+    seed: Annotated[int, typer.Option(help="shop: another seed, another shop")] = 1,
+    events: Annotated[int | None, typer.Option(min=0, help="end after so many events")] = None,
+    speed: Annotated[float, typer.Option(min=0, help="flights: seconds of event time in a second; 0: no pause")] = 86_400.0,
+) -> None:
+    """A demo feed: real flights, or a made-up shop."""
+    from pipeline.feed.run import FEEDS, FeedOptions, run
+
+    settings = Settings()
+    definition = next((each for each in load_streams(settings.stream_roots) if each.name == stream), None)
+    if definition is None or stream not in FEEDS:
+        raise typer.BadParameter(f"there is no feed {stream!r}; choose one of: {', '.join(FEEDS)}")
+    options = FeedOptions(rate=rate, faults=faults, seed=seed, events=events, speed=speed)
+    reporter = Reporter(settings.api)
+    try:
+        run(settings, definition, options, reporter, _stopping())
+    finally:
+        reporter.close()
+
+
+def main() -> None:
+    """Entry point."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
+    try:
+        app()
+    except StreamInvalidError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The batch layer: `<s>.valid` into Delta, exactly once."""

@@ -1,0 +1,167 @@
+"""How do valid events become Delta rows, once each?
+
+Spark may run a micro-batch again after a crash. The write carries the checkpoint's identity and the batch's number, and
+Delta skips a pair that it has (`txnAppId`, `txnVersion`). The identity is the checkpoint's own: a new checkpoint with an
+old name would have its first batches skipped without a word.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from delta.tables import DeltaTable
+from pyspark.sql import functions as sf
+
+from controlplane.contract.facts import BatchCommitted
+from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, Hop, lake_table, topic
+from controlplane.contract.valid import type_name, valid_schema
+from pipeline.lake.offsets import ranges_in, ranges_of_batch, user_metadata
+from pipeline.route.frame import by_writer, framed_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+    from controlplane.contract.reporting import Reporter
+    from controlplane.contract.settings import Settings
+    from controlplane.contract.streams import StreamDefinition
+
+EVENT_DATE = "event_date"
+_ROWS_A_FILE = 250_000
+_ROWS_A_BATCH = 1_000_000
+_log = logging.getLogger(__name__)
+
+
+def rows(valid: DataFrame, stream: StreamDefinition, writers: Mapping[int, str]) -> DataFrame:
+    """Kafka source rows of `<s>.valid` in, typed rows with their event date out.
+
+    Raises (in Spark): for bytes that no known schema reads; validated topics hold none.
+    """
+    schema = valid_schema(stream)
+    event = by_writer(json.dumps(schema), writers, mode="FAILFAST")
+    unread = sf.raise_error(sf.lit(f"{stream.name}.valid holds a record of a schema id that was not known at the start"))
+    decoded = valid.select(sf.col("value"), framed_id().alias("schema_id")).select(
+        sf.when(sf.col("schema_id").isin(*writers), event).otherwise(unread).alias("event")
+    )
+    return decoded.select("event.*").withColumn(EVENT_DATE, sf.to_date(_timestamp(stream)))
+
+
+def _timestamp(stream: StreamDefinition) -> Column:
+    field = stream.event_time.field
+    kind = next(type_name(each["type"]) for each in stream.avro_schema["fields"] if each["name"] == field)
+    return sf.timestamp_millis(sf.col(field)) if kind == "long" else sf.col(field)
+
+
+@dataclass
+class LakeWriter:
+    """One stream's appends."""
+
+    session: SparkSession
+    stream: StreamDefinition
+    writers: Mapping[int, str]
+    settings: Settings
+    reporter: Reporter
+
+    @property
+    def table(self) -> str:
+        """Path of the Delta table."""
+        return lake_table(self.settings.lake_root, self.stream.name)
+
+    @property
+    def checkpoint(self) -> str:
+        """Path of the query's checkpoint."""
+        return f"{self.settings.checkpoint_root.rstrip('/')}/lake/{self.stream.name}"
+
+    def start(self) -> StreamingQuery:
+        """Start the query: where its checkpoint says, else where the table's newest commit ends, else at the beginning."""
+        name = topic(self.stream.name, Hop.VALID)
+        source = (
+            self.session.readStream.format("kafka")
+            .option("kafka.bootstrap.servers", self.settings.kafka)
+            .option("subscribe", name)
+            .option("startingOffsets", self._starting_offsets(name))
+            .option("maxOffsetsPerTrigger", _ROWS_A_BATCH)
+            .option("kafka.isolation.level", "read_committed")
+            .option("failOnDataLoss", "true")
+            .load()
+        )
+        return (
+            source.writeStream.queryName(f"lake {self.stream.name}")
+            .option("checkpointLocation", self.checkpoint)
+            .trigger(processingTime=f"{round(self.settings.lake_trigger.total_seconds() * 1000)} milliseconds")
+            .foreachBatch(self.append)
+            .start()
+        )
+
+    def append(self, batch: DataFrame, batch_id: int) -> None:
+        """Write one micro-batch; a second time changes nothing."""
+        began = time.monotonic()
+        ranges = ranges_of_batch(self._read_checkpoint, batch_id)
+        count = sum(until - since for since, until in ranges.values())
+        files = max(1, min(len(ranges), count // _ROWS_A_FILE))
+        name = topic(self.stream.name, Hop.VALID)
+        (
+            rows(batch, self.stream, self.writers)
+            .coalesce(files)
+            .write.format("delta")
+            .mode("append")
+            .option("mergeSchema", "true")
+            .option("txnAppId", self._identity())
+            .option("txnVersion", str(batch_id))
+            .option("userMetadata", user_metadata(self.stream.name, name, ranges))
+            .partitionBy(EVENT_DATE)
+            .option("delta.dataSkippingStatsColumns", f"{SOURCE_PARTITION},{SOURCE_OFFSET}")
+            .save(self.table)
+        )
+        self.reporter.report(
+            BatchCommitted(
+                at=datetime.now(UTC),
+                stream=self.stream.name,
+                table=self.table,
+                version=self._version(),
+                rows=count,
+                offsets=ranges,
+                took_s=time.monotonic() - began,
+            )
+        )
+
+    def _starting_offsets(self, name: str) -> str:
+        """Used by Spark only when there is no checkpoint yet."""
+        if not DeltaTable.isDeltaTable(self.session, self.table):
+            return "earliest"
+        history = DeltaTable.forPath(self.session, self.table).history(50).select("userMetadata").collect()
+        newest = next((found for row in history if (found := ranges_in(row["userMetadata"])) is not None), None)
+        if newest is None:
+            return "earliest"
+        return json.dumps({name: {str(partition): until for partition, (_, until) in newest.items()}})
+
+    def _identity(self) -> str:
+        text = self._read_checkpoint("metadata")
+        if text is None:
+            raise ValueError(f"{self.checkpoint} has no identity: its file `metadata` is missing")
+        return str(json.loads(text)["id"])
+
+    def _version(self) -> int:
+        jvm = self.session._jvm  # noqa: SLF001
+        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.session._jsparkSession, self.table)  # noqa: SLF001
+        return int(log.unsafeVolatileSnapshot().version())
+
+    def _read_checkpoint(self, name: str) -> str | None:
+        """Through Hadoop, so that a checkpoint may be on S3."""
+        jvm = self.session._jvm  # noqa: SLF001
+        path = jvm.org.apache.hadoop.fs.Path(f"{self.checkpoint}/{name}")
+        files = path.getFileSystem(self.session._jsc.hadoopConfiguration())  # noqa: SLF001
+        if not files.exists(path):
+            return None
+        opened = files.open(path)
+        try:
+            return str(jvm.org.apache.commons.io.IOUtils.toString(opened, "UTF-8"))
+        finally:
+            opened.close()

@@ -1,0 +1,89 @@
+"""Lake as a process: one micro-batch query a stream, until told to stop."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from controlplane.contract.facts import QueryProgressed
+from controlplane.contract.names import Hop, subject
+from controlplane.contract.reporting import Reporter, notify_ready
+from pipeline.kafka import await_broker, ensure_topics
+from pipeline.lake.append import LakeWriter
+from pipeline.registry import await_registry, register_stream, schemas_of
+from pipeline.spark import build_session
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from pyspark.sql.streaming import StreamingQuery
+
+    from controlplane.contract.settings import Settings
+    from controlplane.contract.streams import StreamDefinition
+
+_BEAT_S = 0.2
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threading.Event) -> None:
+    """Append every stream's valid events to Delta until `stopping` is set.
+
+    Raises:
+        StreamingQueryException: if a query fails; the next run goes on exactly.
+        TimeoutError: if broker or registry do not answer.
+    """
+    admin = await_broker(settings.kafka)
+    registry = await_registry(settings.registry)
+    for stream in streams:
+        ensure_topics(admin, stream)
+        register_stream(registry, stream)
+    session = build_session(
+        "tidegate lake",
+        slots=2,
+        memory=settings.spark_memory,
+        jars=settings.spark_jars,
+        scratch=settings.data.resolve() / "scratch" / "lake-process",
+    )
+    reporter = Reporter(settings.api)
+    writers = {stream.name: schemas_of(registry, subject(stream.name, Hop.VALID)) for stream in streams}
+    queries = {
+        stream.name: LakeWriter(session, stream, writers[stream.name], settings, reporter).start() for stream in streams
+    }
+    notify_ready(settings.notify_socket, f"{len(queries)} queries")
+    reported: dict[str, int] = {}
+    try:
+        while not stopping.wait(_BEAT_S):
+            for name, query in queries.items():
+                _raise_if_failed(query)
+                if (fact := _progress(name, query, reported)) is not None:
+                    reporter.report(fact)
+    finally:
+        for query in queries.values():
+            query.stop()
+        reporter.close()
+        session.stop()
+
+
+def _raise_if_failed(query: StreamingQuery) -> None:
+    if not query.isActive:
+        failure = query.exception()
+        raise failure if failure is not None else RuntimeError(f"query {query.name} stopped by itself")
+
+
+def _progress(stream: str, query: StreamingQuery, reported: dict[str, int]) -> QueryProgressed | None:
+    last = query.lastProgress
+    if last is None or reported.get(stream) == last["batchId"]:
+        return None
+    reported[stream] = last["batchId"]
+    return QueryProgressed(
+        at=datetime.now(UTC),
+        query=f"lake {stream}",
+        stream=stream,
+        mode="microbatch",
+        batch_id=last["batchId"],
+        rows=last["numInputRows"],
+        rows_per_s=last["processedRowsPerSecond"],
+        took_s=last["batchDuration"] / 1000,
+    )

@@ -1,0 +1,1 @@
+"""The speed layer's serving side: a pump from `<s>.valid` into ClickHouse."""

@@ -1,0 +1,162 @@
+"""How does ClickHouse get each valid event once? Framed Avro bytes as they are, in ranges with a token.
+
+No event is decoded here: ClickHouse reads the frames itself and asks the registry what their schema ids mean.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import KafkaException, TopicPartition
+
+from controlplane.contract.facts import RangeInserted
+from controlplane.contract.names import Hop, arrivals_table, events_table, topic
+from pipeline.kafka import read_range, watermarks
+from pipeline.live.ranges import Range, Remembered, open_ranges, ranges_of, remembered, token
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from clickhouse_connect.driver.client import Client
+    from confluent_kafka import Consumer, Message
+
+    from controlplane.contract.reporting import Reporter
+
+GROUP = "tidegate-live"
+_GATHER_S = 0.02
+_GATHER_EVENTS = 50_000
+_RETRY_AFTER_S = 0.5
+_REPORT_EVERY_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Done:
+    """What was inserted since the last report."""
+
+    rows: int = 0
+    inserts: int = 0
+    took_s: float = 0.0
+    since: float = 0.0
+
+
+class Pump:
+    """One stream's pump; `beat` is one round."""
+
+    def __init__(
+        self, stream: str, partitions: Sequence[int], kafka: Consumer, clickhouse: Client, registry: str, reporter: Reporter
+    ) -> None:
+        self._stream = stream
+        self._topic = topic(stream, Hop.VALID)
+        self._partitions = list(partitions)
+        self._kafka = kafka
+        self._clickhouse = clickhouse
+        self._reporter = reporter
+        self._positions: dict[int, int] = {}
+        self._done = Done(since=time.monotonic())
+        self._settings = {
+            "format_avro_schema_registry_url": registry,
+            "deduplicate_blocks_in_dependent_materialized_views": 1,
+            "async_insert": 0,
+        }
+
+    def recover(self, stopping: threading.Event) -> None:
+        """Finish the insert that a crash left open, and go to where the next one begins."""
+        group = self._remembered()
+        for partition, each in group.items():
+            self._positions[partition] = each.offset
+        for each in open_ranges(group):
+            _log.info("%s: inserting again what was under way: %s", self._topic, each)
+        if ranges := open_ranges(group):
+            messages = [
+                message
+                for each in ranges
+                for message in read_range(self._kafka, self._topic, each.partition, each.start, each.until)
+            ]
+            self._insert(messages, ranges, stopping)
+        self._kafka.assign(
+            [TopicPartition(self._topic, partition, self._positions[partition]) for partition in self._partitions]
+        )
+
+    def beat(self, stopping: threading.Event) -> None:
+        """Take what has come within some milliseconds, and insert it.
+
+        Raises:
+            KafkaException: if the broker refuses.
+        """
+        messages = self._kafka.consume(_GATHER_EVENTS, timeout=_GATHER_S)
+        for message in messages:
+            if message.error():
+                raise KafkaException(message.error())
+        if messages:
+            ranges = ranges_of(messages, self._positions)
+            self._intend(ranges)
+            self._insert(messages, ranges, stopping)
+        self._report()
+
+    def close_ranges(self) -> None:
+        """Say that nothing is under way."""
+        self._intend(())
+
+    def _remembered(self) -> dict[int, Remembered]:
+        lows = {partition: low for partition, (low, _) in self._watermarks().items()}
+        if not self._has_arrivals():
+            return {partition: Remembered(low, None) for partition, low in lows.items()}
+        asked = [TopicPartition(self._topic, partition) for partition in self._partitions]
+        committed = {each.partition: each for each in self._kafka.committed(asked, timeout=10)}
+        return {
+            partition: remembered(each.offset, each.metadata) if each.offset >= 0 else Remembered(lows[partition], None)
+            for partition, each in committed.items()
+        }
+
+    def _watermarks(self) -> dict[int, tuple[int, int]]:
+        return watermarks(self._kafka, self._topic, self._partitions)
+
+    def _has_arrivals(self) -> bool:
+        found = self._clickhouse.query(f"SELECT count() FROM {arrivals_table(self._stream)}")  # noqa: S608 (a checked name)
+        return int(found.first_row[0]) > 0
+
+    def _intend(self, ranges: Sequence[Range]) -> None:
+        until = {each.partition: str(each.until) for each in ranges}
+        self._kafka.commit(
+            offsets=[
+                TopicPartition(self._topic, partition, position, until.get(partition, ""))
+                for partition, position in self._positions.items()
+            ],
+            asynchronous=False,
+        )
+
+    def _insert(self, messages: Sequence[Message], ranges: Sequence[Range], stopping: threading.Event) -> None:
+        block = b"".join([message.value() for message in messages])
+        settings = {**self._settings, "insert_deduplication_token": token(self._topic, ranges)}
+        began = time.monotonic()
+        while block:
+            try:
+                self._clickhouse.raw_insert(events_table(self._stream), insert_block=block, settings=settings, fmt="AvroConfluent")
+            except (ClickHouseError, OSError) as error:
+                _log.warning("%s: ClickHouse did not take %s: %s; trying again", self._topic, ranges, error)
+                if stopping.wait(_RETRY_AFTER_S):
+                    raise
+            else:
+                break
+        self._positions.update({each.partition: each.until for each in ranges})
+        self._done.rows += len(messages)
+        self._done.inserts += 1
+        self._done.took_s += time.monotonic() - began
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self._done.since < _REPORT_EVERY_S:
+            return
+        done, self._done = self._done, Done(since=now)
+        self._reporter.report(
+            RangeInserted(
+                at=datetime.now(UTC), stream=self._stream, rows=done.rows, inserts=done.inserts, took_s=done.took_s
+            )
+        )

@@ -1,0 +1,209 @@
+"""How is route started, and when does it start anew?
+
+A run begins with what its outputs say (`pipeline.route.tails`) and what the registry knows. It ends in one of three ways:
+it met a schema id that it has not asked about, or the registry has a new version (both: ask, start again), or it failed.
+Spark's checkpoint is made fresh for each run: the outputs themselves are the record of what was done.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controlplane.contract.facts import QueryProgressed
+from controlplane.contract.names import Hop, subject, topic
+from controlplane.contract.valid import valid_schema
+from pipeline.kafka import consumer
+from pipeline.registry import register, schemas_of
+from pipeline.route.frame import UNKNOWN_ID, Schemas, route
+from pipeline.route.references import references_of
+from pipeline.route.tails import Resumption, resume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Literal
+
+    from confluent_kafka.schema_registry import SchemaRegistryClient
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+
+    from controlplane.contract.streams import StreamDefinition
+    from pipeline.route.frame import RuleCompiler
+
+DELIVERY_TIMEOUT = timedelta(seconds=10)
+"""Of the sink's producer; short, because a restart reads again from a few of these before the newest output."""
+POLL_SCHEMAS_EVERY = timedelta(seconds=5)
+_BAD_IDS_IN_A_ROW = 3
+"""After so many ids that the registry does not have, further unknown ones are dead letters without a stop each."""
+_UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RouteOptions:
+    """What all streams' routes have in common."""
+
+    kafka: str
+    scratch: Path
+    mode: Literal["realtime", "microbatch"]
+    batch: timedelta
+    broken_rules: RuleCompiler
+
+
+@dataclass
+class RouteRun:
+    """One stream's route: at most one Spark query at a time."""
+
+    session: SparkSession
+    stream: StreamDefinition
+    registry: SchemaRegistryClient
+    partitions: Sequence[int]
+    options: RouteOptions
+    query: StreamingQuery | None = None
+    refused: set[int] = field(default_factory=set)
+    _known: dict[int, str] = field(default_factory=dict)
+    _asked_at: float = 0.0
+    _reported: int | None = None
+
+    def start(self) -> None:
+        """Start where the outputs end."""
+        self._known = self._ask()
+        resumption = self._resumption()
+        source = self._source(resumption)
+        schemas = Schemas(
+            writers=self._known,
+            valid_id=register(self.registry, subject(self.stream.name, Hop.VALID), valid_schema(self.stream)),
+            refused=frozenset(self.refused),
+            stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
+        )
+        frame = route(
+            source, self.stream, schemas, references_of(self.session, self.stream), self.options.broken_rules, resumption.tails
+        )
+        self.query = self._triggered(self._sink(frame)).start()
+        _log.info("route of %s starts at %s, knowing schema ids %s", self.stream.name, resumption.starts, sorted(self._known))
+
+    def beat(self) -> QueryProgressed | None:
+        """Look at the query once; start it again if a schema id was met or has appeared.
+
+        Raises:
+            StreamingQueryException: if the query failed for another reason.
+        """
+        if self.query is None or not self.query.isActive:
+            self._start_again()
+        elif time.monotonic() - self._asked_at > POLL_SCHEMAS_EVERY.total_seconds() and self._has_new_schema():
+            _log.info("%s has a new schema version: starting again with it", self.stream.name)
+            self.query.stop()
+            self.start()
+        return self._progress()
+
+    def stop(self) -> None:
+        """Stop the query; what it has not written is routed by the next run."""
+        if self.query is not None:
+            self.query.stop()
+
+    def _start_again(self) -> None:
+        failure = None if self.query is None else self.query.exception()
+        if failure is not None:
+            met = _UNKNOWN.search(str(failure))
+            if met is None:
+                raise failure
+            self._learn(int(met[1]))
+        self.start()
+
+    def _learn(self, schema_id: int) -> None:
+        if schema_id in self._ask():
+            _log.info("%s: schema id %d is new and known to the registry", self.stream.name, schema_id)
+        else:
+            _log.warning(
+                "%s: schema id %d is not a version of %s; its records become dead letters",
+                self.stream.name,
+                schema_id,
+                subject(self.stream.name, Hop.RAW),
+            )
+            self.refused.add(schema_id)
+
+    def _ask(self) -> dict[int, str]:
+        self._asked_at = time.monotonic()
+        found = schemas_of(self.registry, subject(self.stream.name, Hop.RAW))
+        self.refused -= found.keys()
+        return found
+
+    def _has_new_schema(self) -> bool:
+        try:
+            return self._ask().keys() != self._known.keys()
+        except Exception as error:  # noqa: BLE001 (the registry may be away for any reason; route goes on without it)
+            _log.warning("%s: the registry does not answer (%s); going on with the versions known", self.stream.name, error)
+            return False
+
+    def _resumption(self) -> Resumption:
+        client = consumer(self.options.kafka, group="tidegate-route")
+        try:
+            return resume(client, self.stream.name, self.partitions, DELIVERY_TIMEOUT)
+        finally:
+            client.close()
+
+    def _source(self, resumption: Resumption) -> DataFrame:
+        name = topic(self.stream.name, Hop.RAW)
+        starts = ",".join(f'"{partition}":{offset}' for partition, offset in sorted(resumption.starts.items()))
+        return (
+            self.session.readStream.format("kafka")
+            .option("kafka.bootstrap.servers", self.options.kafka)
+            .option("subscribe", name)
+            .option("startingOffsets", f'{{"{name}":{{{starts}}}}}')
+            .option("kafka.isolation.level", "read_committed")
+            .option("failOnDataLoss", "true")
+            .load()
+        )
+
+    def _sink(self, frame: DataFrame) -> DataStreamWriter:
+        checkpoint = self.options.scratch / "route" / self.stream.name
+        shutil.rmtree(checkpoint, ignore_errors=True)
+        timeout_ms = round(DELIVERY_TIMEOUT.total_seconds() * 1000)
+        return (
+            frame.writeStream.format("kafka")
+            .queryName(f"route {self.stream.name}")
+            .outputMode("update")
+            .option("kafka.bootstrap.servers", self.options.kafka)
+            .option("kafka.acks", "all")
+            .option("kafka.enable.idempotence", "true")
+            .option("kafka.delivery.timeout.ms", str(timeout_ms))
+            .option("kafka.request.timeout.ms", str(timeout_ms // 2))
+            .option("kafka.linger.ms", "1")
+            .option("kafka.batch.size", str(256 * 1024))
+            .option("kafka.compression.type", "lz4")
+            .option("checkpointLocation", str(checkpoint))
+        )
+
+    def _triggered(self, writer: DataStreamWriter) -> DataStreamWriter:
+        if self.options.mode == "microbatch":
+            return writer.trigger(processingTime="0 seconds")
+        # PySpark 4.1 has no argument for this trigger yet; 4.2 names it `realTime`.
+        jvm = self.session._jvm  # noqa: SLF001
+        every = f"{round(self.options.batch.total_seconds() * 1000)} milliseconds"
+        writer._jwrite = writer._jwrite.trigger(  # noqa: SLF001
+            jvm.org.apache.spark.sql.streaming.Trigger.RealTime(every)
+        )
+        return writer
+
+    def _progress(self) -> QueryProgressed | None:
+        last = None if self.query is None else self.query.lastProgress
+        if last is None or last["batchId"] == self._reported:
+            return None
+        self._reported = last["batchId"]
+        return QueryProgressed(
+            at=datetime.now(UTC),
+            query=f"route {self.stream.name}",
+            stream=self.stream.name,
+            mode=self.options.mode,
+            batch_id=last["batchId"],
+            rows=last["numInputRows"],
+            rows_per_s=last["processedRowsPerSecond"],
+            took_s=last["batchDuration"] / 1000,
+        )
+
