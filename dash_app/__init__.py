@@ -1,0 +1,1 @@
+"""The console: glass. It shows and asks; it decides nothing."""

@@ -31,11 +31,14 @@ def _stopping() -> threading.Event:
 @app.command()
 def clickhouse() -> None:
     """ClickHouse, embedded, behind its own HTTP protocol."""
-    from pipeline.embedded import serve
+    from pipeline.embedded import CannotOpenError, serve
 
     settings = Settings()
     address = urlsplit(settings.clickhouse)
-    serve(settings.data / "clickhouse", address.hostname or "127.0.0.1", address.port or 8123)
+    try:
+        serve(settings.data / "clickhouse", address.hostname or "127.0.0.1", address.port or 8123)
+    except CannotOpenError as error:
+        sys.exit(str(error))
 
 
 @app.command()

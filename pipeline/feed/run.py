@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import FeedProgressed
 from controlplane.contract.names import HEADER_FEED_POSITION, Hop, topic
+from controlplane.contract.reporting import notify_ready
 from pipeline.feed import flights, shop
 from pipeline.feed.event import FeedEvent, spoil
 from pipeline.feed.pace import ByEventTime, ByRate
@@ -66,6 +67,7 @@ def run(
     register_stream(await_registry(settings.registry), stream)
     sender = EventProducer(stream, settings.kafka, settings.registry, transactional_id=f"tidegate-feed-{stream.name}")
     start = next_position(settings.kafka, stream.name, partitions_of(admin, topic(stream.name, Hop.RAW)))
+    notify_ready(settings.notify_socket, f"from event {start}")
     with sender as producer:
         Feed(stream, options, producer, reporter).send_from(start, stopping)
 

@@ -1,4 +1,4 @@
-"""The ledger as a process: every two seconds each stream's account, until told to stop."""
+"""The ledger as a process: every second each stream's account, until told to stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controlplane.contract.facts import LedgerPartition, LedgerTaken
 from controlplane.contract.names import Hop, lake_table, topic
 from controlplane.contract.reporting import Reporter, notify_ready
 from pipeline.kafka import OUTPUT_HOPS, await_broker, consumer, ensure_topics, partitions_of, watermarks
-from pipeline.ledger.produced import ProducedCount
+from pipeline.ledger.produced import ProducedCount, StillCountingError
 from pipeline.ledger.tables import LakeCount, Uncounted, serving_count
 from pipeline.ledger.verdict import judge
 
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
 
-_EVERY_S = 2.0
-_CATCH_UP_ROUNDS = 20
+_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +40,7 @@ class StreamLedger:
         self._partitions = partitions
         self._kafka: Consumer = consumer(settings.kafka, group="tidegate-ledger")
         self._lake = LakeCount(lake_table(settings.lake_root, stream.name))
-        counting = consumer(settings.kafka, group="tidegate-ledger-produced")
+        counting = consumer(settings.kafka, group="tidegate-ledger-produced", **{"enable.partition.eof": True})
         self._produced = ProducedCount(counting, stream.name, partitions, settings.data / "ledger")
         self._changed_at = datetime.now(UTC)
         self._last: tuple[LedgerPartition, ...] = ()
@@ -52,13 +51,13 @@ class StreamLedger:
         serving = self._try(self._serving, "ClickHouse", unknown)
         lake = self._try(self._lake.read, "the lake", unknown)
         routed = {hop: self._try(lambda hop=hop: self._ends(hop), f"{self._stream}.{hop}", unknown) for hop in OUTPUT_HOPS}
-        self._try(self._count_produced, f"{self._stream}.raw", unknown)
+        is_counted = self._try(self._count_produced, f"{self._stream}.raw", unknown) is not None
         partitions = tuple(
             LedgerPartition(
                 partition=partition,
                 raw_from=each.since,
                 raw_until=each.until,
-                produced=self._whole(partition, unknown),
+                produced=self._whole(partition, unknown) if is_counted else None,
                 valid=_of(routed[Hop.VALID], partition),
                 dead=_of(routed[Hop.DEAD], partition),
                 quarantined=_of(routed[Hop.QUARANTINE], partition),
@@ -78,7 +77,7 @@ class StreamLedger:
     def _try(self, count: Callable[[], dict[int, int]], where: str, unknown: list[str]) -> dict[int, int] | None:
         try:
             return count()
-        except (Uncounted, ClickHouseError, KafkaException, OSError, TimeoutError) as error:
+        except (Uncounted, StillCountingError, ClickHouseError, KafkaException, OSError, TimeoutError) as error:
             unknown.append(f"{where}: {str(error).splitlines()[0]}")
             return None
 
@@ -95,7 +94,7 @@ class StreamLedger:
         return {partition: high for partition, (_, high) in watermarks(self._kafka, name, self._partitions).items()}
 
     def _count_produced(self) -> dict[int, int]:
-        self._produced.advance(_CATCH_UP_ROUNDS)
+        self._produced.advance()
         return {}
 
     def _whole(self, partition: int, unknown: list[str]) -> int | None:

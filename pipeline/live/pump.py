@@ -18,6 +18,7 @@ from controlplane.contract.facts import RangeInserted
 from controlplane.contract.names import Hop, arrivals_table, events_table, topic
 from pipeline.kafka import read_range, watermarks
 from pipeline.live.ranges import Range, Remembered, open_ranges, ranges_of, remembered, token
+from pipeline.serving.ddl import INSERT_SETTINGS
 
 if TYPE_CHECKING:
     import threading
@@ -62,8 +63,7 @@ class Pump:
         self._done = Done(since=time.monotonic())
         self._settings = {
             "format_avro_schema_registry_url": registry,
-            "deduplicate_blocks_in_dependent_materialized_views": 1,
-            "async_insert": 0,
+            **INSERT_SETTINGS,
         }
 
     def recover(self, stopping: threading.Event) -> None:

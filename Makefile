@@ -1,0 +1,51 @@
+# `make` lists the targets. Everything lives in .venv and ~/.cache/tidegate; nothing else is touched (apt-get, as root,
+# installs Java 17 and Chromium where they are missing).
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UP ?=
+TEST ?=
+
+.PHONY: help setup browser up demo test check bench ci clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 12
+
+.venv/.ready: .requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info[:2] == (3, 11) else "Tidegate needs Python 3.11; say which by PYTHON=/path/to/python3.11")'
+	@echo "making .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 || true
+	@echo "installing the packages of .requirements.lock"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r .requirements.lock \
+	  || $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r .requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+setup: .venv/.ready ## Prepare .venv/bin/tidegate, Java and the jars.
+	@$(BIN)/python -P -m controlplane.setup
+
+browser: .venv/.ready
+	@$(BIN)/python -P -m controlplane.setup --browser
+
+up: setup ## Run the platform with the demo streams (options: UP="--rate 2000").
+	@exec $(BIN)/tidegate up $(UP)
+
+test: browser ## Run all tests (options: TEST="tests/unit").
+	$(BIN)/python -m pytest $(TEST)
+
+check: .venv/.ready ## ruff, format, mypy strict, import contracts.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: browser ## Measure throughput and latency on this machine.
+	$(BIN)/tidegate bench throughput
+	$(BIN)/tidegate bench latency
+
+ci: ## Exactly what CI runs.
+	.ci/run
+
+clean: ## Remove .venv and the data folder.
+	rm -rf .venv .tidegate

@@ -1,0 +1,38 @@
+"""`python -P -m controlplane`: the control plane's API and hub, as one process."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from controlplane.contract.folders import StreamInvalidError, load_streams
+from controlplane.contract.settings import Settings
+from controlplane.service.api import Service, create_api
+from controlplane.service.clickhouse import query_of
+
+
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = Settings()
+    try:
+        streams = load_streams(settings.stream_roots)
+    except StreamInvalidError as error:
+        sys.exit(str(error))
+    service = Service(streams, query_of(settings.clickhouse), settings.console, settings.push_tick.total_seconds())
+    address = urlsplit(settings.api)
+    uvicorn.run(
+        create_api(service),
+        host=address.hostname or "127.0.0.1",
+        port=address.port or 8090,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+        ws="websockets-sansio",
+    )
+
+
+if __name__ == "__main__":
+    main()

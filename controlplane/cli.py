@@ -1,0 +1,231 @@
+"""`tidegate`: what an operator types."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path  # noqa: TC003 (typer reads the annotations)
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import httpx
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from controlplane.contract.durations import parse_duration
+from controlplane.contract.settings import Settings
+from controlplane.up.checks import StartError
+from controlplane.up.drained import Drained
+from controlplane.up.parts import DEMO_STREAMS
+from controlplane.up.running import NotRunningError, Running, read_running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controlplane.up.platform import Platform
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+_HERE = Path(__file__).resolve().parents[1]
+_EXIT_NOT_RUNNING = 10
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the platform.  [default: .tidegate]")]
+Output = Annotated[str, typer.Option("-o", "--output", help="text or json")]
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"tidegate: {message}", err=True)
+    sys.exit(code)
+
+
+def _told(text: str) -> None:
+    typer.echo(f"  {text}")
+
+
+@app.command()
+def up(  # noqa: PLR0913 (each is an option of the command)
+    data: Data = None,
+    demo: Annotated[str, typer.Option(help="Demo feeds to run: shop, flights, both by a comma, or none.")] = "shop,flights",
+    rate: Annotated[float, typer.Option(min=0, help="shop: events a second; 0 is as fast as can be.")] = 500.0,
+    faults: Annotated[float, typer.Option(min=0, max=1, help="shop: share of events broken on purpose.")] = 0.01,
+    seed: Annotated[int, typer.Option(help="shop: another seed, another shop.")] = 1,
+    events: Annotated[int | None, typer.Option(min=0, help="End each feed after so many events.")] = None,
+    speed: Annotated[float, typer.Option(min=0, help="flights: seconds of event time in a second; 0: no pause.")] = 86_400.0,
+    route_mode: Annotated[str, typer.Option(help="realtime or microbatch.")] = "realtime",
+    run_for: Annotated[str | None, typer.Option("--for", help="Stop after so long, such as 60s.")] = None,
+    exit_when_drained: Annotated[
+        bool, typer.Option("--exit-when-drained", help="Stop when the feeds have ended and every ledger balances.")
+    ] = False,
+    console_port: Annotated[int | None, typer.Option(help="Port of the console; another free one is not taken.")] = None,
+) -> None:
+    """Run the whole platform on this machine, until Ctrl-C."""
+    from controlplane.up.platform import Platform
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    chosen = [name for name in demo.split(",") if name and name != "none"]
+    if unknown := sorted(set(chosen) - set(DEMO_STREAMS)):
+        raise typer.BadParameter(f"there is no demo feed {', '.join(unknown)}; choose of: {', '.join(DEMO_STREAMS)}, none")
+    if route_mode not in ("realtime", "microbatch"):
+        raise typer.BadParameter(f"route mode {route_mode!r} is neither realtime nor microbatch")
+    ending = () if events is None else ("--events", str(events))
+    options = {
+        "shop": ("--rate", str(rate), "--faults", str(faults), "--seed", str(seed), *ending),
+        "flights": ("--speed", str(speed), *ending),
+    }
+    platform = Platform(
+        data or Settings().data,
+        feeds={name: options[name] for name in chosen},
+        console_port=console_port,
+        environment={"TIDEGATE_ROUTE_MODE": route_mode},
+        told=_told,
+    )
+    try:
+        seconds = None if run_for is None else parse_duration(run_for).total_seconds()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    _run(platform, seconds, exit_when_drained=exit_when_drained)
+
+
+def _run(platform: Platform, seconds: float | None, *, exit_when_drained: bool) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
+    try:
+        with platform:
+            typer.echo(f"Starting Tidegate in {platform.data}")
+            platform.start()
+            typer.echo(f"\nTidegate is up: open {platform.settings.console}\nCtrl-C stops it.\n")
+            platform.run_until(_done(platform, seconds, exit_when_drained=exit_when_drained))
+            typer.echo("Stopping")
+    except StartError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("Stopped: what was produced is kept, `tidegate up` goes on from here.")
+    else:
+        typer.echo("Stopped.")
+
+
+def _interrupt(*_: object) -> NoReturn:
+    """Once is enough: a second signal must not cut the clean stop short."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _done(platform: Platform, seconds: float | None, *, exit_when_drained: bool) -> Callable[[], bool]:
+    until = None if seconds is None else time.monotonic() + seconds
+    drained = Drained(platform, _told) if exit_when_drained else None
+
+    def done() -> bool:
+        return (until is not None and time.monotonic() > until) or (drained is not None and drained.check())
+
+    return done
+
+
+@app.command()
+def down(data: Data = None) -> None:
+    """Stop the platform of a data folder."""
+    running = _running(data)
+    process = psutil.Process(running.pid)
+    process.terminate()
+    try:
+        process.wait(120)
+    except psutil.TimeoutExpired:
+        _fail(f"process {running.pid} has not stopped after 120 s; see the logs in {running.data / 'logs'}", 1)
+    typer.echo("Stopped.")
+
+
+@app.command()
+def status(data: Data = None, output: Output = "text") -> None:
+    """Each part: state, process, address, uptime, memory, and why something is unknown."""
+    running = _running(data)
+    parts = running.parts()
+    if output == "json":
+        typer.echo(json.dumps(parts, indent=2))
+        return
+    table = Table("part", "state", "pid", "address", "up", "memory", "restarts", "reason", box=None)
+    for part in parts:
+        memory = part["memory_bytes"]
+        cells = (part["part"], part["state"], part["pid"], part["address"], part["uptime_s"],
+                 None if memory is None else f"{memory / 2**20:.0f} MiB", part["restarts"], part["reason"])  # fmt: skip
+        table.add_row(*("-" if cell is None else str(cell) for cell in cells))
+    Console().print(table)
+    typer.echo(f"console: {running.environment['TIDEGATE_CONSOLE']}")
+
+
+@app.command()
+def ledger(data: Data = None, output: Output = "text") -> None:
+    """Does every event add up, from produced to the lake and ClickHouse? Exit code 1 when one does not."""
+    taken = [_account(each) for each in _ask(_running(data), "/api/v1/ledger")]
+    if output == "json":
+        typer.echo(json.dumps(taken, indent=2))
+    else:
+        columns = ("stream", "produced", "valid", "dead", "quarantined", "lake", "serving", "verdict", "reason")
+        table = Table(*columns, box=None)
+        for each in taken:
+            table.add_row(*("unknown" if each[column] is None else str(each[column]) for column in columns))
+        Console().print(table)
+    sys.exit(1 if any(each["verdict"] == "unbalanced" for each in taken) else 0)
+
+
+def _account(fact: dict[str, Any]) -> dict[str, Any]:
+    columns = ("produced", "valid", "dead", "quarantined", "lake", "serving")
+    counts = {column: [partition[column] for partition in fact["partitions"]] for column in columns}
+    totals = {column: None if None in values or not values else sum(values) for column, values in counts.items()}
+    kept = {key: fact[key] for key in ("verdict", "reason", "at", "partitions")}
+    return {"stream": fact["stream"], **totals, **kept}
+
+
+@app.command()
+def logs(part: Annotated[str, typer.Argument(help="A part's name.")], data: Data = None) -> None:
+    """The end of a part's log."""
+    from controlplane.up.checks import last_lines
+
+    folder = (data or Settings().data) / "logs"
+    file = folder / f"{part}.log"
+    if not file.exists():
+        there = ", ".join(sorted(path.stem for path in folder.glob("*.log"))) or "none"
+        _fail(f"{folder} has no log of {part!r}; there are: {there}", 2)
+    typer.echo(last_lines(file))
+
+
+def _running(data: Path | None) -> Running:
+    try:
+        return read_running(data or Settings().data)
+    except NotRunningError as error:
+        _fail(str(error), _EXIT_NOT_RUNNING)
+
+
+def _ask(running: Running, path: str) -> list[dict[str, Any]]:
+    url = f"{running.environment['TIDEGATE_API']}{path}"
+    try:
+        answer: list[dict[str, Any]] = httpx.get(url, timeout=5).raise_for_status().json()
+    except httpx.HTTPError as error:
+        _fail(f"the control plane at {url} does not answer: {error}", _EXIT_NOT_RUNNING)
+    return answer
+
+
+_PASSED_ON = {"streams": ("pipeline", "streams"), "bench": ("load_tests",)}
+
+
+def main() -> None:
+    """Entry point; commands of other rooms run as those rooms, because the control plane imports none."""
+    if len(sys.argv) > 1 and (room := _PASSED_ON.get(sys.argv[1])):
+        os.execv(sys.executable, [sys.executable, "-P", "-m", *room, *sys.argv[2:]])  # noqa: S606 (our own interpreter)
+    app()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def streams() -> None:
+    """Check, list and show streams: validate, ls, show."""
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def bench() -> None:
+    """Measure on this machine: throughput, latency."""
+
+
+if __name__ == "__main__":
+    main()

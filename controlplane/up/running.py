@@ -1,0 +1,53 @@
+"""What runs in a data folder? Read from what its supervisor writes, without asking it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path  # noqa: TC003 (a field of a dataclass)
+from typing import Any
+
+import psutil
+
+
+class NotRunningError(Exception):
+    """No platform runs in the folder."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running platform."""
+
+    data: Path
+    pid: int
+    environment: dict[str, str]
+    facts: list[dict[str, Any]]
+
+    def parts(self) -> list[dict[str, Any]]:
+        """Each part with its uptime in seconds."""
+        now = datetime.now(UTC)
+        return [{**_without(fact), "uptime_s": _since(fact["started_at"], now)} for fact in self.facts]
+
+
+def _without(fact: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fact.items() if key not in ("id", "kind")}
+
+
+def _since(moment: str | None, now: datetime) -> int | None:
+    return None if moment is None else round((now - datetime.fromisoformat(moment)).total_seconds())
+
+
+def read_running(data: Path) -> Running:
+    """The platform of a folder.
+
+    Raises:
+        NotRunningError: with the reason, if there is none.
+    """
+    file = data / "up.json"
+    if not file.exists():
+        raise NotRunningError(f"no platform runs in {data.resolve()}; start one by `tidegate up`")
+    written = json.loads(file.read_text())
+    if not psutil.pid_exists(written["pid"]):
+        raise NotRunningError(f"the platform in {data.resolve()} (process {written['pid']}) ended without stopping cleanly")
+    return Running(data.resolve(), written["pid"], written["environment"], written["parts"])

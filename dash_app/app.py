@@ -1,0 +1,72 @@
+"""How is the console put together? One Dash application on FastAPI, one callback: from the address to the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import Dash, Input, Output, dcc, html
+
+from dash_app import views
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+    from dash_app.data import ConsoleData
+
+
+_NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
+
+
+def create_app(data: ConsoleData) -> Dash:
+    """The console of these streams."""
+    app = Dash(
+        "dash_app",
+        backend="fastapi",
+        title="Tidegate",
+        update_title="",
+        suppress_callback_exceptions=True,
+        serve_locally=True,
+        enable_mcp=False,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+    )
+    server: Any = app.server
+    if type(server).__name__ != "FastAPI":
+        raise RuntimeError(f"the console needs Dash's FastAPI backend, not {type(server).__name__}")
+    app.layout = html.Div(
+        [
+            dcc.Location(id="location"),
+            html.Div(id="frame"),
+            html.Div(id="help", hidden=True),
+        ],
+        id="console",
+        **{"data-push-port": "" if data.push_port is None else str(data.push_port)},
+    )
+
+    @app.callback(Output("frame", "children"), Input("location", "pathname"))
+    def show(path: str | None) -> Component:
+        return page(data, path or "/")
+
+    @server.get("/healthz", include_in_schema=False)
+    def healthy() -> dict[str, str]:
+        return {"status": "ok"}
+
+    _arrange(server)
+    return app
+
+
+def _arrange(server: Any) -> None:  # noqa: ANN401 (Dash's server is untyped)
+    """Dash answers every path with the console, so ours is asked first; FastAPI's own pages are nobody's business."""
+    kept = [route for route in server.router.routes if getattr(route, "path", "") not in _NOT_SERVED]
+    ours = [route for route in kept if getattr(route, "path", "") == "/healthz"]
+    server.router.routes[:] = ours + [route for route in kept if route not in ours]
+
+
+def page(data: ConsoleData, path: str) -> Component:
+    """The page at an address."""
+    parts = [part for part in path.split("/") if part]
+    if not parts:
+        return views.frame(data.streams, views.overview_page(data.streams))
+    if parts[0] == "live":
+        name = parts[1] if len(parts) > 1 else next(iter(data.streams), "")
+        return views.frame(data.streams, views.live_page(data.streams, name))
+    return views.frame(data.streams, html.Div([html.H1("No such page"), html.P(f"{path} is not a page of the console.")]))

@@ -1,0 +1,137 @@
+/* The console's one WebSocket: subscribe to what the page shows, keep the newest update of each topic, draw it in one
+   animation frame, and tell the hub when it was on screen. The protocol is controlplane/contract/push.py. */
+(function () {
+  "use strict";
+  const state = { socket: null, tries: 0, topics: "", clockOffset: 0, bestRoundTrip: Infinity, dirty: new Map(), frame: 0 };
+  const paints = [];
+  window.tidegate = { paints, state, latest: new Map(), receivedAt: new Map(), painters: [] };
+  const KEPT_PAINTS = 20000;
+  const now = () => performance.timeOrigin + performance.now();
+  window.tidegate.hubNow = () => now() + state.clockOffset;
+
+  function address() {
+    const root = document.getElementById("console");
+    const port = root && root.dataset.pushPort;
+    const host = port ? `${location.hostname}:${port}` : location.host;
+    return `${location.protocol === "https:" ? "wss" : "ws"}://${host}/api/v1/push`;
+  }
+
+  function connect() {
+    const socket = new WebSocket(address());
+    state.socket = socket;
+    socket.onopen = () => { state.tries = 0; state.topics = ""; show("live"); subscribe(); ping(); };
+    socket.onmessage = (event) => receive(JSON.parse(event.data));
+    socket.onclose = () => {
+      show("offline");
+      const wait = Math.min(5000, 200 * 2 ** state.tries++) * (0.5 + Math.random());
+      setTimeout(connect, wait);
+    };
+  }
+
+  function show(text) {
+    document.body.dataset.connection = text;
+    const element = document.getElementById("connection-text");
+    if (element) element.textContent = text;
+  }
+  window.tidegate.showConnection = () => show(state.socket && state.socket.readyState === 1 ? "live" : "offline");
+
+  function send(message) {
+    if (state.socket && state.socket.readyState === 1) state.socket.send(JSON.stringify(message));
+  }
+
+  function ping() { send({ type: "ping", at_ms: now() }); }
+  setInterval(ping, 5000);
+
+  /* Topics are read from the page itself, so whoever lays out a page says what it needs. */
+  function subscribe() {
+    const page = document.querySelector("[data-topics]");
+    const topics = page ? page.dataset.topics : "";
+    if (topics === state.topics || !state.socket || state.socket.readyState !== 1) return;
+    state.topics = topics;
+    send({ type: "subscribe", topics: topics.split(" ").filter(Boolean) });
+  }
+  window.tidegate.pageChanged = () => { subscribe(); for (const topic of window.tidegate.latest.keys()) mark(topic); };
+
+  function receive(message) {
+    if (message.type === "pong") return keepTime(message);
+    if (message.type === "refused") return console.warn("hub refused:", message.reason);
+    if (message.type !== "update") return undefined;
+    const held = window.tidegate.latest.get(message.topic);
+    const data = message.topic.startsWith("live/") ? merge(held && held.data, message.data) : message.data;
+    window.tidegate.latest.set(message.topic, { ...message, data });
+    window.tidegate.receivedAt.set(message.topic, now());
+    return mark(message.topic);
+  }
+
+  /* The answer's time is taken for the middle of the fastest round trip seen: its error is at most half of that. */
+  function keepTime(pong) {
+    const here = now(), roundTrip = here - pong.ping_at_ms;
+    if (roundTrip > state.bestRoundTrip * 1.5) return;
+    state.bestRoundTrip = Math.min(state.bestRoundTrip, roundTrip);
+    state.clockOffset = pong.at_ms - (pong.ping_at_ms + roundTrip / 2);
+  }
+
+  /* A partial frame replaces the buckets it names; what falls out of the span is dropped. */
+  function merge(held, frame) {
+    if (frame.reason) return held ? { ...held, reason: frame.reason } : frame;
+    if (frame.full || !held || !held.buckets.length || !frame.buckets.length) return frame;
+    const step = frame.bucket_s, end = frame.buckets[frame.buckets.length - 1];
+    const start = end - frame.span_s + step, size = Math.round((end - start) / step) + 1;
+    const buckets = Array.from({ length: size }, (_, index) => start + index * step);
+    const keys = new Map();
+    for (const series of [...held.series, ...frame.series]) keys.set(series.key.join("\u0000"), series.key);
+    const ring = (source, key, measure, from) => {
+      const found = source.series.find((series) => series.key.join("\u0000") === key);
+      const values = found ? found.measures[measure] : [];
+      return (bucket) => values[Math.round((bucket - from) / step)];
+    };
+    const measures = Object.keys(frame.totals);
+    const series = Array.from(keys, ([id, key]) => {
+      const lines = {};
+      for (const measure of measures) {
+        const fresh = ring(frame, id, measure, frame.buckets[0]), old = ring(held, id, measure, held.buckets[0]);
+        lines[measure] = buckets.map((bucket) => {
+          const value = bucket >= frame.buckets[0] ? fresh(bucket) : old(bucket);
+          return value === undefined ? null : value;
+        });
+      }
+      return { key, measures: lines };
+    });
+    return { ...frame, buckets, series, reason: null };
+  }
+
+  function mark(topic) {
+    state.dirty.set(topic, window.tidegate.latest.get(topic));
+    if (!state.frame) state.frame = requestAnimationFrame(paint);
+  }
+
+  async function paint() {
+    const updates = Array.from(state.dirty.values());
+    state.dirty.clear();
+    await Promise.all(updates.flatMap((update) => window.tidegate.painters.map((painter) => painter(update))));
+    /* The second frame begins after the first was presented: only then is the picture on screen. */
+    requestAnimationFrame(() => requestAnimationFrame(() => updates.forEach(painted)));
+    state.frame = state.dirty.size ? requestAnimationFrame(paint) : 0;
+  }
+
+  function painted(update) {
+    if (update.acknowledged) return;
+    update.acknowledged = true;
+    const at = window.tidegate.hubNow();
+    send({ type: "painted", topic: update.topic, seq: update.seq, at_ms: at });
+    paints.push({ topic: update.topic, seq: update.seq, sent_at_ms: update.sent_at_ms, at_ms: at, marks: update.data.marks || null });
+    if (paints.length > KEPT_PAINTS) paints.splice(0, paints.length - KEPT_PAINTS);
+  }
+
+  /* Dash swaps the page's elements when the address changes: then everything is drawn anew. */
+  let shown = null;
+  new MutationObserver(() => {
+    const page = document.querySelector("[data-topics]");
+    if (page === shown) return;
+    shown = page;
+    window.tidegate.pageChanged();
+    window.tidegate.showConnection();
+  }).observe(document.documentElement, { childList: true, subtree: true });
+  const start = () => (document.getElementById("console") ? connect() : setTimeout(start, 30));
+  start();
+})();

@@ -1,0 +1,40 @@
+/* Theme and keyboard. The theme follows the system until someone chooses; the choice is kept in this browser. */
+(function () {
+  "use strict";
+  const root = document.documentElement;
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const chosen = () => localStorage.getItem("tidegate-theme");
+  function apply() {
+    const theme = chosen() || (dark.matches ? "dark" : "light");
+    root.dataset.theme = theme;
+    const button = document.getElementById("theme");
+    if (button) button.textContent = theme === "dark" ? "Light" : "Dark";
+    if (window.tidegate) window.tidegate.pageChanged();
+  }
+  function toggle() {
+    localStorage.setItem("tidegate-theme", root.dataset.theme === "dark" ? "light" : "dark");
+    apply();
+  }
+  dark.addEventListener("change", apply);
+  document.addEventListener("click", (event) => { if (event.target.id === "theme") toggle(); });
+
+  const help = "g o  overview\ng l  live\nt  light or dark\n?  this help\nEsc  close";
+  let waiting = "";
+  function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
+  document.addEventListener("keydown", (event) => {
+    if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    const panel = document.getElementById("help");
+    if (waiting === "g" && event.key === "o") go('.nav a[href="/"]');
+    else if (waiting === "g" && event.key === "l") go('.nav a[href^="/live/"]');
+    else if (event.key === "t") toggle();
+    else if (event.key === "?") { panel.textContent = help; panel.hidden = !panel.hidden; }
+    else if (event.key === "Escape") panel.hidden = true;
+    waiting = event.key === "g" ? "g" : "";
+  });
+  new MutationObserver(() => {
+    for (const link of document.querySelectorAll(".nav-link")) link.classList.toggle("is-here", link.getAttribute("href") === location.pathname);
+    const button = document.getElementById("theme");
+    if (button && !button.dataset.ready) { button.dataset.ready = "yes"; apply(); }
+  }).observe(root, { childList: true, subtree: true });
+  apply();
+})();

@@ -1,0 +1,163 @@
+/* Draws updates into the elements that the page laid out. Numbers are written as people read them; what is not known says
+   "unknown" and why; what is old is dimmed. */
+(function () {
+  "use strict";
+  const STALE_MS = 5000;
+  const units = [[1e9, "G"], [1e6, "M"], [1e4, "k", 1e3]];
+
+  function number(value, digits = 1) {
+    if (value === null || value === undefined) return null;
+    for (const [from, unit, by] of units) {
+      if (Math.abs(value) >= from) return (value / (by || from)).toFixed(Math.abs(value) >= 100 * (by || from) ? 0 : digits) + "\u2009" + unit;
+    }
+    return Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(Math.abs(value) < 100 ? digits : 0);
+  }
+  const exact = (value) => (value === null || value === undefined ? null : value.toLocaleString("en"));
+  function seconds(value) {
+    if (value === null || value === undefined) return null;
+    if (value < 1) return `${Math.round(value * 1000)} ms`;
+    if (value < 120) return `${value.toFixed(value < 10 ? 1 : 0)} s`;
+    if (value < 7200) return `${Math.round(value / 60)} min`;
+    return value < 172800 ? `${Math.round(value / 3600)} h` : `${Math.round(value / 86400)} d`;
+  }
+  const bytes = (value) => (value === null || value === undefined ? null : `${Math.round(value / 1048576)} MiB`);
+
+  function put(element, text, reason) {
+    const unknown = text === null || text === undefined;
+    element.classList.toggle("is-unknown", unknown);
+    element.textContent = unknown ? "unknown" : text;
+    element.title = unknown ? reason || "not measured" : reason || "";
+  }
+  const all = (selector) => document.querySelectorAll(selector);
+  const age = (iso) => (iso ? Math.max(0, (window.tidegate.hubNow() - Date.parse(iso)) / 1000) : null);
+
+  function overview(frame) {
+    for (const stream of frame.streams) {
+      for (const hop of stream.hops) paintHop(`${stream.name}/${hop.hop}`, hop);
+      for (const element of all(`[data-verdict="${stream.name}"]`)) {
+        put(element, stream.verdict === "unknown" ? null : stream.verdict.replace("_", " "), stream.verdict_reason);
+        element.dataset.state = stream.verdict;
+      }
+      for (const element of all(`[data-verdict-reason="${stream.name}"]`)) {
+        element.classList.remove("is-unknown");
+        element.textContent = stream.verdict_reason;
+      }
+    }
+    const pixel = frame.event_to_pixel;
+    for (const element of all('[data-latency="event_to_pixel"]')) {
+      put(element, pixel ? `p50 ${Math.round(pixel.p50)} · p99 ${Math.round(pixel.p99)} ms` : null, "no live chart has been painted in the last minutes");
+    }
+    const parts = document.getElementById("parts");
+    if (parts && frame.parts.length) parts.replaceChildren(partsTable(frame.parts));
+  }
+
+  function paintHop(key, hop) {
+    const shown = {
+      events: exact(hop.events),
+      rate: hop.events_per_s === null ? null : `${number(hop.events_per_s)}/s`,
+      age: seconds(age(hop.newest_at)),
+      lag: hop.lag_s === null && hop.lag_events === null ? null : hop.lag_events === 0 ? "0 s" : `${seconds(hop.lag_s) || "?"} · ${number(hop.lag_events)} events`,
+    };
+    for (const element of all(`[data-hop="${key}"]`)) {
+      const what = element.dataset.show;
+      put(element, shown[what], what === "age" && hop.events !== null ? "nothing has arrived since this page's monitor started" : hop.reason);
+    }
+    const moving = hop.events_per_s > 0;
+    for (const pipe of all(`[data-pipe="${key}"]`)) {
+      pipe.dataset.state = hop.lag_s === null ? "unknown" : hop.lag_s > 30 ? "behind" : hop.lag_s > 10 ? "slow" : "good";
+      pipe.classList.toggle("is-moving", moving);
+    }
+    for (const box of all(`[data-box="${key}"]`)) box.classList.toggle("has-events", hop.events > 0);
+  }
+
+  function partsTable(parts) {
+    const table = document.createElement("table");
+    const head = table.createTHead().insertRow();
+    for (const title of ["part", "state", "pid", "memory", "up", "restarts", "address", ""]) {
+      head.appendChild(document.createElement("th")).textContent = title;
+    }
+    const body = table.createTBody();
+    for (const part of parts) {
+      const row = body.insertRow();
+      const cells = [part.part, part.state.replace("_", " "), part.pid, bytes(part.memory_bytes), seconds(age(part.started_at)), part.restarts, part.address, part.reason];
+      cells.forEach((cell, index) => {
+        const element = row.insertCell();
+        element.textContent = cell === null || cell === undefined ? (index < 5 && part.state === "running" ? "unknown" : "\u2013") : cell;
+      });
+      row.cells[1].dataset.state = part.state;
+      row.classList.toggle("is-stale", age(part.at) > 10);
+    }
+    return table;
+  }
+
+  function colours() {
+    const style = getComputedStyle(document.documentElement);
+    return {
+      lines: Array.from({ length: 12 }, (_, index) => style.getPropertyValue(`--line-${index + 1}`).trim()),
+      other: style.getPropertyValue("--quiet").trim(),
+      text: style.getPropertyValue("--quiet").trim(),
+      grid: style.getPropertyValue("--rule").trim(),
+      paper: style.getPropertyValue("--card").trim(),
+      ink: style.getPropertyValue("--ink").trim(),
+    };
+  }
+  const colourOf = new Map();
+
+  async function live(topic, frame) {
+    for (const element of all(`[data-total="${topic}"]`)) put(element, number(frame.totals[element.dataset.measure]), frame.reason);
+    for (const element of all(`[data-newest="${frame.stream}"]`)) {
+      const behind = age(frame.newest_event_at);
+      put(element, behind === null ? null : behind < 86400 * 30 ? `${seconds(behind)} ago` : frame.newest_event_at.slice(0, 16).replace("T", " "), frame.reason);
+    }
+    const drawn = [];
+    for (const box of all(`[data-chart="${topic}"]`)) {
+      const graph = box.querySelector(".js-plotly-plot");
+      if (graph && window.Plotly && frame.buckets.length) drawn.push(draw(graph, frame, box.dataset.measure, box.dataset.kind, box.dataset.unit));
+      box.classList.toggle("is-unknown", Boolean(frame.reason));
+      box.title = frame.reason || "";
+    }
+    await Promise.all(drawn);
+  }
+
+  function draw(graph, frame, measure, kind, unit) {
+    const palette = colours(), adds = kind === "count" || kind === "sum";
+    const times = frame.buckets.map((start) => new Date(start * 1000).toISOString().slice(0, 23));
+    /* The newest bucket is still filling: drawn, it would always look like a fall. */
+    const whole = Math.max(1, times.length - 1);
+    const traces = frame.series.filter((series) => series.measures[measure].some((value) => value !== null)).map((series, index) => {
+      const name = series.key.join(" · ") || measure;
+      if (!colourOf.has(`${frame.stream}/${frame.rollup}/${name}`)) colourOf.set(`${frame.stream}/${frame.rollup}/${name}`, index % 12);
+      const colour = name.startsWith("(other)") ? palette.other : palette.lines[colourOf.get(`${frame.stream}/${frame.rollup}/${name}`)];
+      const values = series.measures[measure].slice(0, whole);
+      return {
+        type: "scatter", mode: "lines", name, x: times.slice(0, whole),
+        y: adds ? values.map((value) => value || 0) : values, connectgaps: false,
+        line: { width: adds ? 1 : 1.6, color: colour }, stackgroup: adds ? "all" : undefined,
+        fillcolor: adds ? colour + "59" : undefined,
+        hovertemplate: `%{y:,.4~s} ${unit || ""}`,
+      };
+    });
+    const layout = {
+      ...graph.layout,
+      font: { family: "inherit", size: 11, color: palette.text },
+      xaxis: { ...graph.layout.xaxis, range: [times[0], times[whole - 1]], color: palette.text, linecolor: palette.grid, tickfont: { color: palette.text } },
+      yaxis: { ...graph.layout.yaxis, gridcolor: palette.grid, tickfont: { color: palette.text }, autorange: true },
+      hoverlabel: { bgcolor: palette.paper, bordercolor: palette.grid, font: { color: palette.ink } },
+      showlegend: graph.closest(".wide") !== null,
+      legend: { orientation: "h", y: -0.16, x: 0, font: { color: palette.text, size: 11 } },
+      margin: { ...graph.layout.margin, b: graph.closest(".wide") ? 56 : 26 },
+    };
+    return window.Plotly.react(graph, traces, layout, { displayModeBar: false, responsive: true });
+  }
+
+  window.tidegate.painters.push((update) =>
+    update.topic === "overview" ? overview(update.data) : live(update.topic, update.data));
+
+  /* Age by itself changes a page: what has had no update for a while is dimmed. */
+  setInterval(() => {
+    const at = performance.timeOrigin + performance.now();
+    const offline = document.body.dataset.connection !== "live";
+    const seen = window.tidegate.receivedAt.get("overview");
+    document.body.classList.toggle("is-stale", offline || (seen !== undefined && at - seen > STALE_MS));
+  }, 500);
+})();

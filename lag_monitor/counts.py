@@ -1,0 +1,96 @@
+"""Where do the counts come from? The broker, Delta's log, ClickHouse, and the ledger for the raw topic.
+
+The raw topic's offsets are no counts, because transactions leave markers among them: only the ledger has counted it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Protocol
+
+import clickhouse_connect
+import httpx
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from controlplane.contract.names import Hop, arrivals_table, lake_table, topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controlplane.contract.settings import Settings
+
+_TIMEOUT_S = 3.0
+_COMMITS = 20
+
+
+class UnknownError(Exception):
+    """A count cannot be had, and why, in one sentence."""
+
+
+class CountSource(Protocol):
+    """Counts events at a hop."""
+
+    def count(self, stream: str, hop: Hop) -> int:
+        """Events that a hop has taken since its stream began.
+
+        Raises:
+            UnknownError: with the reason.
+        """
+
+
+class Counts:
+    """The real sources."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kafka = Consumer({"bootstrap.servers": settings.kafka, "group.id": "tidegate-lag", "log_level": 2})
+        self._lakes: dict[str, DeltaTable] = {}
+
+    def count(self, stream: str, hop: Hop) -> int:
+        """See `CountSource`."""
+        sources: dict[Hop, Callable[[str], int]] = {Hop.RAW: self._raw, Hop.LAKE: self._lake, Hop.SERVING: self._serving}
+        try:
+            return sources[hop](stream) if hop in sources else self._ends(stream, hop)
+        except (KafkaException, ClickHouseError, httpx.HTTPError, OSError) as error:
+            raise UnknownError(f"{type(error).__name__}: {str(error).splitlines()[0][:160]}") from error
+
+    def _ends(self, stream: str, hop: Hop) -> int:
+        """Sum of end offsets: route writes without transactions, so each offset is an event."""
+        name = topic(stream, hop)
+        found = self._kafka.list_topics(name, timeout=_TIMEOUT_S).topics[name]
+        if found.error is not None:
+            raise UnknownError(f"there is no topic {name} yet")
+        partitions = [TopicPartition(name, partition) for partition in found.partitions]
+        return sum(self._kafka.get_watermark_offsets(each, timeout=_TIMEOUT_S, cached=False)[1] for each in partitions)
+
+    def _raw(self, stream: str) -> int:
+        ledgers = httpx.get(f"{self._settings.api}/api/v1/ledger", timeout=_TIMEOUT_S).raise_for_status().json()
+        found = next((ledger for ledger in ledgers if ledger["stream"] == stream), None)
+        counts = [] if found is None else [partition["produced"] for partition in found["partitions"]]
+        if not counts or None in counts:
+            raise UnknownError("the ledger has not counted the raw topic yet")
+        return sum(counts)
+
+    def _lake(self, stream: str) -> int:
+        path = lake_table(self._settings.lake_root, stream)
+        try:
+            table = self._lakes.get(stream) or self._lakes.setdefault(stream, DeltaTable(path))
+        except TableNotFoundError:
+            return 0
+        table.update_incremental()
+        for commit in table.history(_COMMITS):
+            if written := commit.get("userMetadata"):
+                return sum(until for _, until in json.loads(written)["offsets"].values())
+        raise UnknownError(f"none of the last {_COMMITS} commits of {path} names its source offsets")
+
+    def _serving(self, stream: str) -> int:
+        client = clickhouse_connect.get_client(
+            dsn=self._settings.clickhouse, autogenerate_session_id=False, connect_timeout=3, send_receive_timeout=3
+        )
+        try:
+            return int(client.query(f"SELECT sum(events) FROM {arrivals_table(stream)}").first_row[0])  # noqa: S608
+        finally:
+            client.close()
