@@ -16,12 +16,11 @@ from controlplane.contract.folders import load_streams
 from controlplane.contract.reporting import Reporter, notify_ready
 from controlplane.contract.settings import Settings
 from lag_monitor.counts import Counts
+from lag_monitor.measure import Curve
 from lag_monitor.watch import measure_all
 
 if TYPE_CHECKING:
     from controlplane.contract.names import Hop
-    from lag_monitor.measure import Curve
-
 _EVERY_S = 1.0
 
 
@@ -30,8 +29,6 @@ def watch(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write the facts as JSON lines; report nothing.")] = False,
 ) -> None:
     """Measure until SIGTERM or Ctrl-C."""
-    from lag_monitor.measure import Curve
-
     logging.getLogger("httpx").setLevel(logging.WARNING)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,13 +38,16 @@ def watch(
     counts = Counts(settings)
     curves: dict[tuple[str, Hop], Curve] = defaultdict(Curve)
     reporter = None if dry_run else Reporter(settings.api)
+    is_ready = False
     while not stopping.is_set():
         facts = measure_all(streams, counts, curves, lambda: datetime.now(UTC))
         if reporter is None:
             sys.stdout.writelines(f"{fact.model_dump_json()}\n" for fact in facts)
         else:
             reporter.report(*facts)
-        notify_ready(settings.notify_socket, f"{len(streams)} streams")
+        if not is_ready:
+            notify_ready(settings.notify_socket, f"{len(streams)} streams")
+            is_ready = True
         if once or stopping.wait(_EVERY_S):
             break
     if reporter is not None:

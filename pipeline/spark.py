@@ -37,6 +37,8 @@ def build_session(  # noqa: PLR0913 (each is a separate choice of its caller)
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.adaptive.enabled": "false",
+        # Constraints inferred from projections multiply: a filter above route's projections filled a heap with them.
+        "spark.sql.constraintPropagation.enabled": "false",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.sql.streaming.numRecentProgressUpdates": "5",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

@@ -90,8 +90,9 @@ def post_facts(url: str, facts: Iterable[Fact]) -> None:
 
 
 def notify_ready(notify_socket: str, status: str = "") -> None:
-    """Tell the supervisor, by systemd's sd_notify protocol, that this part does its work now."""
+    """Tell the supervisor, by systemd's sd_notify protocol, that this part does its work now; said once is enough."""
     if not notify_socket:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.settimeout(_POST_TIMEOUT_S)
         channel.sendto(f"READY=1\nSTATUS={status}\n".encode(), notify_socket)

@@ -231,7 +231,7 @@ def _headers(*headers: tuple[str, Column]) -> Column:
 def _is_new(tails: Mapping[Hop, Mapping[int, int]]) -> Column:
     """True for rows beyond the tail of the topic that they are addressed to.
 
-    A literal map: as nested conditions the optimizer would multiply them out, some dozens of partitions fill any heap.
+    A literal map: nested conditions would grow with topics times partitions.
     """
     known = {f"{hop.value}:{partition}": offset for hop in OUTPUT_HOPS for partition, offset in tails.get(hop, {}).items()}
     if not known:
