@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path  # noqa: TC003 (typer reads the annotations)
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import httpx
@@ -48,18 +48,24 @@ def _told(text: str) -> None:
 @app.command()
 def up(  # noqa: PLR0913 (each is an option of the command)
     data: Data = None,
-    demo: Annotated[str, typer.Option(help="Demo feeds to run: shop, flights, both by a comma, or none.")] = "shop,flights",
+    demo: Annotated[
+        str, typer.Option(help="Demo feeds to run: shop, flights, both by a comma, or none.")
+    ] = "shop,flights",
     rate: Annotated[float, typer.Option(min=0, help="shop: events a second; 0 is as fast as can be.")] = 500.0,
     faults: Annotated[float, typer.Option(min=0, max=1, help="shop: share of events broken on purpose.")] = 0.01,
     seed: Annotated[int, typer.Option(help="shop: another seed, another shop.")] = 1,
     events: Annotated[int | None, typer.Option(min=0, help="End each feed after so many events.")] = None,
-    speed: Annotated[float, typer.Option(min=0, help="flights: seconds of event time in a second; 0: no pause.")] = 86_400.0,
+    speed: Annotated[
+        float, typer.Option(min=0, help="flights: seconds of event time in a second; 0: no pause.")
+    ] = 86_400.0,
     route_mode: Annotated[str, typer.Option(help="realtime or microbatch.")] = "realtime",
     run_for: Annotated[str | None, typer.Option("--for", help="Stop after so long, such as 60s.")] = None,
     exit_when_drained: Annotated[
         bool, typer.Option("--exit-when-drained", help="Stop when the feeds have ended and every ledger balances.")
     ] = False,
-    console_port: Annotated[int | None, typer.Option(help="Port of the console; another free one is not taken.")] = None,
+    console_port: Annotated[
+        int | None, typer.Option(help="Port of the console; another free one is not taken.")
+    ] = None,
 ) -> None:
     """Run the whole platform on this machine, until Ctrl-C."""
     from controlplane.up.platform import Platform
@@ -67,7 +73,9 @@ def up(  # noqa: PLR0913 (each is an option of the command)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     chosen = [name for name in demo.split(",") if name and name != "none"]
     if unknown := sorted(set(chosen) - set(DEMO_STREAMS)):
-        raise typer.BadParameter(f"there is no demo feed {', '.join(unknown)}; choose of: {', '.join(DEMO_STREAMS)}, none")
+        raise typer.BadParameter(
+            f"there is no demo feed {', '.join(unknown)}; choose of: {', '.join(DEMO_STREAMS)}, none"
+        )
     if route_mode not in ("realtime", "microbatch"):
         raise typer.BadParameter(f"route mode {route_mode!r} is neither realtime nor microbatch")
     ending = () if events is None else ("--events", str(events))

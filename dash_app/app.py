@@ -32,6 +32,7 @@ def create_app(data: ConsoleData) -> Dash:
     server: Any = app.server
     if type(server).__name__ != "FastAPI":
         raise RuntimeError(f"the console needs Dash's FastAPI backend, not {type(server).__name__}")
+    port: dict[str, Any] = {"data-push-port": "" if data.push_port is None else str(data.push_port)}
     app.layout = html.Div(
         [
             dcc.Location(id="location"),
@@ -39,16 +40,17 @@ def create_app(data: ConsoleData) -> Dash:
             html.Div(id="help", hidden=True),
         ],
         id="console",
-        **{"data-push-port": "" if data.push_port is None else str(data.push_port)},
+        **port,
     )
 
     @app.callback(Output("frame", "children"), Input("location", "pathname"))
     def show(path: str | None) -> Component:
         return page(data, path or "/")
 
-    @server.get("/healthz", include_in_schema=False)
     def healthy() -> dict[str, str]:
         return {"status": "ok"}
+
+    server.get("/healthz", include_in_schema=False)(healthy)
 
     _arrange(server)
     return app
@@ -69,4 +71,6 @@ def page(data: ConsoleData, path: str) -> Component:
     if parts[0] == "live":
         name = parts[1] if len(parts) > 1 else next(iter(data.streams), "")
         return views.frame(data.streams, views.live_page(data.streams, name))
-    return views.frame(data.streams, html.Div([html.H1("No such page"), html.P(f"{path} is not a page of the console.")]))
+    return views.frame(
+        data.streams, html.Div([html.H1("No such page"), html.P(f"{path} is not a page of the console.")])
+    )

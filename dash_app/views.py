@@ -6,7 +6,7 @@ push. An element that has had nothing says so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
@@ -31,8 +31,13 @@ _HOPS = {
 _SIDE = (Hop.DEAD, Hop.QUARANTINE)
 
 
+def _data(**attributes: str) -> dict[str, Any]:
+    """`data-*` attributes; Dash takes them, its type hints do not know them."""
+    return {f"data-{key.replace('_', '-')}": value for key, value in attributes.items()}
+
+
 def _unknown(class_name: str, **data: str) -> Component:
-    return html.Span("unknown", className=f"{class_name} is-unknown", **{f"data-{key}": value for key, value in data.items()})
+    return html.Span("unknown", className=f"{class_name} is-unknown", **_data(**data))
 
 
 def frame(streams: Mapping[str, StreamDefinition], page: Component) -> Component:
@@ -42,7 +47,10 @@ def frame(streams: Mapping[str, StreamDefinition], page: Component) -> Component
 
 def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
     """Pages, streams, the connection, the theme."""
-    live = [dcc.Link([html.Span(className="dot"), name], href=f"/live/{name}", className="nav-link nav-sub") for name in streams]
+    live = [
+        dcc.Link([html.Span(className="dot"), name], href=f"/live/{name}", className="nav-link nav-sub")
+        for name in streams
+    ]
     return html.Nav(
         [
             html.Div([html.Div(className="mark"), html.Span("Tidegate")], className="brand"),
@@ -51,7 +59,9 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
             *live,
             html.Div(
                 [
-                    html.Div([html.Span(className="dot"), html.Span("connecting", id="connection-text")], id="connection"),
+                    html.Div(
+                        [html.Span(className="dot"), html.Span("connecting", id="connection-text")], id="connection"
+                    ),
                     html.Div(["event → pixel ", _unknown("figure", latency="event_to_pixel")], className="quiet"),
                     html.Button("Dark", id="theme", type="button", title="Light or dark (t)"),
                 ],
@@ -76,7 +86,7 @@ def overview_page(streams: Mapping[str, StreamDefinition]) -> Component:
                 className="card",
             ),
         ],
-        **{"data-topics": "overview"},
+        **_data(topics="overview"),
     )
 
 
@@ -90,7 +100,7 @@ def stream_card(stream: StreamDefinition) -> Component:
                     html.H2(dcc.Link(stream.title, href=f"/live/{stream.name}")),
                     html.Code(stream.name, className="quiet"),
                     html.Div(
-                        [_unknown("badge", verdict=stream.name), _unknown("reason", **{"verdict-reason": stream.name})],
+                        [_unknown("badge", verdict=stream.name), _unknown("reason", verdict_reason=stream.name)],
                         className="verdict",
                     ),
                 ],
@@ -100,15 +110,21 @@ def stream_card(stream: StreamDefinition) -> Component:
                 [
                     hop_box(stream.name, chain[0]),
                     _pipe(stream.name, Hop.VALID, "route"),
-                    html.Div([hop_box(stream.name, Hop.VALID), *(hop_box(stream.name, hop) for hop in _SIDE)], className="stack"),
-                    html.Div([_pipe(stream.name, Hop.LAKE, "lake"), _pipe(stream.name, Hop.SERVING, "live")], className="forks"),
+                    html.Div(
+                        [hop_box(stream.name, Hop.VALID), *(hop_box(stream.name, hop) for hop in _SIDE)],
+                        className="stack",
+                    ),
+                    html.Div(
+                        [_pipe(stream.name, Hop.LAKE, "lake"), _pipe(stream.name, Hop.SERVING, "live")],
+                        className="forks",
+                    ),
                     html.Div([hop_box(stream.name, Hop.LAKE), hop_box(stream.name, Hop.SERVING)], className="stack"),
                 ],
                 className="way",
             ),
         ],
         className="card",
-        **{"data-stream": stream.name},
+        **_data(stream=stream.name),
     )
 
 
@@ -118,7 +134,9 @@ def hop_box(stream: str, hop: Hop) -> Component:
     key = f"{stream}/{hop}"
     return html.Div(
         [
-            html.Div([html.Span(title, className="hop-title"), html.Span(what, className="quiet")], className="hop-head"),
+            html.Div(
+                [html.Span(title, className="hop-title"), html.Span(what, className="quiet")], className="hop-head"
+            ),
             _unknown("big", hop=key, show="events"),
             html.Div(
                 [
@@ -130,7 +148,7 @@ def hop_box(stream: str, hop: Hop) -> Component:
             ),
         ],
         className=f"hop hop-{hop}",
-        **{"data-box": key},
+        **_data(box=key),
     )
 
 
@@ -144,7 +162,7 @@ def _pipe(stream: str, hop: Hop, by: str) -> Component:
             html.Span([_unknown("figure", hop=key, show="lag"), html.Span(" lag", className="quiet")]),
         ],
         className="pipe",
-        **{"data-pipe": key},
+        **_data(pipe=key),
     )
 
 
@@ -170,7 +188,7 @@ def live_page(streams: Mapping[str, StreamDefinition], name: str) -> Component:
             ),
             *(rollup_card(name, key, rollup) for key, rollup in stream.rollups.items()),
         ],
-        **{"data-topics": topics},
+        **_data(topics=topics),
     )  # fmt: skip
 
 
@@ -188,7 +206,7 @@ def rollup_card(stream: str, key: str, rollup: Rollup) -> Component:
                      className="charts"),
         ],
         className="card",
-        **{"data-rollup": topic},
+        **_data(rollup=topic),
     )  # fmt: skip
 
 
@@ -216,7 +234,7 @@ def chart(topic: str, name: str, measure: Measure, *, wide: bool) -> Component:
             ),
         ],
         className="chart-box wide" if wide else "chart-box",
-        **{"data-chart": topic, "data-measure": name, "data-unit": measure.unit, "data-kind": measure.function},
+        **_data(chart=topic, measure=name, unit=measure.unit, kind=measure.function),
     )
 
 

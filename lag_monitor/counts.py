@@ -51,7 +51,11 @@ class Counts:
 
     def count(self, stream: str, hop: Hop) -> int:
         """See `CountSource`."""
-        sources: dict[Hop, Callable[[str], int]] = {Hop.RAW: self._raw, Hop.LAKE: self._lake, Hop.SERVING: self._serving}
+        sources: dict[Hop, Callable[[str], int]] = {
+            Hop.RAW: self._raw,
+            Hop.LAKE: self._lake,
+            Hop.SERVING: self._serving,
+        }
         try:
             return sources[hop](stream) if hop in sources else self._ends(stream, hop)
         except (KafkaException, ClickHouseError, httpx.HTTPError, OSError) as error:
@@ -91,6 +95,6 @@ class Counts:
             dsn=self._settings.clickhouse, autogenerate_session_id=False, connect_timeout=3, send_receive_timeout=3
         )
         try:
-            return int(client.query(f"SELECT sum(events) FROM {arrivals_table(stream)}").first_row[0])  # noqa: S608
+            return int(client.query(f"SELECT sum(events) FROM {arrivals_table(stream)}").result_rows[0][0])  # noqa: S608
         finally:
             client.close()

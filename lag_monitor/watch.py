@@ -67,7 +67,9 @@ def _fact(  # noqa: PLR0913 (what a round knows)
     seconds = lag_seconds(before, behind, at) if known and before is not None else None
     reason = reasons.get(hop)
     if reason is None and has_lag and seconds is None:
-        reason = reasons.get(Hop.RAW if hop is Hop.VALID else Hop.VALID, "behind for longer than this monitor has watched")
+        reason = reasons.get(
+            Hop.RAW if hop is Hop.VALID else Hop.VALID, "behind for longer than this monitor has watched"
+        )
     return HopMeasured(
         at=at,
         stream=stream,

@@ -1,0 +1,1 @@
+"""What does it cost and how long does it take? A leaf: it may import every room, no room imports it."""

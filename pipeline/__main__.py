@@ -85,7 +85,9 @@ def feed(  # noqa: PLR0913 (each is an option of the command)
     faults: Annotated[float, typer.Option(min=0, max=1, help="shop: share of events broken on purpose")] = 0.01,
     seed: Annotated[int, typer.Option(help="shop: another seed, another shop")] = 1,
     events: Annotated[int | None, typer.Option(min=0, help="end after so many events")] = None,
-    speed: Annotated[float, typer.Option(min=0, help="flights: seconds of event time in a second; 0: no pause")] = 86_400.0,
+    speed: Annotated[
+        float, typer.Option(min=0, help="flights: seconds of event time in a second; 0: no pause")
+    ] = 86_400.0,
 ) -> None:
     """A demo feed: real flights, or a made-up shop."""
     from pipeline.feed.run import FEEDS, FeedOptions, run

@@ -97,9 +97,7 @@ class EventProducer:
         headers = [] if position is None else [(HEADER_FEED_POSITION, str(position).encode())]
         while True:
             try:
-                self._producer.produce(
-                    self._topic, encoded, key=key, headers=headers, on_delivery=self._note_failure
-                )
+                self._producer.produce(self._topic, encoded, key=key, headers=headers, on_delivery=self._note_failure)
             except BufferError:
                 self._producer.poll(0.1)
             else:

@@ -60,4 +60,4 @@ def schemas_of(client: SchemaRegistryClient, subject_name: str) -> dict[int, str
             return {}
         raise
     registered = (client.get_version(subject_name, version) for version in versions)
-    return {int(entry.schema_id): str(entry.schema.schema_str) for entry in registered}
+    return {int(entry.schema_id or 0): str(entry.schema.schema_str) for entry in registered}

@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def build_session(  # noqa: PLR0913 (each is a separate choice of its caller)
-    name: str, *, slots: int, memory: str, jars: str, scratch: Path, **more: str
-) -> SparkSession:
+def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Path, **more: str) -> SparkSession:
     """A local session with Kafka, Avro and Delta.
 
     Args:

@@ -130,7 +130,7 @@ class _StreamLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key!r} is given twice", problem_mark=key_node.start_mark)
             seen.add(key)
@@ -196,8 +196,10 @@ def _suites(folder: Path, problems: list[Problem]) -> dict[str, Any]:
     if not isinstance(suites, dict):
         problems.append(Problem("suite.json", "", "not an object", "write one suite a stage: " + ", ".join(STAGES)))
         return {}
-    for stage in sorted(set(suites) - set(STAGES)):
-        problems.append(Problem("suite.json", stage, "no such stage", "use " + ", ".join(STAGES)))
+    problems.extend(
+        Problem("suite.json", stage, "no such stage", "use " + ", ".join(STAGES))
+        for stage in sorted(set(suites) - set(STAGES))
+    )
     return suites
 
 
@@ -270,7 +272,9 @@ def _enrichment_misfits(stream: StreamDefinition, number: int, fields: dict[str,
             yield Problem(f"reference/{file.name}", column, "no such column", "use one of " + ", ".join(columns))
     for field, column in enrichment.take.items():
         if field in fields or field.startswith(_RESERVED):
-            yield Problem("stream.yaml", f"{where}.take.{field}", "there is a field of this name", "choose another name")
+            yield Problem(
+                "stream.yaml", f"{where}.take.{field}", "there is a field of this name", "choose another name"
+            )
         fields[field] = ["null", columns.get(column, "string")]
     yield from _repeated_keys(file, enrichment.on.values(), columns)
 

@@ -122,7 +122,14 @@ def _rule(expectation: dict[str, Any]) -> RowRule:
 
 def _derived_name(kind: str, given: dict[str, Any]) -> str:
     column = "_".join(str(given[key]) for key in ("column", "column_A", "column_B") if key in given)
-    for noise in ("expect_column_values_to_", "expect_column_pair_values_", "expect_column_", "a_to_be_", "to_be_", "be_"):
+    for noise in (
+        "expect_column_values_to_",
+        "expect_column_pair_values_",
+        "expect_column_",
+        "a_to_be_",
+        "to_be_",
+        "be_",
+    ):
         kind = kind.removeprefix(noise)
     return f"{column}_{kind}"
 

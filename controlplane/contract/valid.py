@@ -25,7 +25,11 @@ _CSV_NULLS = ("", "NA")
 def valid_schema(stream: StreamDefinition) -> dict[str, Any]:
     """Avro schema of `<s>.valid`: schema fields, enrichment fields (nullable), provenance."""
     added = [
-        {"name": field, "type": ["null", reference_columns(stream.reference_file(join.reference))[column]], "default": None}
+        {
+            "name": field,
+            "type": ["null", reference_columns(stream.reference_file(join.reference))[column]],
+            "default": None,
+        }
         for join in stream.enrich
         for field, column in join.take.items()
     ]

@@ -49,14 +49,18 @@ class Service:
         """The overview as known now."""
         titles = {name: stream.title for name, stream in self.streams.items()}
         now = datetime.now(UTC)
-        return self.known.overview(titles, now, self.hub.latencies.percentiles("event_to_pixel_ms", now.timestamp() * 1000))
+        return self.known.overview(
+            titles, now, self.hub.latencies.percentiles("event_to_pixel_ms", now.timestamp() * 1000)
+        )
 
     def may_open(self, origin: str | None) -> bool:
         """A browser says from which page it comes; other programs say nothing."""
         if origin is None:
             return True
         asked = urlsplit(origin)
-        same_host = asked.hostname == self._console.hostname or {asked.hostname, self._console.hostname} <= set(_LOOPBACK)
+        same_host = asked.hostname == self._console.hostname or {asked.hostname, self._console.hostname} <= set(
+            _LOOPBACK
+        )
         return same_host and asked.port == self._console.port and asked.scheme == self._console.scheme
 
     async def push_overview(self) -> None:
@@ -128,7 +132,9 @@ def _answers(api: FastAPI, service: Service) -> None:
 
     @api.get("/api/v1/streams")
     async def streams() -> list[dict[str, Any]]:
-        return [stream.model_dump(mode="json", exclude={"avro_schema", "folder"}) for stream in service.streams.values()]
+        return [
+            stream.model_dump(mode="json", exclude={"avro_schema", "folder"}) for stream in service.streams.values()
+        ]
 
     @api.get("/api/v1/overview")
     async def overview() -> dict[str, Any]:

@@ -28,9 +28,12 @@ def query_of(address: str) -> Query:
             client: Client | None = getattr(local, "client", None)
             if client is None:
                 client = local.client = clickhouse_connect.get_client(
-                    dsn=address, autogenerate_session_id=False, connect_timeout=_TIMEOUT_S, send_receive_timeout=_TIMEOUT_S
+                    dsn=address,
+                    autogenerate_session_id=False,
+                    connect_timeout=_TIMEOUT_S,
+                    send_receive_timeout=_TIMEOUT_S,
                 )
-            return list(client.query(sql, parameters=parameters or None).result_rows)
+            return [tuple(row) for row in client.query(sql, parameters=parameters or None).result_rows]
         except ClickHouseError as error:
             local.client = None
             if _UNKNOWN_TABLE in str(error):

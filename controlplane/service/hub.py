@@ -7,7 +7,6 @@ still waiting is not replaced by a partial one.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field

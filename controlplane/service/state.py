@@ -56,7 +56,9 @@ class Known:
 
     def parts(self) -> tuple[PartChanged, ...]:
         """Every supervised part, by its name."""
-        return tuple(sorted((fact for fact in self.facts.values() if isinstance(fact, PartChanged)), key=lambda f: f.part))
+        return tuple(
+            sorted((fact for fact in self.facts.values() if isinstance(fact, PartChanged)), key=lambda f: f.part)
+        )
 
     def ledgers(self) -> tuple[LedgerTaken, ...]:
         """Every stream's newest account."""
@@ -75,7 +77,9 @@ class Known:
             return HopMeasured(at=now, stream=stream, hop=hop, reason="not measured yet")
         age = now - fact.at
         if age > STALE_AFTER:
-            return HopMeasured(at=fact.at, stream=stream, hop=hop, reason=f"not measured for {age.total_seconds():.0f} s")
+            return HopMeasured(
+                at=fact.at, stream=stream, hop=hop, reason=f"not measured for {age.total_seconds():.0f} s"
+            )
         return fact
 
     def verdict(self, stream: str, now: datetime) -> tuple[Verdict, str]:

@@ -111,7 +111,9 @@ class JarCache:
             fetched = component.artifact(classifier=jar.classifier, packaging=jar.packaging).resolve()
         except (RuntimeError, OSError, requests.RequestException) as error:
             shutil.rmtree(incoming, ignore_errors=True)
-            raise JarError(f"{jar} cannot be fetched: {error}; check the way to the Maven repository, try again") from error
+            raise JarError(
+                f"{jar} cannot be fetched: {error}; check the way to the Maven repository, try again"
+            ) from error
         if jar.sha256 != "-" and _sha256(fetched) != jar.sha256:
             raise JarError(f"{jar}: its SHA-256 is {_sha256(fetched)}, pinned is {jar.sha256}; not used: {fetched}")
         target = self.root / jar.path

@@ -58,7 +58,9 @@ def check_folder(data: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise StartError(f"the data folder {data} cannot be written: {error.strerror}; choose one by --data", EXIT_FOLDER) from error
+        raise StartError(
+            f"the data folder {data} cannot be written: {error.strerror}; choose one by --data", EXIT_FOLDER
+        ) from error
 
 
 def check_memory(needed: int = NEEDED_BYTES) -> None:
@@ -75,7 +77,9 @@ def check_memory(needed: int = NEEDED_BYTES) -> None:
 def check_port(port: int, option: str) -> None:
     """A port that was asked for is free, or StartError."""
     if not is_free(port):
-        raise StartError(f"port {port} on 127.0.0.1 is taken; give another by {option}, or none to have one picked", EXIT_PORT)
+        raise StartError(
+            f"port {port} on 127.0.0.1 is taken; give another by {option}, or none to have one picked", EXIT_PORT
+        )
 
 
 def is_free(port: int) -> bool:

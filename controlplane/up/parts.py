@@ -79,7 +79,14 @@ class Plan:
         runner = self.jars.registry_home() / "apicurio-registry-app-3.0.9-runner.jar"
         return Part(
             "registry",
-            ("java", "-Xmx256m", *_SMALL_JVM, *(f"-D{key}={value}" for key, value in options.items()), "-jar", str(runner)),
+            (
+                "java",
+                "-Xmx256m",
+                *_SMALL_JVM,
+                *(f"-D{key}={value}" for key, value in options.items()),
+                "-jar",
+                str(runner),
+            ),
             prepare=lambda: home.mkdir(parents=True, exist_ok=True),
             probe=lambda: _http_answers(f"{base}/subjects"),
             on_ready=lambda: _require_backward(base),

@@ -91,7 +91,11 @@ class Platform:
             **self._environment,
         }
         self.settings = Settings.model_validate(
-            {key.removeprefix("TIDEGATE_").lower(): value for key, value in self._env.items() if key.startswith("TIDEGATE_")}
+            {
+                key.removeprefix("TIDEGATE_").lower(): value
+                for key, value in self._env.items()
+                if key.startswith("TIDEGATE_")
+            }
         )
         every = Plan(self.data, self.addresses, cache, self._feeds).parts()
         chosen = {part.name for part in every if self._only is None or part.name in self._only}
@@ -160,7 +164,9 @@ class Platform:
         process = PartProcess(part, self._env, self.log_of(part.name), self._sockets / part.name)
         self._processes[part.name] = process
         restarts = seen.restarts + (1 if seen.exited_at else 0)
-        self._seen[part.name] = replace(seen, pid=process.pid, started_at=now, ready=False, exited_at=None, restarts=restarts)
+        self._seen[part.name] = replace(
+            seen, pid=process.pid, started_at=now, ready=False, exited_at=None, restarts=restarts
+        )
 
     def _observe(self, part: Part, now: datetime) -> None:
         seen = self._seen[part.name]

@@ -39,14 +39,14 @@ class PartProcess:
         self._notify = _listen(notify)
         _rotate(log)
         with log.open("ab") as output:
-            self._popen = subprocess.Popen(  # noqa: PLW1509 (the hook calls prctl and nothing else)
+            self._popen = subprocess.Popen(
                 part.argv,
                 env={**env, **part.env, "NOTIFY_SOCKET": str(notify)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 (the hook calls prctl and nothing else)
             )
         self.pid = self._popen.pid
 

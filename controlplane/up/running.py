@@ -49,5 +49,7 @@ def read_running(data: Path) -> Running:
         raise NotRunningError(f"no platform runs in {data.resolve()}; start one by `tidegate up`")
     written = json.loads(file.read_text())
     if not psutil.pid_exists(written["pid"]):
-        raise NotRunningError(f"the platform in {data.resolve()} (process {written['pid']}) ended without stopping cleanly")
+        raise NotRunningError(
+            f"the platform in {data.resolve()} (process {written['pid']}) ended without stopping cleanly"
+        )
     return Running(data.resolve(), written["pid"], written["environment"], written["parts"])

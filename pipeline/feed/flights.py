@@ -51,4 +51,4 @@ def events(start: int = 0) -> Iterator[FeedEvent]:
         plain = chunk.astype(object).where(chunk.notna(), None)
         plain["scheduled_at"] = [moment.to_pydatetime() for moment in chunk["scheduled_at"]]
         for value in plain.to_dict("records"):
-            yield FeedEvent(value["id"], value)
+            yield FeedEvent(value["id"], {str(name): cell for name, cell in value.items()})

@@ -12,7 +12,7 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from delta.tables import DeltaTable
 from pyspark.sql import functions as sf
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import Column, DataFrame, SparkSession
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql.streaming.query import StreamingQuery
 
     from controlplane.contract.reporting import Reporter
     from controlplane.contract.settings import Settings
@@ -46,7 +46,9 @@ def rows(valid: DataFrame, stream: StreamDefinition, writers: Mapping[int, str])
     """
     schema = valid_schema(stream)
     event = by_writer(json.dumps(schema), writers, mode="FAILFAST")
-    unread = sf.raise_error(sf.lit(f"{stream.name}.valid holds a record of a schema id that was not known at the start"))
+    unread = sf.raise_error(
+        sf.lit(f"{stream.name}.valid holds a record of a schema id that was not known at the start")
+    )
     decoded = valid.select(sf.col("value"), framed_id().alias("schema_id")).select(
         sf.when(sf.col("schema_id").isin(*writers), event).otherwise(unread).alias("event")
     )
@@ -149,13 +151,13 @@ class LakeWriter:
         return str(json.loads(text)["id"])
 
     def _version(self) -> int:
-        jvm = self.session._jvm  # noqa: SLF001
+        jvm: Any = self.session._jvm  # noqa: SLF001
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.session._jsparkSession, self.table)  # noqa: SLF001
         return int(log.unsafeVolatileSnapshot().version())
 
     def _read_checkpoint(self, name: str) -> str | None:
         """Through Hadoop, so that a checkpoint may be on S3."""
-        jvm = self.session._jvm  # noqa: SLF001
+        jvm: Any = self.session._jvm  # noqa: SLF001
         path = jvm.org.apache.hadoop.fs.Path(f"{self.checkpoint}/{name}")
         files = path.getFileSystem(self.session._jsc.hadoopConfiguration())  # noqa: SLF001
         if not files.exists(path):

@@ -40,7 +40,9 @@ def _ends(text: str | None) -> dict[int, int] | None:
 
 def user_metadata(stream: str, topic: str, ranges: Ranges) -> str:
     """What a Delta commit says of where its rows came from."""
-    return json.dumps({"stream": stream, "topic": topic, "offsets": {str(key): list(ends) for key, ends in ranges.items()}})
+    return json.dumps(
+        {"stream": stream, "topic": topic, "offsets": {str(key): list(ends) for key, ends in ranges.items()}}
+    )
 
 
 def ranges_in(metadata: str | None) -> Ranges | None:

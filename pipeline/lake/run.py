@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql.streaming.query import StreamingQuery
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition

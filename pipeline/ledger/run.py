@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import clickhouse_connect
@@ -50,7 +51,7 @@ class StreamLedger:
         unknown: list[str] = []
         serving = self._try(self._serving, "ClickHouse", unknown)
         lake = self._try(self._lake.read, "the lake", unknown)
-        routed = {hop: self._try(lambda hop=hop: self._ends(hop), f"{self._stream}.{hop}", unknown) for hop in OUTPUT_HOPS}
+        routed = {hop: self._try(partial(self._ends, hop), f"{self._stream}.{hop}", unknown) for hop in OUTPUT_HOPS}
         is_counted = self._try(self._count_produced, f"{self._stream}.raw", unknown) is not None
         partitions = tuple(
             LedgerPartition(
@@ -71,7 +72,12 @@ class StreamLedger:
             self._last, self._changed_at = partitions, now
         verdict, reason = judge(partitions, unknown, self._changed_at, now)
         return LedgerTaken(
-            at=now, stream=self._stream, partitions=partitions, verdict=verdict, reason=reason, changed_at=self._changed_at
+            at=now,
+            stream=self._stream,
+            partitions=partitions,
+            verdict=verdict,
+            reason=reason,
+            changed_at=self._changed_at,
         )
 
     def _try(self, count: Callable[[], dict[int, int]], where: str, unknown: list[str]) -> dict[int, int] | None:
@@ -100,7 +106,9 @@ class StreamLedger:
     def _whole(self, partition: int, unknown: list[str]) -> int | None:
         each = self._produced.counted[partition]
         if each.since > 0:
-            unknown.append(f"{self._stream}.raw[{partition}] was counted from offset {each.since} on: older events were dropped")
+            unknown.append(
+                f"{self._stream}.raw[{partition}] was counted from offset {each.since} on: older events were dropped"
+            )
             return None
         return each.events
 

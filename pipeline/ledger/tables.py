@@ -60,7 +60,9 @@ class LakeCount:
 
 
 def _counts(table: DeltaTable) -> dict[int, int]:
-    newest = next((found for commit in table.history(_COMMITS) if (found := ranges_in(commit.get("userMetadata")))), None)
+    newest = next(
+        (found for commit in table.history(_COMMITS) if (found := ranges_in(commit.get("userMetadata")))), None
+    )
     if newest is None:
         raise Uncounted(f"none of the last {_COMMITS} commits of the lake table names its source offsets")
     counts = {partition: until for partition, (_, until) in newest.items()}

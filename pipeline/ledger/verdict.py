@@ -45,7 +45,10 @@ def judge(
     if shortfall := [(name, -count) for name, count in differences if count < 0]:
         waited = now - changed_at
         if waited > OVERDUE_AFTER:
-            return Verdict.UNBALANCED, f"nothing has moved for {waited.total_seconds():.0f} s, missing: {_sentence(shortfall)}"
+            return (
+                Verdict.UNBALANCED,
+                f"nothing has moved for {waited.total_seconds():.0f} s, missing: {_sentence(shortfall)}",
+            )
         return Verdict.IN_FLIGHT, f"on its way: {_sentence(shortfall)}"
     total = sum(each.produced or 0 for each in partitions)
     return Verdict.BALANCED, f"all {total:,} events produced are accounted for, in the lake and in ClickHouse"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from controlplane.contract.reporting import Reporter
 
 GROUP = "tidegate-live"
-_GATHER_S = 0.02
+_GATHER_S = 0.05
 _GATHER_EVENTS = 50_000
 _RETRY_AFTER_S = 0.5
 _REPORT_EVERY_S = 1.0
@@ -51,7 +51,13 @@ class Pump:
     """One stream's pump; `beat` is one round."""
 
     def __init__(
-        self, stream: str, partitions: Sequence[int], kafka: Consumer, clickhouse: Client, registry: str, reporter: Reporter
+        self,
+        stream: str,
+        partitions: Sequence[int],
+        kafka: Consumer,
+        clickhouse: Client,
+        registry: str,
+        reporter: Reporter,
     ) -> None:
         self._stream = stream
         self._topic = topic(stream, Hop.VALID)
@@ -59,6 +65,8 @@ class Pump:
         self._kafka = kafka
         self._clickhouse = clickhouse
         self._reporter = reporter
+        self.inserted = 0
+        """Events inserted by this pump."""
         self._positions: dict[int, int] = {}
         self._done = Done(since=time.monotonic())
         self._settings = {
@@ -71,13 +79,12 @@ class Pump:
         group = self._remembered()
         for partition, each in group.items():
             self._positions[partition] = each.offset
-        for each in open_ranges(group):
-            _log.info("%s: inserting again what was under way: %s", self._topic, each)
         if ranges := open_ranges(group):
+            _log.info("%s: inserting again what was under way: %s", self._topic, ranges)
             messages = [
                 message
-                for each in ranges
-                for message in read_range(self._kafka, self._topic, each.partition, each.start, each.until)
+                for span in ranges
+                for message in read_range(self._kafka, self._topic, span.partition, span.start, span.until)
             ]
             self._insert(messages, ranges, stopping)
         self._kafka.assign(
@@ -120,7 +127,7 @@ class Pump:
 
     def _has_arrivals(self) -> bool:
         found = self._clickhouse.query(f"SELECT count() FROM {arrivals_table(self._stream)}")  # noqa: S608 (a checked name)
-        return int(found.first_row[0]) > 0
+        return int(found.result_rows[0][0]) > 0
 
     def _intend(self, ranges: Sequence[Range]) -> None:
         until = {each.partition: str(each.until) for each in ranges}
@@ -138,7 +145,9 @@ class Pump:
         began = time.monotonic()
         while block:
             try:
-                self._clickhouse.raw_insert(events_table(self._stream), insert_block=block, settings=settings, fmt="AvroConfluent")
+                self._clickhouse.raw_insert(
+                    events_table(self._stream), insert_block=block, settings=settings, fmt="AvroConfluent"
+                )
             except (ClickHouseError, OSError) as error:
                 _log.warning("%s: ClickHouse did not take %s: %s; trying again", self._topic, ranges, error)
                 if stopping.wait(_RETRY_AFTER_S):
@@ -147,6 +156,7 @@ class Pump:
                 break
         self._positions.update({each.partition: each.until for each in ranges})
         self._done.rows += len(messages)
+        self.inserted += len(messages)
         self._done.inserts += 1
         self._done.took_s += time.monotonic() - began
 

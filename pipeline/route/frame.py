@@ -233,7 +233,9 @@ def _is_new(tails: Mapping[Hop, Mapping[int, int]]) -> Column:
 
     A literal map: nested conditions would grow with topics times partitions.
     """
-    known = {f"{hop.value}:{partition}": offset for hop in OUTPUT_HOPS for partition, offset in tails.get(hop, {}).items()}
+    known = {
+        f"{hop.value}:{partition}": offset for hop in OUTPUT_HOPS for partition, offset in tails.get(hop, {}).items()
+    }
     if not known:
         return sf.lit(True)
     pairs = [sf.lit(part) for pair in known.items() for part in pair]

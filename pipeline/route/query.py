@@ -13,8 +13,8 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path  # noqa: TC003 (a field of a dataclass)
+from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.facts import QueryProgressed
 from controlplane.contract.names import Hop, subject, topic
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from confluent_kafka.schema_registry import SchemaRegistryClient
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+    from pyspark.sql.streaming.query import StreamingQuery
+    from pyspark.sql.streaming.readwriter import DataStreamWriter
 
     from controlplane.contract.streams import StreamDefinition
     from pipeline.route.frame import RuleCompiler
@@ -83,10 +84,17 @@ class RouteRun:
             stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
         )
         frame = route(
-            source, self.stream, schemas, references_of(self.session, self.stream), self.options.broken_rules, resumption.tails
+            source,
+            self.stream,
+            schemas,
+            references_of(self.session, self.stream),
+            self.options.broken_rules,
+            resumption.tails,
         )
         self.query = self._triggered(self._sink(frame)).start()
-        _log.info("route of %s starts at %s, knowing schema ids %s", self.stream.name, resumption.starts, sorted(self._known))
+        _log.info(
+            "route of %s starts at %s, knowing schema ids %s", self.stream.name, resumption.starts, sorted(self._known)
+        )
 
     def beat(self) -> QueryProgressed | None:
         """Look at the query once; start it again if a schema id was met or has appeared.
@@ -138,7 +146,9 @@ class RouteRun:
         try:
             return self._ask().keys() != self._known.keys()
         except Exception as error:  # noqa: BLE001 (the registry may be away for any reason; route goes on without it)
-            _log.warning("%s: the registry does not answer (%s); going on with the versions known", self.stream.name, error)
+            _log.warning(
+                "%s: the registry does not answer (%s); going on with the versions known", self.stream.name, error
+            )
             return False
 
     def _resumption(self) -> Resumption:
@@ -184,7 +194,7 @@ class RouteRun:
         if self.options.mode == "microbatch":
             return writer.trigger(processingTime="0 seconds")
         # PySpark 4.1 has no argument for this trigger yet; 4.2 names it `realTime`.
-        jvm = self.session._jvm  # noqa: SLF001
+        jvm: Any = self.session._jvm  # noqa: SLF001
         every = f"{round(self.options.batch.total_seconds() * 1000)} milliseconds"
         writer._jwrite = writer._jwrite.trigger(  # noqa: SLF001
             jvm.org.apache.spark.sql.streaming.Trigger.RealTime(every)
@@ -206,4 +216,3 @@ class RouteRun:
             rows_per_s=last["processedRowsPerSecond"],
             took_s=last["batchDuration"] / 1000,
         )
-
