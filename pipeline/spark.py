@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
@@ -26,6 +27,7 @@ def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Pat
     scratch.mkdir(parents=True, exist_ok=True)
     options = {
         "spark.driver.memory": memory,
+        "spark.pyspark.python": sys.executable,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=160m -XX:MaxMetaspaceSize=320m",

@@ -1,0 +1,74 @@
+"""One real platform a run: every part, free ports, a folder of its own. Each test makes its own events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from controlplane.contract.folders import load_stream
+from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.up import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from controlplane.contract.streams import StreamDefinition
+
+DEADLINE_S = 90.0
+
+
+def _eventually(look: Callable[[], Any], what: str, within_s: float = DEADLINE_S) -> Any:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        threading.Event().wait(0.1)
+    raise AssertionError(f"not within {within_s:.0f} s: {what}")
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Wait for a condition, with a deadline."""
+    return _eventually
+
+
+@pytest.fixture(scope="session")
+def shop() -> StreamDefinition:
+    return load_stream(SHIPPED_STREAMS / "shop")
+
+
+class Running:
+    """A platform that beats on a thread of its own."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.settings = platform.settings
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=platform.run_until, args=(self._stop.is_set,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def ledger(self, stream: str) -> dict[str, Any] | None:
+        taken = httpx.get(f"{self.settings.api}/api/v1/ledger", timeout=5).json()
+        return next((each for each in taken if each["stream"] == stream), None)
+
+    def total(self, stream: str, column: str) -> int | None:
+        account = self.ledger(stream)
+        counts = [None] if account is None else [each[column] for each in account["partitions"]]
+        return None if None in counts else sum(counts)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with Platform(tmp_path_factory.mktemp("platform"), told=lambda _: None) as platform:
+        platform.start()
+        one = Running(platform)
+        yield one
+        one.stop()

@@ -1,0 +1,44 @@
+"""Every number of a page says what it shows, and is unknown until it has come."""
+
+from __future__ import annotations
+
+import json
+
+from plotly.utils import PlotlyJSONEncoder
+
+from controlplane.contract.folders import load_streams
+from controlplane.contract.names import Hop
+from controlplane.contract.settings import SHIPPED_STREAMS
+from dash_app.app import page
+from dash_app.data import ConsoleData, push_port
+
+DATA = ConsoleData({stream.name: stream for stream in load_streams([SHIPPED_STREAMS])}, 8090)
+
+
+def written(path: str) -> str:
+    return json.dumps(page(DATA, path), cls=PlotlyJSONEncoder)
+
+
+def test_the_overview_shows_every_hop_of_every_stream() -> None:
+    shown = written("/")
+    assert all(f"{stream}/{hop}" in shown for stream in DATA.streams for hop in Hop)
+
+
+def test_a_live_page_subscribes_to_its_rollups() -> None:
+    assert "overview live/shop/traffic live/shop/sales live/shop/interest" in written("/live/shop")
+
+
+def test_a_stream_that_is_not_there_is_named() -> None:
+    assert "nobody" in written("/live/nobody")
+
+
+def test_a_page_that_is_not_there_says_so() -> None:
+    assert "No such page" in written("/nothing")
+
+
+def test_no_page_polls() -> None:
+    assert "Interval" not in written("/") + written("/live/flights")
+
+
+def test_the_hub_is_found_by_its_port() -> None:
+    assert push_port("http://127.0.0.1:8090") == 8090

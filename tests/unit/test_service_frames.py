@@ -1,0 +1,45 @@
+"""A frame's lines are the rollup's rows: no holes, the largest first, nothing invented for what was merged."""
+
+from __future__ import annotations
+
+from controlplane.contract.folders import load_stream
+from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.service.frames import OTHER, SERIES_AT_MOST, StreamFrames, laid_out, summed
+
+SHOP = load_stream(SHIPPED_STREAMS / "shop")
+TRAFFIC = SHOP.rollups["traffic"]
+
+
+def test_a_bucket_without_events_is_none() -> None:
+    [line] = laid_out(TRAFFIC, [(10, "view", 4, 2, 50.0), (12, "view", 6, 3, 60.0)], range(10, 13), None)
+    assert line.measures["events"] == (4.0, None, 6.0)
+
+
+def test_the_largest_line_comes_first() -> None:
+    lines = laid_out(TRAFFIC, [(10, "cart", 1, 1, 1.0), (10, "view", 9, 1, 1.0)], range(10, 11), None)
+    assert [line.key for line in lines] == [("view",), ("cart",)]
+
+
+def test_what_is_not_in_the_top_is_summed_where_it_adds_and_unknown_where_it_does_not() -> None:
+    rows = [(10, f"kind{number:02}", 100 - number, 1, 5.0) for number in range(SERIES_AT_MOST + 2)]
+    other = laid_out(TRAFFIC, rows, range(10, 11), None)[-1]
+    assert other.key == (OTHER,)
+    assert other.measures["events"] == (88.0 + 87.0,)
+    assert other.measures["visitors"] == (None,)
+    assert other.measures["page_load"] == (None,)
+
+
+def test_the_marks_are_the_low_ones_of_the_partitions_that_move() -> None:
+    arrived = summed([(0, 5, 1000, 90_000), (1, 5, 900, 89_000), (2, 5, 1, 10)])
+    assert arrived.events == 15
+    assert arrived.marks.event_ms == 900
+    assert arrived.marks.raw_ms == 89_000
+
+
+def test_clickhouse_away_is_a_reason_not_a_zero() -> None:
+    def away(sql: str, **parameters: int) -> list[tuple[object, ...]]:
+        raise OSError("ClickHouse does not answer")
+
+    [frame] = StreamFrames(SHOP, away).frames(["traffic"], frozenset({"traffic"}))
+    assert frame.reason == "ClickHouse does not answer"
+    assert frame.totals == {"events": None, "visitors": None, "page_load": None}

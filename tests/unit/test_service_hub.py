@@ -1,0 +1,93 @@
+"""Latest wins, a full picture is never overtaken, and what is not understood is refused with a reason."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from controlplane.contract.push import LiveFrame, Marks
+from controlplane.service.hub import Client, Hub
+from controlplane.service.latency import Latencies, percentiles
+
+TOPIC = "live/shop/traffic"
+
+
+def frame(*, full: bool) -> LiveFrame:
+    return LiveFrame(
+        stream="shop",
+        rollup="traffic",
+        full=full,
+        bucket_s=1,
+        span_s=2,
+        buckets=(0.0,),
+        series=(),
+        totals={},
+        newest_event_at=None,
+        marks=Marks(),
+    )
+
+
+def taken(client: Client) -> list[dict[str, object]]:
+    return [json.loads(text) for text in asyncio.run(client.take())]
+
+
+def subscribed() -> tuple[Hub, Client]:
+    hub = Hub(frozenset({TOPIC}), lambda: 5.0)
+    client = hub.join()
+    hub.said(client, json.dumps({"type": "subscribe", "topics": [TOPIC]}))
+    return hub, client
+
+
+def test_a_client_is_greeted_first() -> None:
+    assert taken(Hub(frozenset()).join())[0] == {"type": "welcome", "version": 1}
+
+
+def test_a_slow_client_gets_the_newest_only() -> None:
+    hub, client = subscribed()
+    hub.publish(TOPIC, frame(full=True))
+    taken(client)
+    for _ in range(5):
+        hub.publish(TOPIC, frame(full=False))
+    assert [message["seq"] for message in taken(client)] == [6]
+
+
+def test_a_waiting_full_picture_is_not_replaced_by_a_partial_one() -> None:
+    hub, client = subscribed()
+    hub.publish(TOPIC, frame(full=True))
+    hub.publish(TOPIC, frame(full=False))
+    assert taken(client)[-1]["seq"] == 1
+
+
+def test_a_new_client_starts_with_a_full_picture() -> None:
+    hub, client = subscribed()
+    taken(client)
+    hub.publish(TOPIC, frame(full=False))
+    assert client.slots == {}
+    assert hub.wanting_full() == {TOPIC}
+
+
+def test_an_unknown_topic_is_refused_by_name() -> None:
+    hub, client = subscribed()
+    hub.said(client, json.dumps({"type": "subscribe", "topics": ["live/nobody"]}))
+    assert "live/nobody" in str(taken(client)[-1]["reason"])
+
+
+def test_a_message_that_is_not_understood_is_refused() -> None:
+    hub, client = subscribed()
+    hub.said(client, "hello?")
+    assert taken(client)[-1]["type"] == "refused"
+
+
+def test_latency_covers_every_event_between_two_pictures() -> None:
+    latencies = Latencies()
+    for painted in (1_000.0, 2_000.0):
+        marks = Marks(event_ms=painted - 100, raw_ms=painted - 90, served_ms=painted - 50)
+        latencies.painted("c", TOPIC, marks, painted - 20, painted)
+    found = latencies.percentiles("event_to_pixel_ms", 2_000.0)
+    assert found is not None
+    assert 500 <= found.p50 <= 700
+    assert found.p99 > 1000
+
+
+def test_nothing_painted_has_no_latency() -> None:
+    assert percentiles([]) is None

@@ -1,0 +1,47 @@
+"""The fold does not depend on order or repetition; old news is no news."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.contract.facts import FeedProgressed, HopMeasured, Verdict
+from controlplane.contract.names import Hop
+from controlplane.service.state import STALE_AFTER, Known
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+facts = st.builds(
+    lambda stream, second, produced, name: FeedProgressed(
+        id=name, at=NOW + timedelta(seconds=second), stream=stream, produced=produced
+    ),
+    st.sampled_from(["shop", "flights"]),
+    st.integers(0, 5),
+    st.integers(0, 100),
+    st.uuids().map(str),
+)
+
+
+@given(st.lists(facts, max_size=12), st.randoms())
+def test_order_and_duplicates_change_nothing(reported: list[FeedProgressed], random: object) -> None:
+    shuffled = [*reported, *reported]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    straight, other = Known(), Known()
+    straight.fold(reported)
+    other.fold(shuffled)
+    assert straight.facts == other.facts
+
+
+def test_a_hop_that_nobody_measured_lately_is_unknown() -> None:
+    known = Known()
+    known.fold([HopMeasured(at=NOW, stream="shop", hop=Hop.VALID, events=5, lag_s=0.0)])
+    assert known.hop("shop", Hop.VALID, NOW).events == 5
+    late = known.hop("shop", Hop.VALID, NOW + 2 * STALE_AFTER)
+    assert late.events is None
+    assert late.lag_s is None
+    assert "not measured for 20 s" in (late.reason or "")
+
+
+def test_without_a_ledger_the_verdict_is_unknown() -> None:
+    assert Known().verdict("shop", NOW)[0] is Verdict.UNKNOWN
