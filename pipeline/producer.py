@@ -14,7 +14,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 _TIMEOUT_S = 30.0
+_PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)  # noqa: SLF001 (their public names)
+"""What an aborted transaction's events end with: that is what aborting means."""
 
 
 class Send(Protocol):
@@ -105,7 +107,7 @@ class EventProducer:
                 return
 
     def _note_failure(self, error: Any, _message: Any) -> None:  # noqa: ANN401 (the client is untyped)
-        if error is not None:
+        if error is not None and error.code() not in _PURGED:
             with self._lock:
                 self._failed.append(KafkaException(error))
 

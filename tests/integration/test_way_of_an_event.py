@@ -92,7 +92,7 @@ def test_bad_input_is_kept_with_its_reason(
 def test_a_valid_event_is_enriched_and_reaches_clickhouse(
     running: Any, producer: EventProducer, eventually: Callable[..., Any]
 ) -> None:
-    name = uuid4().hex
+    name = uuid4().hex[:16]
     with producer, producer.transaction() as send:
         send({**event(1, 3, 0.0, datetime.now(UTC)).value, "event_id": name, "product_id": "p001", "country": "DE"})
     client = clickhouse_connect.get_client(dsn=running.settings.clickhouse, autogenerate_session_id=False)
@@ -141,5 +141,7 @@ def test_nothing_is_lost_or_doubled_when_a_part_is_killed(
 
 
 def test_a_registry_that_is_away_is_waited_for_and_then_named() -> None:
-    with pytest.raises(TimeoutError, match="schema registry at http://127.0.0.1:9/nothing did not answer".replace(".", r"\.")):
+    with pytest.raises(
+        TimeoutError, match="schema registry at http://127.0.0.1:9/nothing did not answer".replace(".", r"\.")
+    ):
         await_registry("http://127.0.0.1:9/nothing", within_s=0.3)
