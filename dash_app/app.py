@@ -53,6 +53,8 @@ def create_app(data: ConsoleData) -> Dash:
     server.get("/healthz", include_in_schema=False)(healthy)
 
     _arrange(server)
+    # Dash finds the assets at the first request of `/` only: whoever opened another page first would get none.
+    app._setup_server()  # noqa: SLF001
     return app
 
 
