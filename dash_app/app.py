@@ -54,7 +54,7 @@ def create_app(data: ConsoleData) -> Dash:
 
     _arrange(server)
     # Dash finds the assets at the first request of `/` only: whoever opened another page first would get none.
-    app._setup_server()  # noqa: SLF001
+    app._setup_server()  # type: ignore[no-untyped-call]  # noqa: SLF001
     return app
 
 
