@@ -24,10 +24,10 @@ def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Pat
         more: further settings of Spark, their dots written as two underscores.
     """
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch.mkdir(parents=True, exist_ok=True)
     options = {
         "spark.driver.memory": memory,
-        "spark.pyspark.python": sys.executable,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=160m -XX:MaxMetaspaceSize=320m",
