@@ -2,7 +2,7 @@
    animation frame, and tell the hub when it was on screen. The protocol is controlplane/contract/push.py. */
 (function () {
   "use strict";
-  const state = { socket: null, tries: 0, topics: "", clockOffset: 0, bestRoundTrip: Infinity, dirty: new Map(), frame: 0 };
+  const state = { socket: null, tries: 0, topics: "", clockOffset: 0, bestRoundTrip: Infinity, dirty: new Map(), scheduled: false, nextAt: 0 };
   const paints = [];
   window.tidegate = { paints, state, latest: new Map(), receivedAt: new Map(), painters: [] };
   const KEPT_PAINTS = 20000;
@@ -102,16 +102,31 @@
 
   function mark(topic) {
     state.dirty.set(topic, window.tidegate.latest.get(topic));
-    if (!state.frame) state.frame = requestAnimationFrame(paint);
+    schedule();
+  }
+
+  /* The page rests at least as long as it drew: on a slow machine pictures come less often instead of later and later. */
+  const PICTURES_AT_MOST_EVERY_MS = 120;
+  function schedule() {
+    if (state.scheduled) return;
+    state.scheduled = true;
+    setTimeout(() => requestAnimationFrame(paint), Math.max(0, state.nextAt - now()));
   }
 
   async function paint() {
-    const updates = Array.from(state.dirty.values());
+    const began = now(), updates = Array.from(state.dirty.values());
     state.dirty.clear();
-    await Promise.all(updates.flatMap((update) => window.tidegate.painters.map((painter) => painter(update))));
+    const shown = await Promise.all(updates.map(async (update) => {
+      const drawn = await Promise.all(window.tidegate.painters.map((painter) => painter(update)));
+      return drawn.some(Boolean) ? update : null;
+    }));
     /* The second frame begins after the first was presented: only then is the picture on screen. */
-    requestAnimationFrame(() => requestAnimationFrame(() => updates.forEach(painted)));
-    state.frame = state.dirty.size ? requestAnimationFrame(paint) : 0;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      shown.filter(Boolean).forEach(painted);
+      state.nextAt = Math.max(began + PICTURES_AT_MOST_EVERY_MS, 2 * now() - began);
+      state.scheduled = false;
+      if (state.dirty.size) schedule();
+    }));
   }
 
   function painted(update) {

@@ -49,6 +49,7 @@
     }
     const parts = document.getElementById("parts");
     if (parts && frame.parts.length) parts.replaceChildren(partsTable(frame.parts));
+    return true;
   }
 
   function paintHop(key, hop) {
@@ -102,6 +103,11 @@
     };
   }
   const colourOf = new Map();
+  let shades = null;
+  const shade = () => shades || (shades = colours());
+  const forgetShades = () => { shades = null; for (const box of all("[data-chart]")) behind.add(box); };
+  new MutationObserver(forgetShades).observe(document.documentElement, { attributes: true });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forgetShades);
 
   async function live(topic, frame) {
     for (const element of all(`[data-total="${topic}"]`)) put(element, number(frame.totals[element.dataset.measure]), frame.reason);
@@ -109,18 +115,53 @@
       const behind = age(frame.newest_event_at);
       put(element, behind === null ? null : behind < 86400 * 30 ? `${seconds(behind)} ago` : frame.newest_event_at.slice(0, 16).replace("T", " "), frame.reason);
     }
-    const drawn = [];
-    for (const box of all(`[data-chart="${topic}"]`)) {
-      const graph = box.querySelector(".js-plotly-plot");
-      if (graph && window.Plotly && frame.buckets.length) drawn.push(draw(graph, frame, box.dataset.measure, box.dataset.kind, box.dataset.unit));
+    const boxes = Array.from(all(`[data-chart="${topic}"]`));
+    for (const box of boxes) {
       box.classList.toggle("is-unknown", Boolean(frame.reason));
       box.title = frame.reason || "";
+      if (frame.buckets.length) behind.add(box);
     }
-    await Promise.all(drawn);
+    const drawn = boxes.filter((box) => behind.has(box) && isVisible(box) && (box.matches(".wide") || isDue(box))).map(drawBox);
+    return (await Promise.all(drawn)).some(Boolean);
   }
 
+  /* Drawing is the dearest step on an event's way. A chart that is scrolled away is drawn when it comes into view; the
+     first one of each rollup follows every update, the others once a second. */
+  const SIDE_CHARTS_EVERY_MS = 1000;
+  const behind = new Set(), drawnAt = new WeakMap(), visible = new WeakMap();
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      visible.set(entry.target, entry.isIntersecting);
+      if (entry.isIntersecting && behind.has(entry.target)) drawBox(entry.target);
+    }
+  });
+  function isVisible(box) {
+    if (!visible.has(box)) {
+      const place = box.getBoundingClientRect();
+      visible.set(box, place.bottom > 0 && place.top < window.innerHeight);
+      watcher.observe(box);
+    }
+    return visible.get(box);
+  }
+  const isDue = (box) => performance.now() - (drawnAt.get(box) || -Infinity) >= SIDE_CHARTS_EVERY_MS;
+
+  async function drawBox(box) {
+    const graph = box.querySelector(".js-plotly-plot"), held = window.tidegate.latest.get(box.dataset.chart);
+    if (!graph || !window.Plotly || !held || !held.data.buckets.length) return false;
+    behind.delete(box);
+    drawnAt.set(box, performance.now());
+    await draw(graph, held.data, box.dataset.measure, box.dataset.kind, box.dataset.unit);
+    return true;
+  }
+  setInterval(() => {
+    for (const box of behind) {
+      if (!box.isConnected) behind.delete(box);
+      else if (isVisible(box) && isDue(box)) drawBox(box);
+    }
+  }, SIDE_CHARTS_EVERY_MS);
+
   function draw(graph, frame, measure, kind, unit) {
-    const palette = colours(), adds = kind === "count" || kind === "sum";
+    const palette = shade(), adds = kind === "count" || kind === "sum";
     const times = frame.buckets.map((start) => new Date(start * 1000).toISOString().slice(0, 23));
     /* The newest bucket is still filling: drawn, it would always look like a fall. */
     const whole = Math.max(1, times.length - 1);

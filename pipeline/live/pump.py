@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from controlplane.contract.reporting import Reporter
 
 GROUP = "tidegate-live"
-_GATHER_S = 0.05
+_GATHER_S = 0.1
 _GATHER_EVENTS = 50_000
 _RETRY_AFTER_S = 0.5
 _REPORT_EVERY_S = 1.0
