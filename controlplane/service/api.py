@@ -81,7 +81,8 @@ class Service:
             watched = self._rollups(stream, self.hub.watched())
             if watched:
                 full = frozenset(self._rollups(stream, self.hub.wanting_full()))
-                for frame in await asyncio.to_thread(source.frames, watched, full):
+                frames = source.frames(watched, full)
+                while (frame := await asyncio.to_thread(next, frames, None)) is not None:
                     self.hub.publish(_topic(stream, frame.rollup), frame)
             await asyncio.sleep(max(0.01, self._tick_s - (time.monotonic() - began)))
 

@@ -18,7 +18,7 @@ from controlplane.contract.push import LiveFrame, Marks, Series
 from controlplane.contract.rollups import buckets_query, totals_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from controlplane.contract.streams import Rollup, StreamDefinition
 
@@ -72,19 +72,22 @@ class StreamFrames:
     query: Query
     watched: dict[str, Watched] = field(default_factory=lambda: defaultdict(Watched))
 
-    def frames(self, rollups: Iterable[str], wanting_full: frozenset[str]) -> list[LiveFrame]:
+    def frames(self, rollups: Iterable[str], wanting_full: frozenset[str]) -> Iterator[LiveFrame]:
         """New frames for those rollups that have something new, or whose watchers have nothing yet.
 
         Args:
             rollups: names of the rollups that somebody watches.
             wanting_full: those of which somebody has no picture yet.
         """
-        try:
-            arrived = self.arrived()
-            made = [self._frame(name, arrived, full=name in wanting_full) for name in rollups]
-        except OSError as error:
-            made = [self._unknown(name, str(error), again=name in wanting_full) for name in rollups]
-        return [frame for frame in made if frame is not None]
+        arrived: Arrived | None = None
+        for name in rollups:
+            try:
+                arrived = arrived or self.arrived()
+                frame = self._frame(name, arrived, full=name in wanting_full)
+            except OSError as error:
+                frame = self._unknown(name, str(error), again=name in wanting_full)
+            if frame is not None:
+                yield frame
 
     def arrived(self) -> Arrived:
         """Events so far, and the marks that hold for what is read after this.

@@ -26,6 +26,8 @@ class Part:
     ends: bool = False
     """Exit code 0 means that its work is done; it is not started again."""
     stop_within_s: float = 10.0
+    nice: int = 0
+    """Priority when the machine is busy: what nobody watches by the second gives way."""
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,10 @@ class Plan:
             self._room("clickhouse", "pipeline", "clickhouse", port=self.addresses.clickhouse, path="/ping"),
             self._room("control", "controlplane", port=self.addresses.api, path="/healthz"),
             self._room("route", "pipeline", "route", stop_within_s=20),
-            self._room("lake", "pipeline", "lake", stop_within_s=20),
+            self._room("lake", "pipeline", "lake", stop_within_s=20, nice=10),
             self._room("live", "pipeline", "live", needs=("kafka", "registry", "clickhouse")),
-            self._room("lag", "lag_monitor", needs=("kafka", "control")),
-            self._room("ledger", "pipeline", "ledger", needs=("kafka", "control")),
+            self._room("lag", "lag_monitor", needs=("kafka", "control"), nice=5),
+            self._room("ledger", "pipeline", "ledger", needs=("kafka", "control"), nice=10),
             self._room("console", "dash_app", port=self.addresses.console, path="/healthz", needs=("control",)),
             *(self._feed(stream, options) for stream, options in self.feeds.items()),
         ]
@@ -102,6 +102,7 @@ class Plan:
         needs: tuple[str, ...] = (),
         ends: bool = False,
         stop_within_s: float = 10,
+        nice: int = 0,
     ) -> Part:
         address = f"http://127.0.0.1:{port}" if port else None
         return Part(
@@ -112,6 +113,7 @@ class Plan:
             address=address,
             ends=ends,
             stop_within_s=stop_within_s,
+            nice=nice,
         )
 
     def _feed(self, stream: str, options: tuple[str, ...]) -> Part:

@@ -49,6 +49,8 @@ class PartProcess:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 (the hook calls prctl and nothing else)
             )
         self.pid = self._popen.pid
+        if part.nice:
+            os.setpriority(os.PRIO_PROCESS, self.pid, part.nice)
 
     def said_ready(self) -> bool:
         """Has the process sent READY=1 since the last call?"""

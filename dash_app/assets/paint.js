@@ -160,6 +160,24 @@
     }
   }, SIDE_CHARTS_EVERY_MS);
 
+  /* Plotly would measure and lay out its own legend again for every picture. */
+  function nameLines(box, traces) {
+    const names = traces.map((trace) => trace.name + trace.line.color).join();
+    if (box.dataset.lines === names) return;
+    box.dataset.lines = names;
+    let legend = box.querySelector(".legend");
+    if (!legend) {
+      legend = box.appendChild(document.createElement("div"));
+      legend.className = "legend";
+    }
+    legend.replaceChildren(...traces.map((trace) => {
+      const item = document.createElement("span"), colour = item.appendChild(document.createElement("i"));
+      colour.style.background = trace.line.color;
+      item.append(trace.name);
+      return item;
+    }));
+  }
+
   function draw(graph, frame, measure, kind, unit) {
     const palette = shade(), adds = kind === "count" || kind === "sum";
     const times = frame.buckets.map((start) => new Date(start * 1000).toISOString().slice(0, 23));
@@ -184,10 +202,8 @@
       xaxis: { ...graph.layout.xaxis, range: [times[0], times[whole - 1]], color: palette.text, linecolor: palette.grid, tickfont: { color: palette.text } },
       yaxis: { ...graph.layout.yaxis, gridcolor: palette.grid, tickfont: { color: palette.text }, autorange: true },
       hoverlabel: { bgcolor: palette.paper, bordercolor: palette.grid, font: { color: palette.ink } },
-      showlegend: graph.closest(".wide") !== null,
-      legend: { orientation: "h", y: -0.16, x: 0, font: { color: palette.text, size: 11 } },
-      margin: { ...graph.layout.margin, b: graph.closest(".wide") ? 56 : 26 },
     };
+    if (graph.closest(".wide")) nameLines(graph.closest(".chart-box"), traces);
     return window.Plotly.react(graph, traces, layout, { displayModeBar: false, responsive: true });
   }
 
