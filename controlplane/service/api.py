@@ -75,16 +75,18 @@ class Service:
 
     async def push_live(self, stream: str) -> None:
         """Publish what is new in a stream's watched rollups, every tick."""
-        source = self._frames[stream]
         while True:
             began = time.monotonic()
             watched = self._rollups(stream, self.hub.watched())
             if watched:
                 full = frozenset(self._rollups(stream, self.hub.wanting_full()))
-                frames = source.frames(watched, full)
-                while (frame := await asyncio.to_thread(next, frames, None)) is not None:
-                    self.hub.publish(_topic(stream, frame.rollup), frame)
+                await asyncio.gather(*(self._push_rollup(stream, rollup, full) for rollup in watched))
             await asyncio.sleep(max(0.01, self._tick_s - (time.monotonic() - began)))
+
+    async def _push_rollup(self, stream: str, rollup: str, full: frozenset[str]) -> None:
+        frame = await asyncio.to_thread(self._frames[stream].frame, rollup, full=rollup in full)
+        if frame is not None:
+            self.hub.publish(_topic(stream, rollup), frame)
 
     def _rollups(self, stream: str, topics: frozenset[str]) -> list[str]:
         return [rollup for rollup in self.streams[stream].rollups if _topic(stream, rollup) in topics]

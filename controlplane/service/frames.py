@@ -18,7 +18,7 @@ from controlplane.contract.push import LiveFrame, Marks, Series
 from controlplane.contract.rollups import buckets_query, totals_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from controlplane.contract.streams import Rollup, StreamDefinition
 
@@ -72,22 +72,15 @@ class StreamFrames:
     query: Query
     watched: dict[str, Watched] = field(default_factory=lambda: defaultdict(Watched))
 
-    def frames(self, rollups: Iterable[str], wanting_full: frozenset[str]) -> Iterator[LiveFrame]:
-        """New frames for those rollups that have something new, or whose watchers have nothing yet.
+    def frame(self, rollup: str, *, full: bool) -> LiveFrame | None:
+        """A new frame of a rollup if it has something new, or if `full` says that somebody has no picture yet.
 
-        Args:
-            rollups: names of the rollups that somebody watches.
-            wanting_full: those of which somebody has no picture yet.
+        Different rollups may be asked from different threads at once.
         """
-        arrived: Arrived | None = None
-        for name in rollups:
-            try:
-                arrived = arrived or self.arrived()
-                frame = self._frame(name, arrived, full=name in wanting_full)
-            except OSError as error:
-                frame = self._unknown(name, str(error), again=name in wanting_full)
-            if frame is not None:
-                yield frame
+        try:
+            return self._frame(rollup, self.arrived(), full=full)
+        except OSError as error:
+            return self._unknown(rollup, str(error), again=full)
 
     def arrived(self) -> Arrived:
         """Events so far, and the marks that hold for what is read after this.
