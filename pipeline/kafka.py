@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TOPIC_HOPS = (Hop.RAW, Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 OUTPUT_HOPS = (Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 _TIMEOUT_S = 10.0
+_POLL_S = 0.05
 _LOOK_BACK = (1, 2, 8, 64, 1024, 65536)
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,12 @@ def await_broker(bootstrap: str, within_s: float = 120.0) -> AdminClient:
 
 
 def ensure_topics(admin: AdminClient, stream: StreamDefinition) -> None:
-    """Create a stream's topics where missing, and give its outputs at least the partitions of its source."""
+    """Create a stream's topics where missing, and give its outputs at least the partitions of its source.
+
+    Raises:
+        TimeoutError: if the broker does not show them all in time.
+        KafkaException: if it refuses.
+    """
     existing = admin.list_topics(timeout=_TIMEOUT_S).topics
     raw = existing.get(topic(stream.name, Hop.RAW))
     partitions = max(stream.topics.partitions, len(raw.partitions) if raw else 0)
@@ -77,6 +83,19 @@ def ensure_topics(admin: AdminClient, stream: StreamDefinition) -> None:
         if name in existing and len(existing[name].partitions) < partitions
     ]
     _settle(admin.create_partitions(short) if short else {})
+    if missing or short:
+        _await_partitions(admin, [topic(stream.name, hop) for hop in TOPIC_HOPS], partitions)
+
+
+def _await_partitions(admin: AdminClient, names: Sequence[str], partitions: int) -> None:
+    """A broker that has answered a creation may show the topic without its partitions for a moment more."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while short := [name for name in names if len(partitions_of(admin, name)) < partitions]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(
+                f"the broker has not shown {partitions} partitions of {', '.join(short)} in {_TIMEOUT_S} s"
+            )
+        time.sleep(_POLL_S)
 
 
 def _new_topic(stream: StreamDefinition, hop: Hop, partitions: int) -> NewTopic:
