@@ -5,7 +5,7 @@ BIN := .venv/bin
 UP ?=
 TEST ?=
 
-.PHONY: help setup browser up demo test check bench ci clean
+.PHONY: help setup browser up test check bench ci clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.

@@ -19,7 +19,8 @@ STEADY_AFTER = timedelta(seconds=60)
 
 def back_off(failures: int) -> timedelta:
     """1, 2, 4 ... 30 seconds."""
-    return min(timedelta(seconds=2 ** max(0, failures - 1)), _LONGEST_BACK_OFF)
+    doublings = min(max(0, failures - 1), 10)
+    return min(timedelta(seconds=2**doublings), _LONGEST_BACK_OFF)
 
 
 def state_of(part: Part, seen: Seen, all_seen: Mapping[str, Seen]) -> tuple[PartState, str | None]:
