@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_JVM = (
+    "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=160m -XX:MaxMetaspaceSize=320m "
+    # A stream with many rules makes methods that HotSpot would leave to its interpreter: route was 1.6 times slower.
+    "-XX:-DontCompileHugeMethods"
+)
+
+
 def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Path, **more: str) -> SparkSession:
     """A local session with Kafka, Avro and Delta.
 
@@ -30,7 +37,7 @@ def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Pat
         "spark.driver.memory": memory,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=160m -XX:MaxMetaspaceSize=320m",
+        "spark.driver.extraJavaOptions": _JVM,
         "spark.jars": jars,
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
