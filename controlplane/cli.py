@@ -71,8 +71,6 @@ def up(  # noqa: PLR0913 (each is an option of the command)
     from controlplane.up.platform import Platform
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # While the control plane starts nobody takes facts: that is no news, and a part that stays away is told by its state.
-    logging.getLogger("controlplane.contract.reporting").setLevel(logging.ERROR)
     chosen = [name for name in demo.split(",") if name and name != "none"]
     if unknown := sorted(set(chosen) - set(DEMO_STREAMS)):
         raise typer.BadParameter(

@@ -83,12 +83,11 @@ def ensure_topics(admin: AdminClient, stream: StreamDefinition) -> None:
         if name in existing and len(existing[name].partitions) < partitions
     ]
     _settle(admin.create_partitions(short) if short else {})
-    if missing or short:
-        _await_partitions(admin, [topic(stream.name, hop) for hop in TOPIC_HOPS], partitions)
+    _await_partitions(admin, [topic(stream.name, hop) for hop in TOPIC_HOPS], partitions)
 
 
 def _await_partitions(admin: AdminClient, names: Sequence[str], partitions: int) -> None:
-    """A broker that has answered a creation may show the topic without its partitions for a moment more."""
+    """A topic that we or another part have just created may be shown without its partitions for a moment more."""
     deadline = time.monotonic() + _TIMEOUT_S
     while short := [name for name in names if len(partitions_of(admin, name)) < partitions]:
         if time.monotonic() > deadline:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.push import OverviewFrame
     from controlplane.contract.streams import StreamDefinition
-    from controlplane.service.frames import Query
+    from controlplane.service.frames import Arrived, Query
     from controlplane.service.hub import Client
 
 _OVERVIEW_EVERY_S = 0.25
@@ -80,11 +80,12 @@ class Service:
             watched = self._rollups(stream, self.hub.watched())
             if watched:
                 full = frozenset(self._rollups(stream, self.hub.wanting_full()))
-                await asyncio.gather(*(self._push_rollup(stream, rollup, full) for rollup in watched))
+                arrived = await asyncio.to_thread(self._frames[stream].look)
+                await asyncio.gather(*(self._push_rollup(stream, rollup, arrived, full) for rollup in watched))
             await asyncio.sleep(max(0.01, self._tick_s - (time.monotonic() - began)))
 
-    async def _push_rollup(self, stream: str, rollup: str, full: frozenset[str]) -> None:
-        frame = await asyncio.to_thread(self._frames[stream].frame, rollup, full=rollup in full)
+    async def _push_rollup(self, stream: str, rollup: str, arrived: Arrived | str, full: frozenset[str]) -> None:
+        frame = await asyncio.to_thread(self._frames[stream].frame, rollup, arrived, full=rollup in full)
         if frame is not None:
             self.hub.publish(_topic(stream, rollup), frame)
 

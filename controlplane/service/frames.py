@@ -72,13 +72,22 @@ class StreamFrames:
     query: Query
     watched: dict[str, Watched] = field(default_factory=lambda: defaultdict(Watched))
 
-    def frame(self, rollup: str, *, full: bool) -> LiveFrame | None:
+    def look(self) -> Arrived | str:
+        """What has arrived, for every rollup's frame of this tick; or why that is unknown."""
+        try:
+            return self.arrived()
+        except OSError as error:
+            return str(error)
+
+    def frame(self, rollup: str, arrived: Arrived | str, *, full: bool) -> LiveFrame | None:
         """A new frame of a rollup if it has something new, or if `full` says that somebody has no picture yet.
 
         Different rollups may be asked from different threads at once.
         """
+        if isinstance(arrived, str):
+            return self._unknown(rollup, arrived, again=full)
         try:
-            return self._frame(rollup, self.arrived(), full=full)
+            return self._frame(rollup, arrived, full=full)
         except OSError as error:
             return self._unknown(rollup, str(error), again=full)
 

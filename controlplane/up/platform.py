@@ -102,6 +102,8 @@ class Platform:
         needed = [replace(part, needs=tuple(name for name in part.needs if name in chosen)) for part in every]
         self.parts = [part for part in needed if part.name in chosen]
         self._seen = {part.name: Seen() for part in self.parts}
+        # While the control plane starts nobody takes facts: that is no news, and if it stays away its state says so.
+        logging.getLogger("controlplane.contract.reporting").setLevel(logging.ERROR)
         self._reporter = Reporter(self.settings.api)
         self._started_at = datetime.now(UTC)
 

@@ -9,7 +9,6 @@ decodes in Columns.
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 import threading
 import time
@@ -72,7 +71,6 @@ def measure(events: int, told: Callable[[str], None]) -> dict[str, dict[str, flo
     stream = load_stream(SHIPPED_STREAMS / "shop")
     with tempfile.TemporaryDirectory() as folder, Platform(Path(folder), only=_PARTS, told=lambda _: None) as platform:
         told("starting a broker, a registry and ClickHouse")
-        logging.getLogger("controlplane.contract.reporting").setLevel(logging.ERROR)
         platform.start()
         settings = platform.settings
         admin = await_broker(settings.kafka)

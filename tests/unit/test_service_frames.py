@@ -40,6 +40,7 @@ def test_clickhouse_away_is_a_reason_not_a_zero() -> None:
     def away(sql: str, **parameters: int) -> list[tuple[object, ...]]:
         raise OSError("ClickHouse does not answer")
 
-    frame = StreamFrames(SHOP, away).frame("traffic", full=True)
+    source = StreamFrames(SHOP, away)
+    frame = source.frame("traffic", source.look(), full=True)
     assert frame.reason == "ClickHouse does not answer"
     assert frame.totals == {"events": None, "visitors": None, "page_load": None}
