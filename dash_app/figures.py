@@ -1,4 +1,4 @@
-"""What is a chart before its first frame? Axes without ink; `hub.js` draws the lines in the theme's colours."""
+"""What is a chart before its first frame? Empty: numbers on its axes would be made up. `paint.js` draws in the theme's colours."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def empty_figure() -> go.Figure:
             plot_bgcolor="rgba(0,0,0,0)",
             showlegend=False,
             hovermode="x unified",
-            xaxis={"type": "date", "showgrid": False, "zeroline": False, "fixedrange": True},
-            yaxis={"rangemode": "tozero", "zeroline": False, "nticks": 5, "fixedrange": True},
+            xaxis={"visible": False, "type": "date", "showgrid": False, "zeroline": False, "fixedrange": True},
+            yaxis={"visible": False, "rangemode": "tozero", "zeroline": False, "nticks": 5, "fixedrange": True},
             uirevision="kept",
         )
     )

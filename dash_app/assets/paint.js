@@ -199,8 +199,8 @@
     const layout = {
       ...graph.layout,
       font: { family: "inherit", size: 11, color: palette.text },
-      xaxis: { ...graph.layout.xaxis, range: [times[0], times[whole - 1]], color: palette.text, linecolor: palette.grid, tickfont: { color: palette.text } },
-      yaxis: { ...graph.layout.yaxis, gridcolor: palette.grid, tickfont: { color: palette.text }, autorange: true },
+      xaxis: { ...graph.layout.xaxis, visible: true, range: [times[0], times[whole - 1]], color: palette.text, linecolor: palette.grid, tickfont: { color: palette.text } },
+      yaxis: { ...graph.layout.yaxis, visible: true, gridcolor: palette.grid, tickfont: { color: palette.text }, autorange: true },
       hoverlabel: { bgcolor: palette.paper, bordercolor: palette.grid, font: { color: palette.ink } },
     };
     if (graph.closest(".wide")) nameLines(graph.closest(".chart-box"), traces);
