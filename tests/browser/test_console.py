@@ -29,7 +29,9 @@ def test_a_number_changes_without_a_reload_and_the_paint_is_measured(running: An
         before = page.inner_text(_TOTAL)
         _send(producer, 137, 100)
         page.wait_for_function(f"document.querySelector('{_TOTAL}').textContent !== {before!r}", timeout=60_000)
-        assert page.evaluate("window.tidegate.paints.filter(paint => paint.topic === 'live/shop/traffic').length") >= 2
+        page.wait_for_function(
+            "window.tidegate.paints.filter(paint => paint.topic === 'live/shop/traffic').length >= 2", timeout=60_000
+        )
         page.goto(f"{settings.console}/")
         page.wait_for_function(
             "document.querySelector('[data-hop=\"shop/valid\"][data-show=events]')?.textContent.match(/[0-9]/)",
