@@ -143,7 +143,7 @@ class Bench:
             frame.write.format("kafka")
             .option("kafka.bootstrap.servers", self._settings.kafka)
             .option("kafka.enable.idempotence", "true")
-            .option("kafka.linger.ms", "1")
+            .option("kafka.linger.ms", "5")
             .option("kafka.batch.size", str(256 * 1024))
             .option("kafka.compression.type", "lz4")
             .save()

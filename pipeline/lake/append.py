@@ -49,7 +49,7 @@ def rows(valid: DataFrame, stream: StreamDefinition, writers: Mapping[int, str])
     unread = sf.raise_error(
         sf.lit(f"{stream.name}.valid holds a record of a schema id that was not known at the start")
     )
-    decoded = valid.select(sf.col("value"), framed_id().alias("schema_id")).select(
+    decoded = valid.select(sf.col("value"), framed_id(writers).alias("schema_id")).select(
         sf.when(sf.col("schema_id").isin(*writers), event).otherwise(unread).alias("event")
     )
     return decoded.select("event.*").withColumn(EVENT_DATE, sf.to_date(_timestamp(stream)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ from controlplane.contract.valid import valid_schema
 from pipeline.kafka import OUTPUT_HOPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame
 
@@ -92,16 +93,28 @@ def _decode(raw: DataFrame, stream: StreamDefinition, schemas: Schemas) -> DataF
         sf.col("partition").alias(SOURCE_PARTITION),
         sf.col("offset").alias(SOURCE_OFFSET),
         sf.col("timestamp").alias(SOURCE_TIME),
-        framed_id().alias("schema_id"),
+        framed_id(schemas.writers).alias("schema_id"),
     )
     event = by_writer(json.dumps(stream.avro_schema), schemas.writers, mode="PERMISSIVE")
     return identified.select("*", event.alias("event")).withColumn("undecoded", _undecoded(schemas, _names(stream)))
 
 
-def framed_id() -> Column:
-    """The schema id in column `value`, framed as Confluent does (magic byte 0, four bytes); null when it is not."""
+def framed_id(known: Collection[int]) -> Column:
+    """The schema id in column `value`, framed as Confluent does (magic byte 0, four bytes); null when it is not.
+
+    Args:
+        known: ids that are likely; any other is read as well, only slower.
+    """
     framed = (sf.length("value") > _FRAME_BYTES) & (sf.expr("substring(value, 1, 1)") == sf.expr("X'00'"))
-    return sf.when(framed, sf.expr("cast(conv(hex(substring(value, 2, 4)), 16, 10) as bigint)"))
+    stated = sf.expr("cast(conv(hex(substring(value, 2, 4)), 16, 10) as bigint)")
+    # Comparing the frame of an id that is known costs a tenth of reading a number from it.
+    frame = sf.expr(f"substring(value, 1, {_FRAME_BYTES})")
+    number = reduce(lambda rest, each: sf.when(frame == _frame_of(each), sf.lit(each)).otherwise(rest), known, stated)
+    return sf.when(framed, number.cast("bigint"))
+
+
+def _frame_of(schema_id: int) -> Column:
+    return sf.expr(f"X'00{schema_id:08X}'")
 
 
 def by_writer(reader: str, writers: Mapping[int, str], *, mode: str) -> Column:
@@ -167,7 +180,8 @@ def _enrich(decoded: DataFrame, stream: StreamDefinition, references: Mapping[st
 def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleCompiler) -> DataFrame:
     decoded = sf.col("undecoded").isNull()
     fields = [sf.col(f"event.{field['name']}").alias(field["name"]) for field in stream.avro_schema["fields"]]
-    latest = sf.col(SOURCE_TIME) + sf.make_dt_interval(secs=sf.lit(stream.event_time.ahead.total_seconds()))
+    # As numbers: adding an interval to a timestamp goes through the calendar of the time zone, for every event.
+    latest_us = sf.unix_micros(SOURCE_TIME) + sf.lit(stream.event_time.ahead // timedelta(microseconds=1))
     taken = [field for enrichment in stream.enrich for field in enrichment.take]
     flat = enriched.select(
         "key", "value", SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIME, "schema_id", "undecoded", *fields, *taken
@@ -177,7 +191,7 @@ def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleComp
         "reason",
         sf.when(~decoded, sf.col("undecoded"))
         .when(sf.size("broken") > 0, Reason.RULE_BROKEN.value)
-        .when(sf.col(stream.event_time.field) > latest, Reason.EVENT_TIME_AHEAD.value),
+        .when(sf.unix_micros(stream.event_time.field) > latest_us, Reason.EVENT_TIME_AHEAD.value),
     )
 
 
@@ -204,8 +218,7 @@ def _address(
 def _framed(stream: StreamDefinition, valid_id: int) -> Column:
     schema = valid_schema(stream)
     record = sf.struct(*(sf.col(field["name"]) for field in schema["fields"]))
-    frame = sf.expr(f"X'00{valid_id:08X}'")
-    return sf.concat(frame, to_avro(record, json.dumps(schema)))
+    return sf.concat(_frame_of(valid_id), to_avro(record, json.dumps(schema)))
 
 
 def _source() -> tuple[str, Column]:
@@ -224,7 +237,7 @@ def _turned_away() -> list[tuple[str, Column]]:
 
 def _headers(*headers: tuple[str, Column]) -> Column:
     return sf.array(
-        *(sf.struct(sf.lit(key).alias("key"), sf.encode(value, "UTF-8").alias("value")) for key, value in headers)
+        *(sf.struct(sf.lit(key).alias("key"), value.cast("binary").alias("value")) for key, value in headers)
     )
 
 

@@ -184,7 +184,7 @@ class RouteRun:
             .option("kafka.enable.idempotence", "true")
             .option("kafka.delivery.timeout.ms", str(timeout_ms))
             .option("kafka.request.timeout.ms", str(timeout_ms // 2))
-            .option("kafka.linger.ms", "1")
+            .option("kafka.linger.ms", "5")
             .option("kafka.batch.size", str(256 * 1024))
             .option("kafka.compression.type", "lz4")
             .option("checkpointLocation", str(checkpoint))
