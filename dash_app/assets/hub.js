@@ -117,8 +117,14 @@
     const began = now(), updates = Array.from(state.dirty.values());
     state.dirty.clear();
     const shown = await Promise.all(updates.map(async (update) => {
-      const drawn = await Promise.all(window.tidegate.painters.map((painter) => painter(update)));
-      return drawn.some(Boolean) ? update : null;
+      try {
+        const drawn = await Promise.all(window.tidegate.painters.map((painter) => painter(update)));
+        return drawn.some(Boolean) ? update : null;
+      } catch (error) {
+        /* One update that can't be drawn must not hold up the others. */
+        reportError(error);
+        return null;
+      }
     }));
     /* The second frame begins after the first was presented: only then is the picture on screen. */
     requestAnimationFrame(() => requestAnimationFrame(() => {

@@ -110,7 +110,8 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forgetShades);
 
   async function live(topic, frame) {
-    for (const element of all(`[data-total="${topic}"]`)) put(element, number(frame.totals[element.dataset.measure]), frame.reason);
+    const totals = Array.from(all(`[data-total="${topic}"]`));
+    for (const element of totals) put(element, number(frame.totals[element.dataset.measure]), frame.reason);
     for (const element of all(`[data-newest="${frame.stream}"]`)) {
       const behind = age(frame.newest_event_at);
       put(element, behind === null ? null : behind < 86400 * 30 ? `${seconds(behind)} ago` : frame.newest_event_at.slice(0, 16).replace("T", " "), frame.reason);
@@ -121,13 +122,14 @@
       box.title = frame.reason || "";
       if (frame.buckets.length) behind.add(box);
     }
-    const drawn = boxes.filter((box) => behind.has(box) && isVisible(box) && (box.matches(".wide") || isDue(box))).map(drawBox);
-    return (await Promise.all(drawn)).some(Boolean);
+    const drawn = boxes.filter((box) => behind.has(box) && isVisible(box) && isDue(box)).map(drawBox);
+    return (await Promise.all(drawn)).some(Boolean) || (!frame.reason && totals.some(isVisible));
   }
 
-  /* Drawing is the dearest step on an event's way. A chart that is scrolled away is drawn when it comes into view; the
-     first one of each rollup follows every update, the others once a second. */
-  const SIDE_CHARTS_EVERY_MS = 1000;
+  /* Drawing is the dearest step on an event's way. The numbers follow every update. A chart shows whole buckets only: it is
+     drawn when one of them has changed, the first of each rollup four times a second, the others once. A chart that is
+     scrolled away is drawn when it comes into view. */
+  const FIRST_CHART_EVERY_MS = 250, SIDE_CHARTS_EVERY_MS = 1000;
   const behind = new Set(), drawnAt = new WeakMap(), visible = new WeakMap();
   const watcher = new IntersectionObserver((entries) => {
     for (const entry of entries) {
@@ -143,22 +145,33 @@
     }
     return visible.get(box);
   }
-  const isDue = (box) => performance.now() - (drawnAt.get(box) || -Infinity) >= SIDE_CHARTS_EVERY_MS;
+  const pauseOf = (box) => (box.matches(".wide") ? FIRST_CHART_EVERY_MS : SIDE_CHARTS_EVERY_MS);
+  const isDue = (box) => performance.now() - (drawnAt.get(box) || -Infinity) >= pauseOf(box);
 
   async function drawBox(box) {
     const graph = box.querySelector(".js-plotly-plot"), held = window.tidegate.latest.get(box.dataset.chart);
     if (!graph || !window.Plotly || !held || !held.data.buckets.length) return false;
     behind.delete(box);
     drawnAt.set(box, performance.now());
+    const picture = pictureOf(held.data, box.dataset.measure);
+    const before = pictures.get(graph);
+    if (before && before.picture === picture && before.shades === shade()) return false;
+    pictures.set(graph, { picture, shades: shade() });
     await draw(graph, held.data, box.dataset.measure, box.dataset.kind, box.dataset.unit);
     return true;
   }
+  /* Everything that a chart's lines depend on but the theme, as one string. */
+  const pictures = new WeakMap();
+  const wholeOf = (frame) => Math.max(1, frame.buckets.length - 1);
+  const pictureOf = (frame, measure) => JSON.stringify([
+    frame.buckets[0], wholeOf(frame), frame.series.map((series) => [series.key, series.measures[measure].slice(0, wholeOf(frame))]),
+  ]);
   setInterval(() => {
     for (const box of behind) {
       if (!box.isConnected) behind.delete(box);
       else if (isVisible(box) && isDue(box)) drawBox(box);
     }
-  }, SIDE_CHARTS_EVERY_MS);
+  }, FIRST_CHART_EVERY_MS);
 
   /* Plotly would measure and lay out its own legend again for every picture. */
   function nameLines(box, traces) {
@@ -182,7 +195,7 @@
     const palette = shade(), adds = kind === "count" || kind === "sum";
     const times = frame.buckets.map((start) => new Date(start * 1000).toISOString().slice(0, 23));
     /* The newest bucket is still filling: drawn, it would always look like a fall. */
-    const whole = Math.max(1, times.length - 1);
+    const whole = wholeOf(frame);
     const traces = frame.series.filter((series) => series.measures[measure].some((value) => value !== null)).map((series, index) => {
       const name = series.key.join(" · ") || measure;
       if (!colourOf.has(`${frame.stream}/${frame.rollup}/${name}`)) colourOf.set(`${frame.stream}/${frame.rollup}/${name}`, index % 12);
