@@ -106,7 +106,7 @@
   }
 
   /* The page rests at least as long as it drew: on a slow machine pictures come less often instead of later and later. */
-  const PICTURES_AT_MOST_EVERY_MS = 120;
+  const PICTURES_AT_MOST_EVERY_MS = 60;
   function schedule() {
     if (state.scheduled) return;
     state.scheduled = true;

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 GROUP = "tidegate-live"
 _GATHER_S = 0.1
+"""From one insert's beginning to the next one's: events come in while an insert runs."""
+_AT_LEAST_S = 0.01
 _GATHER_EVENTS = 50_000
 _RETRY_AFTER_S = 0.5
 _REPORT_EVERY_S = 1.0
@@ -69,6 +71,7 @@ class Pump:
         """Events inserted by this pump."""
         self._positions: dict[int, int] = {}
         self._done = Done(since=time.monotonic())
+        self._next_at = 0.0
         self._settings = {
             "format_avro_schema_registry_url": registry,
             **INSERT_SETTINGS,
@@ -92,12 +95,13 @@ class Pump:
         )
 
     def beat(self, stopping: threading.Event) -> None:
-        """Take what has come within some milliseconds, and insert it.
+        """Take what has come since the last time, waiting until it was some milliseconds ago, and insert it.
 
         Raises:
             KafkaException: if the broker refuses.
         """
-        messages = self._kafka.consume(_GATHER_EVENTS, timeout=_GATHER_S)
+        messages = self._kafka.consume(_GATHER_EVENTS, timeout=max(_AT_LEAST_S, self._next_at - time.monotonic()))
+        self._next_at = time.monotonic() + _GATHER_S
         for message in messages:
             if message.error():
                 raise KafkaException(message.error())
