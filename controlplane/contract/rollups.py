@@ -63,26 +63,19 @@ def finished_measures(rollup: Rollup) -> list[str]:
     return [finished(name, measure) for name, measure in rollup.measures.items()]
 
 
-def buckets_query(stream: str, name: str, rollup: Rollup) -> str:
-    """Finished measures by bucket and dimensions.
+def span_query(stream: str, name: str, rollup: Rollup) -> str:
+    """Finished measures over a span of event time: of its newest buckets by dimensions, and of all of it together.
 
-    Columns: bucket (epoch seconds), the dimensions, the measures.
-    Parameters: `since` and `until`, epoch seconds, `until` exclusive.
+    Columns: is_total (1 in the one row that is over everything, absent when the span is empty), bucket (epoch seconds),
+    the dimensions, the measures.
+    Parameters, epoch seconds: `since` and `until` (exclusive) bound the span, `fresh` is the first bucket that is wanted.
     """
     width = int(rollup.bucket.total_seconds())
     bucket = f"intDiv(toUnixTimestamp({SECOND}), {width}) * {width} AS bucket"
-    columns = ", ".join([bucket, *rollup.dimensions, *finished_measures(rollup)])
+    columns = ", ".join(["grouping(bucket) AS is_total", bucket, *rollup.dimensions, *finished_measures(rollup)])
     keys = ", ".join(["bucket", *rollup.dimensions])
     return (
         f"SELECT {columns} FROM {live_table(stream, name)} "  # noqa: S608 (names are checked when a stream is loaded)
         f"WHERE {SECOND} >= toDateTime({{since:Int64}}, 'UTC') AND {SECOND} < toDateTime({{until:Int64}}, 'UTC') "
-        f"GROUP BY {keys} ORDER BY bucket"
-    )
-
-
-def totals_query(stream: str, name: str, rollup: Rollup) -> str:
-    """Finished measures over a whole span, every key together; parameters as of `buckets_query`."""
-    return (
-        f"SELECT {', '.join(finished_measures(rollup))} FROM {live_table(stream, name)} "  # noqa: S608
-        f"WHERE {SECOND} >= toDateTime({{since:Int64}}, 'UTC') AND {SECOND} < toDateTime({{until:Int64}}, 'UTC')"
+        f"GROUP BY GROUPING SETS (({keys}), ()) HAVING is_total = 1 OR bucket >= {{fresh:Int64}} ORDER BY bucket"
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from controlplane.contract.names import arrivals_table
 from controlplane.contract.push import LiveFrame, Marks, Series
-from controlplane.contract.rollups import buckets_query, totals_query
+from controlplane.contract.rollups import span_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +29,7 @@ _FRESH_BUCKETS = 5
 _FULL_EVERY_S = 5.0
 _ACTIVE_MS = 5_000
 _ADDS = ("count", "sum")
+_COUNTS = ("count", "distinct")
 _log = logging.getLogger(__name__)
 
 Row = tuple[object, ...]
@@ -114,9 +115,10 @@ class StreamFrames:
         if bounds is None:
             return self._unknown(name, "no event has arrived yet", again=full)
         since, until, fresh = bounds
-        rows = self.query(buckets_query(self.stream.name, name, rollup), since=since if whole else fresh, until=until)
-        totals = self.query(totals_query(self.stream.name, name, rollup), since=since, until=until)
-        starts = range(since if whole else fresh, until, int(rollup.bucket.total_seconds()))
+        first = since if whole else fresh
+        found = self.query(span_query(self.stream.name, name, rollup), since=since, until=until, fresh=first)
+        rows = [row[1:] for row in found if not row[0]]
+        starts = range(first, until, int(rollup.bucket.total_seconds()))
         watched.events, watched.reason = arrived.events, None
         series = laid_out(rollup, rows, starts, None if whole else watched.keys)
         if whole:
@@ -129,7 +131,7 @@ class StreamFrames:
             span_s=rollup.span.total_seconds(),
             buckets=tuple(map(float, starts)),
             series=series,
-            totals={measure: _number(total) for measure, total in zip(rollup.measures, totals[0], strict=True)},
+            totals=_totals(rollup, found),
             newest_event_at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=arrived.newest_event_ms or 0),
             marks=arrived.marks.model_copy(update={"served_ms": time.time() * 1000}),
         )
@@ -172,6 +174,15 @@ def _bounds(rollup: Rollup, newest_event_ms: int | None) -> tuple[int, int, int]
     width, span = int(rollup.bucket.total_seconds()), int(rollup.span.total_seconds())
     until = (newest_event_ms // 1000 // width + 1) * width
     return until - span, until, until - min(span, _FRESH_BUCKETS * width)
+
+
+def _totals(rollup: Rollup, found: Sequence[Row]) -> dict[str, float | None]:
+    """Measures of the whole span; of an empty one there is no row, and what counts is 0."""
+    total = next((row for row in found if row[0]), None)
+    if total is None:
+        return {name: 0.0 if each.function in _COUNTS else None for name, each in rollup.measures.items()}
+    cells = total[len(total) - len(rollup.measures) :]
+    return {measure: _number(cell) for measure, cell in zip(rollup.measures, cells, strict=True)}
 
 
 def laid_out(

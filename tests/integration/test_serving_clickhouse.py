@@ -28,10 +28,12 @@ from fastavro import parse_schema, schemaless_writer
 
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import Hop, arrivals_table, events_table, rollup_view, subject
-from controlplane.contract.rollups import buckets_query
+from controlplane.contract.push import Marks
+from controlplane.contract.rollups import span_query
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.contract.streams import Measure, Rollup
 from controlplane.contract.valid import base_type, valid_schema
+from controlplane.service.frames import Arrived, StreamFrames
 from controlplane.up import Platform
 from pipeline.feed import flights, shop
 from pipeline.registry import await_registry, register_stream, schemas_of
@@ -282,12 +284,27 @@ def test_the_query_of_the_console_agrees_with_plain_python(served: Served) -> No
     apply.create(served.client, stream)
     served.insert("shop", block.framed, "one")
     rollup = stream.rollups["sales"]
-    span = {"since": int(STARTED.timestamp()), "until": int(STARTED.timestamp()) + 5}
-    found = served.client.query(buckets_query("shop", "sales", rollup), parameters=span).result_rows
+    start = int(STARTED.timestamp())
+    span = {"since": start, "until": start + 5, "fresh": start + 2}
+    found = served.client.query(span_query("shop", "sales", rollup), parameters=span).result_rows
     wanted = counted(stream, rollup, block.events)
-    assert {(row[0], row[1]): row[3] for row in found} == {
-        (int(second.timestamp()), region): len(events) for (second, region), events in wanted.items()
+    assert {(row[1], row[2]): row[4] for row in found if not row[0]} == {
+        (int(second.timestamp()), region): len(events)
+        for (second, region), events in wanted.items()
+        if second.timestamp() >= start + 2
     }
+    in_span = [len(events) for (second, _), events in wanted.items() if second.timestamp() < start + 5]
+    assert [row[4] for row in found if row[0]] == [sum(in_span)]
+
+
+def test_the_query_of_the_console_finds_nothing_in_an_empty_span(served: Served) -> None:
+    stream = shipped("shop")
+    apply.create(served.client, stream)
+    span = {"since": 0, "until": 5, "fresh": 0}
+    source = StreamFrames(stream, lambda sql, **_: served.client.query(sql, parameters=span).result_rows)
+    frame = source.frame("sales", Arrived(1, 4_000, Marks()), full=True)
+    assert frame is not None
+    assert frame.totals == {"revenue": None, "orders": 0.0, "basket": None}
 
 
 def test_a_time_that_no_datetime_holds_is_taken_and_does_not_pass_for_another(served: Served) -> None:
