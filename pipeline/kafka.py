@@ -80,7 +80,7 @@ def ensure_topics(admin: AdminClient, stream: StreamDefinition) -> None:
     short = [
         NewPartitions(name, partitions)
         for name in (topic(stream.name, hop) for hop in TOPIC_HOPS)
-        if name in existing and len(existing[name].partitions) < partitions
+        if name in existing and 0 < len(existing[name].partitions) < partitions  # none: just created by someone else
     ]
     _settle(admin.create_partitions(short) if short else {})
     _await_partitions(admin, [topic(stream.name, hop) for hop in TOPIC_HOPS], partitions)

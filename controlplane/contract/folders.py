@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from controlplane.contract.names import serving_relations
+from controlplane.contract.rollups import OWN_COLUMNS
 from controlplane.contract.rules import columns_of
 from controlplane.contract.streams import StreamDefinition, StreamDocument
 from controlplane.contract.suites import STAGES, fingerprint, row_rules
-from controlplane.contract.valid import base_type, reference_columns, type_name
+from controlplane.contract.valid import base_type, can_equal, reference_columns, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _NUMBERS = ("int", "long", "float", "double")
@@ -301,12 +303,26 @@ def _repeated_keys(file: Path, keys: Iterable[str], columns: dict[str, str]) -> 
         seen.add(row)
 
 
+def _where_misfits(kept: Mapping[str, Sequence[Any]], where: str, fields: dict[str, Any]) -> Iterator[Problem]:
+    for name, values in kept.items():
+        for value in values:
+            if name in fields and not can_equal(value, fields[name]):
+                what = f"{value!r} is not a {type_name(fields[name])}"
+                yield Problem("stream.yaml", f"{where}.where.{name}", what, "compare a field with values of its type")
+
+
 def _rollup_misfits(stream: StreamDefinition, fields: dict[str, Any]) -> Iterator[Problem]:
+    owners = dict.fromkeys(serving_relations(stream.name, None), "the stream itself")
     for name, rollup in stream.rollups.items():
         where = f"rollups.{name}"
+        for relation in serving_relations(stream.name, name):
+            if (owner := owners.setdefault(relation, where)) != where:
+                what = f"its table {relation} in ClickHouse would be that of {owner}"
+                yield Problem("stream.yaml", where, what, "give the rollup another name")
+        yield from _where_misfits(rollup.where, where, fields)
         yield from _missing("stream.yaml", f"{where}.dimensions", rollup.dimensions, fields)
         yield from _missing("stream.yaml", f"{where}.where", rollup.where, fields)
-        taken = set(rollup.dimensions) & set(rollup.measures) | {"second"} & {*rollup.dimensions, *rollup.measures}
+        taken = set(rollup.dimensions) & set(rollup.measures) | OWN_COLUMNS & {*rollup.dimensions, *rollup.measures}
         for clash in sorted(taken):
             yield Problem("stream.yaml", where, f"{clash!r} names two columns", "give each column a name of its own")
         for measure_name, measure in rollup.measures.items():

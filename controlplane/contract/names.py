@@ -84,6 +84,20 @@ def live_table(stream: str, rollup: str) -> str:
     return f"{stream}_{rollup}_live"
 
 
+def filling_view(table: str) -> str:
+    """ClickHouse materialized view that fills a table from the stream's events."""
+    return f"{table}_mv"
+
+
+def serving_relations(stream: str, rollup: str | None) -> tuple[str, ...]:
+    """Every table and view that ClickHouse has for a rollup; for None, what it has for the stream itself."""
+    if rollup is None:
+        arrivals = arrivals_table(stream)
+        return (events_table(stream), arrivals, filling_view(arrivals))
+    live = live_table(stream, rollup)
+    return (live, filling_view(live), rollup_view(stream, rollup))
+
+
 def rollup_view(stream: str, rollup: str) -> str:
     """ClickHouse view that finishes a rollup's states: what people and the console query."""
     return f"{stream}_{rollup}"

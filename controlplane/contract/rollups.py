@@ -17,6 +17,10 @@ SECOND = "second"
 """Column of a rollup's table: start of the second of event time, `DateTime('UTC')`."""
 
 
+OWN_COLUMNS = frozenset({SECOND, "bucket", "is_total"})
+"""What a rollup's table and its queries call columns of their own; no dimension or measure may be named so."""
+
+
 def state_type(measure: Measure, *, whole: bool) -> str:
     """ClickHouse type of a measure's state; `whole` says that the measured field is an integer."""
     number = "Nullable(Int64)" if whole else "Nullable(Float64)"

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     route_batch: Duration = Field(
         parse_duration("5m"), description="Length of a real-time batch; each boundary is a gap of 0.2-0.8 s."
     )
-    lake_trigger: Duration = Field(parse_duration("5s"), description="How often lake starts a micro-batch.")
+    lake_trigger: Duration = Field(parse_duration("10s"), description="How often lake starts a micro-batch.")
     push_tick: Duration = Field(parse_duration("150ms"), description="How often the hub looks for something new.")
     notify_socket: str = Field(
         "", validation_alias="NOTIFY_SOCKET", description="Where to say that a part is ready (systemd's sd_notify)."

@@ -71,6 +71,19 @@ def type_name(avro: Any) -> str:  # noqa: ANN401
     return "union" if isinstance(base, list) else str(base)
 
 
+def can_equal(value: str | float | bool, avro: Any) -> bool:  # noqa: ANN401 (Avro types are JSON of any shape)
+    """May a value written in `stream.yaml` equal one of this type? A string is compared with anything's text."""
+    match type_name(avro):
+        case "string" | "enum":
+            return True
+        case "boolean":
+            return isinstance(value, bool)
+        case "int" | "long" | "float" | "double":
+            return not isinstance(value, bool | str)
+        case _:
+            return isinstance(value, str)
+
+
 @lru_cache(maxsize=256)
 def reference_columns(file: Path) -> dict[str, str]:
     """Column -> Avro type (`long`, `double`, `boolean` or `string`) of a reference table.

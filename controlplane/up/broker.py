@@ -41,10 +41,8 @@ def prepare(home: Path, classpath: list[Path], port: int, controller_port: int) 
             *java(classpath, home, "-Xmx128m", "-XX:TieredStopAtLevel=1"),
             "kafka.tools.StorageTool",
             "format",
-            "-t",
-            cluster,
-            "-c",
-            str(home / "server.properties"),
+            f"--cluster-id={cluster}",  # in one word: one in 64 ids begins with a dash
+            f"--config={home / 'server.properties'}",
         ],
         capture_output=True,
         text=True,

@@ -40,7 +40,7 @@ class Plan:
             self._room("clickhouse", "pipeline", "clickhouse", port=self.addresses.clickhouse, path="/ping"),
             self._room("control", "controlplane", port=self.addresses.api, path="/healthz"),
             self._room("route", "pipeline", "route", stop_within_s=20),
-            self._room("lake", "pipeline", "lake", stop_within_s=20, nice=10),
+            self._room("lake", "pipeline", "lake", stop_within_s=20, nice=19),
             self._room("live", "pipeline", "live", needs=("kafka", "registry", "clickhouse")),
             self._room("lag", "lag_monitor", needs=("kafka", "control"), nice=5),
             self._room("ledger", "pipeline", "ledger", needs=("kafka", "control"), nice=10),

@@ -31,6 +31,7 @@ from pipeline.lake.append import rows
 from pipeline.live.pump import Pump
 from pipeline.registry import await_registry, register_stream, schemas_of
 from pipeline.route.frame import Schemas, route
+from pipeline.route.query import SINK_OPTIONS
 from pipeline.route.references import references_of
 from pipeline.serving import apply
 from pipeline.spark import build_session
@@ -139,15 +140,8 @@ class Bench:
         frame = route(
             self._read(Hop.RAW), self._stream, schemas, references_of(self._session, self._stream), broken_rules, {}
         )
-        (
-            frame.write.format("kafka")
-            .option("kafka.bootstrap.servers", self._settings.kafka)
-            .option("kafka.enable.idempotence", "true")
-            .option("kafka.linger.ms", "5")
-            .option("kafka.batch.size", str(256 * 1024))
-            .option("kafka.compression.type", "lz4")
-            .save()
-        )
+        sink = frame.write.format("kafka").options(**SINK_OPTIONS)
+        sink.option("kafka.bootstrap.servers", self._settings.kafka).save()
 
     def _lake(self, valid: dict[int, str]) -> None:
         frame = rows(self._read(Hop.VALID), self._stream, valid).coalesce(2)

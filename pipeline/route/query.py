@@ -40,6 +40,14 @@ if TYPE_CHECKING:
 DELIVERY_TIMEOUT = timedelta(seconds=10)
 """Of the sink's producer; short, because a restart reads again from a few of these before the newest output."""
 POLL_SCHEMAS_EVERY = timedelta(seconds=5)
+SINK_OPTIONS = {
+    "kafka.acks": "all",
+    "kafka.enable.idempotence": "true",
+    "kafka.linger.ms": "5",
+    "kafka.batch.size": str(256 * 1024),
+    "kafka.compression.type": "lz4",
+}
+"""Of the sink's producer; all that counts for what writing an event costs."""
 _BAD_IDS_IN_A_ROW = 3
 """After so many ids that the registry does not have, further unknown ones are dead letters without a stop each."""
 _UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
@@ -180,13 +188,9 @@ class RouteRun:
             .queryName(f"route {self.stream.name}")
             .outputMode("update")
             .option("kafka.bootstrap.servers", self.options.kafka)
-            .option("kafka.acks", "all")
-            .option("kafka.enable.idempotence", "true")
+            .options(**SINK_OPTIONS)
             .option("kafka.delivery.timeout.ms", str(timeout_ms))
             .option("kafka.request.timeout.ms", str(timeout_ms // 2))
-            .option("kafka.linger.ms", "5")
-            .option("kafka.batch.size", str(256 * 1024))
-            .option("kafka.compression.type", "lz4")
             .option("checkpointLocation", str(checkpoint))
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlplane.contract.valid import base_type, type_name
+from controlplane.contract.valid import base_type, can_equal, type_name
 
 if TYPE_CHECKING:
     from typing import Any
@@ -29,7 +29,6 @@ _TYPES = {
 }
 WHOLE = frozenset({"int", "long"})
 """Names of Avro types that are integers."""
-_NUMBERS = WHOLE | {"float", "double"}
 _LAST_SECOND = 2**32 - 1
 _WIDER = {
     "Int32": ("Int64", "Float64", "String"),
@@ -74,16 +73,10 @@ def literal(value: Value, avro: Any) -> str:  # noqa: ANN401 (Avro types are JSO
     Raises:
         ValueError: if no value of that type can equal it.
     """
-    kind = type_name(avro)
-    if kind in ("string", "enum"):
-        return text(str(value).lower() if isinstance(value, bool) else str(value))
-    if kind == "boolean" and isinstance(value, bool):
-        return "true" if value else "false"
-    if kind in _NUMBERS and not isinstance(value, bool | str):
-        return repr(value)
-    if kind not in (*_NUMBERS, "boolean") and isinstance(value, str):
-        return text(value)
-    raise ValueError(f"{value!r} is not a {kind}")
+    if not can_equal(value, avro):
+        raise ValueError(f"{value!r} is not a {type_name(avro)}")
+    written = str(value).lower() if isinstance(value, bool) else str(value)
+    return written if type_name(avro) in ("boolean", *WHOLE, "float", "double") else text(written)
 
 
 def text(value: str) -> str:

@@ -18,6 +18,7 @@ from controlplane.contract.names import (
     SOURCE_TIME,
     arrivals_table,
     events_table,
+    filling_view,
     live_table,
     rollup_view,
 )
@@ -168,7 +169,7 @@ def _relation(
         f"CREATE TABLE IF NOT EXISTS {table} ({written}) ENGINE = AggregatingMergeTree {partition}"
         f"ORDER BY ({', '.join(map(name, keys))}) SETTINGS {_DEDUPLICATED}"
     )
-    fill = f"CREATE MATERIALIZED VIEW IF NOT EXISTS {table}_mv TO {table} AS {select}"
+    fill = f"CREATE MATERIALIZED VIEW IF NOT EXISTS {filling_view(table)} TO {table} AS {select}"
     fingerprint = hashlib.sha256("\n".join([create, fill, *more]).encode()).hexdigest()[:12]
     return Relation(table, fingerprint, (f"{create} COMMENT {text(fingerprint)}", fill, *more))
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
 import httpx
+import pandas as pd
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from fastavro import parse_schema, schemaless_writer
@@ -393,3 +394,19 @@ def test_a_record_that_is_not_avro_fails_its_block_by_name_and_the_next_one_land
         served.insert("shop", block.framed + b"no avro", "bad")
     served.insert("shop", block.framed, "good")
     assert_counts_once(served, stream, block.events)
+
+
+def test_flights_by_carrier_are_what_pandas_counts_in_the_package(served: Served) -> None:
+    stream = shipped("flights")
+    apply.create(served.client, stream)
+    values = flight_values(400_000)
+    number = 0
+    while chunk := list(islice(values, 50_000)):
+        number += 1
+        served.insert("flights", block_of(stream, served.registry, chunk).framed, f"chunk {number}")
+    counted_here = served.client.query(
+        "SELECT carrier, sum(flights) FROM flights_by_carrier GROUP BY carrier"
+    ).result_rows
+    package = pd.read_csv(flights.source())
+    assert len(package) == 336_776
+    assert {carrier: int(count) for carrier, count in counted_here} == package["carrier"].value_counts().to_dict()

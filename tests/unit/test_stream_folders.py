@@ -44,3 +44,23 @@ def test_a_folder_without_a_schema_says_so(tmp_path: Path) -> None:
     (folder / "schema.avsc").unlink()
     with pytest.raises(StreamInvalidError, match=r"schema\.avsc"):
         load_stream(folder)
+
+
+MISFITS = {
+    "a-rollup-named-like-the-events-table": ("  traffic:\n", "  events:\n", "shop_events"),
+    "a-rollup-named-like-another-ones-table": ("  sales:\n", "  traffic_live:\n", "shop_traffic_live"),
+    "a-dimension-named-like-a-column-of-the-query": ("basket:", "bucket:", "'bucket' names two columns"),
+    "a-condition-with-a-value-of-another-type": ("where:", "where: {quantity: [many]}  #", "'many' is not a"),
+}
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_a_rollup_that_clickhouse_would_refuse_is_named(case: str, tmp_path: Path) -> None:
+    old, new, said = MISFITS[case]
+    folder = tmp_path / "shop"
+    shutil.copytree(SHIPPED_STREAMS / "shop", folder)
+    written = (folder / "stream.yaml").read_text()
+    assert old in written
+    (folder / "stream.yaml").write_text(written.replace(old, new, 1))
+    with pytest.raises(StreamInvalidError, match=said):
+        load_stream(folder)
