@@ -20,6 +20,8 @@ from controlplane.contract.names import Hop, arrivals_table, lake_table, topic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clickhouse_connect.driver.client import Client
+
     from controlplane.contract.settings import Settings
 
 _TIMEOUT_S = 3.0
@@ -48,6 +50,7 @@ class Counts:
         self._settings = settings
         self._kafka = Consumer({"bootstrap.servers": settings.kafka, "group.id": "tidegate-lag", "log_level": 2})
         self._lakes: dict[str, DeltaTable] = {}
+        self._clickhouse: Client | None = None
 
     def count(self, stream: str, hop: Hop) -> int:
         """See `CountSource`."""
@@ -91,10 +94,8 @@ class Counts:
         raise UnknownError(f"none of the last {_COMMITS} commits of {path} names its source offsets")
 
     def _serving(self, stream: str) -> int:
-        client = clickhouse_connect.get_client(
+        # Kept: a new client asks the server for its version and all its settings first.
+        self._clickhouse = self._clickhouse or clickhouse_connect.get_client(
             dsn=self._settings.clickhouse, autogenerate_session_id=False, connect_timeout=3, send_receive_timeout=3
         )
-        try:
-            return int(client.query(f"SELECT sum(events) FROM {arrivals_table(stream)}").result_rows[0][0])  # noqa: S608
-        finally:
-            client.close()
+        return int(self._clickhouse.query(f"SELECT sum(events) FROM {arrivals_table(stream)}").result_rows[0][0])  # noqa: S608

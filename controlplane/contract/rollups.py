@@ -67,19 +67,45 @@ def finished_measures(rollup: Rollup) -> list[str]:
     return [finished(name, measure) for name, measure in rollup.measures.items()]
 
 
+def merged(name: str, measure: Measure) -> str:
+    """The aggregate over state rows that makes a state again."""
+    match measure.function:
+        case "distinct":
+            return f"uniqMergeState({name})"
+        case "quantile":
+            return f"quantileTDigestMergeState({measure.at})({name})"
+        case _:
+            return finished(name, measure)
+
+
 def span_query(stream: str, name: str, rollup: Rollup) -> str:
     """Finished measures over a span of event time: of its newest buckets by dimensions, and of all of it together.
 
     Columns: is_total (1 in the one row that is over everything, absent when the span is empty), bucket (epoch seconds),
     the dimensions, the measures.
     Parameters, epoch seconds: `since` and `until` (exclusive) bound the span, `fresh` is the first bucket that is wanted.
+
+    Each state is read and merged once: all that is older than `fresh` into one, then that and the newest into the total.
     """
     width = int(rollup.bucket.total_seconds())
-    bucket = f"intDiv(toUnixTimestamp({SECOND}), {width}) * {width} AS bucket"
-    columns = ", ".join(["grouping(bucket) AS is_total", bucket, *rollup.dimensions, *finished_measures(rollup)])
-    keys = ", ".join(["bucket", *rollup.dimensions])
+    start = f"intDiv(toUnixTimestamp({SECOND}), {width}) * {width}"
+    is_fresh = f"{start} >= {{fresh:Int64}}"
+    parts = {each: f"tg_{each}" for each in (*rollup.dimensions, *rollup.measures)}
+    inner = [
+        f"if({is_fresh}, {start}, 0) AS bucket",
+        *(f"if({is_fresh}, {each}, '') AS {parts[each]}" for each in rollup.dimensions),
+        *(f"{merged(each, measure)} AS {parts[each]}" for each, measure in rollup.measures.items()),
+    ]
+    keys = ["bucket", *(parts[each] for each in rollup.dimensions)]
+    outer = [
+        "grouping(bucket) AS is_total",
+        *keys,
+        *(finished(parts[each], measure) for each, measure in rollup.measures.items()),
+    ]
     return (
-        f"SELECT {columns} FROM {live_table(stream, name)} "  # noqa: S608 (names are checked when a stream is loaded)
+        f"SELECT {', '.join(outer)} FROM (SELECT {', '.join(inner)} "  # noqa: S608 (names are checked when a stream is loaded)
+        f"FROM {live_table(stream, name)} "
         f"WHERE {SECOND} >= toDateTime({{since:Int64}}, 'UTC') AND {SECOND} < toDateTime({{until:Int64}}, 'UTC') "
-        f"GROUP BY GROUPING SETS (({keys}), ()) HAVING is_total = 1 OR bucket >= {{fresh:Int64}} ORDER BY bucket"
+        f"GROUP BY {', '.join(keys)}) "
+        f"GROUP BY GROUPING SETS (({', '.join(keys)}), ()) HAVING is_total = 1 OR bucket >= {{fresh:Int64}} ORDER BY bucket"
     )

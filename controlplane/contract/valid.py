@@ -16,43 +16,42 @@ from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from controlplane.contract.streams import StreamDefinition
+    from controlplane.contract.streams import Enrichment, StreamDefinition
 
 TIMESTAMP_MILLIS = {"type": "long", "logicalType": "timestamp-millis"}
 _CSV_NULLS = ("", "NA")
 
 
 def valid_schema(stream: StreamDefinition) -> dict[str, Any]:
-    """Avro schema of `<s>.valid`: schema fields, enrichment fields (nullable), provenance."""
-    added = [
-        {
-            "name": field,
-            "type": ["null", reference_columns(stream.reference_file(join.reference))[column]],
-            "default": None,
-        }
-        for join in stream.enrich
-        for field, column in join.take.items()
-    ]
-    provenance = [
-        {"name": SOURCE_PARTITION, "type": "int"},
-        {"name": SOURCE_OFFSET, "type": "long"},
-        {"name": SOURCE_TIME, "type": TIMESTAMP_MILLIS},
-    ]
+    """Avro schema of `<s>.valid`: the event's fields, what each enrichment adds, provenance; in this order."""
+    added = [field for enrichment in stream.enrich for field in enrichment_fields(stream, enrichment)]
     return {
         "type": "record",
         "name": f"{stream.avro_schema['name']}Valid",
         "namespace": stream.avro_schema.get("namespace", f"tidegate.{stream.name}"),
-        "fields": [*map(_plain, stream.avro_schema["fields"]), *added, *provenance],
+        "fields": [*map(_without_aliases, stream.avro_schema["fields"]), *added, *provenance_fields()],
     }
 
 
-def _plain(field: dict[str, Any]) -> dict[str, Any]:
-    """A field without its aliases and with enums as strings, so that the valid side can only widen."""
-    kept = {key: value for key, value in field.items() if key in ("name", "type", "default", "doc")}
-    base, nullable = base_type(field["type"])
-    if isinstance(base, dict) and base.get("type") == "enum":
-        kept["type"] = ["null", "string"] if nullable else "string"
-    return kept
+def enrichment_fields(stream: StreamDefinition, enrichment: Enrichment) -> list[dict[str, Any]]:
+    """What a join adds: nullable fields, null first."""
+    columns = reference_columns(stream.reference_file(enrichment.reference))
+    return [
+        {"name": field, "type": ["null", columns[column]], "default": None} for field, column in enrichment.take.items()
+    ]
+
+
+def provenance_fields() -> list[dict[str, Any]]:
+    """Where a valid event came from."""
+    return [
+        {"name": SOURCE_PARTITION, "type": "int"},
+        {"name": SOURCE_OFFSET, "type": "long"},
+        {"name": SOURCE_TIME, "type": TIMESTAMP_MILLIS},
+    ]
+
+
+def _without_aliases(field: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in field.items() if key in ("name", "type", "default", "doc")}
 
 
 def base_type(avro: Any) -> tuple[Any, bool]:  # noqa: ANN401 (Avro types are JSON of any shape)

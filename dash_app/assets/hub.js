@@ -42,15 +42,30 @@
   function ping() { send({ type: "ping", at_ms: now() }); }
   setInterval(ping, 5000);
 
-  /* Topics are read from the page itself, so whoever lays out a page says what it needs. */
+  /* Topics are read from the page itself, so whoever lays out a page says what it needs. A rollup that is scrolled away
+     needs nothing: asking for it costs ClickHouse as much as one that is seen. It is asked for a little before it comes
+     into view, and begins with a full frame; until that is drawn its numbers are dimmed. */
+  const away = new Set();
+  const watcher = new IntersectionObserver((cards) => {
+    for (const { target: card, isIntersecting: isSeen } of cards) {
+      away[isSeen ? "delete" : "add"](card.dataset.rollup);
+      if (!isSeen) card.classList.add("is-stale");
+    }
+    subscribe();
+  }, { rootMargin: "150px" });
   function subscribe() {
     const page = document.querySelector("[data-topics]");
-    const topics = page ? page.dataset.topics : "";
-    if (topics === state.topics || !state.socket || state.socket.readyState !== 1) return;
-    state.topics = topics;
-    send({ type: "subscribe", topics: topics.split(" ").filter(Boolean) });
+    const topics = page ? page.dataset.topics.split(" ").filter((topic) => topic && !away.has(topic)) : [];
+    if (topics.join(" ") === state.topics || !state.socket || state.socket.readyState !== 1) return;
+    state.topics = topics.join(" ");
+    send({ type: "subscribe", topics });
   }
-  window.tidegate.pageChanged = () => { subscribe(); for (const topic of window.tidegate.latest.keys()) mark(topic); };
+  function watchCards() {
+    watcher.disconnect();
+    away.clear();
+    for (const card of document.querySelectorAll("[data-rollup]")) watcher.observe(card);
+  }
+  window.tidegate.pageChanged = () => { watchCards(); subscribe(); for (const topic of window.tidegate.latest.keys()) mark(topic); };
 
   function receive(message) {
     if (message.type === "pong") return keepTime(message);

@@ -110,6 +110,7 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forgetShades);
 
   async function live(topic, frame) {
+    for (const card of all(`[data-rollup="${topic}"]`)) card.classList.remove("is-stale");
     const totals = Array.from(all(`[data-total="${topic}"]`));
     for (const element of totals) put(element, number(frame.totals[element.dataset.measure]), frame.reason);
     for (const element of all(`[data-newest="${frame.stream}"]`)) {

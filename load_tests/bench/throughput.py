@@ -30,7 +30,8 @@ from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of,
 from pipeline.lake.append import rows
 from pipeline.live.pump import Pump
 from pipeline.registry import await_registry, register_stream, schemas_of
-from pipeline.route.frame import Schemas, route
+from pipeline.route.decode import Schemas
+from pipeline.route.frame import route
 from pipeline.route.query import SINK_OPTIONS
 from pipeline.route.references import references_of
 from pipeline.serving import apply

@@ -21,7 +21,7 @@ from controlplane.contract.facts import BatchCommitted
 from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, Hop, lake_table, topic
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.lake.offsets import ranges_in, ranges_of_batch, user_metadata
-from pipeline.route.frame import by_writer, framed_id
+from pipeline.route.decode import body, by_writer, framed_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +44,7 @@ def rows(valid: DataFrame, stream: StreamDefinition, writers: Mapping[int, str])
 
     Raises (in Spark): for bytes that no known schema reads; validated topics hold none.
     """
-    schema = valid_schema(stream)
-    event = by_writer(json.dumps(schema), writers, mode="FAILFAST")
+    event = by_writer(body(), valid_schema(stream), writers, mode="FAILFAST")
     unread = sf.raise_error(
         sf.lit(f"{stream.name}.valid holds a record of a schema id that was not known at the start")
     )

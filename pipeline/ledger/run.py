@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from clickhouse_connect.driver.client import Client
     from confluent_kafka import Consumer
 
     from controlplane.contract.settings import Settings
@@ -43,6 +44,7 @@ class StreamLedger:
         self._lake = LakeCount(lake_table(settings.lake_root, stream.name))
         counting = consumer(settings.kafka, group="tidegate-ledger-produced", **{"enable.partition.eof": True})
         self._produced = ProducedCount(counting, stream.name, partitions, settings.data / "ledger")
+        self._clickhouse: Client | None = None
         self._changed_at = datetime.now(UTC)
         self._last: tuple[LedgerPartition, ...] = ()
 
@@ -88,11 +90,11 @@ class StreamLedger:
             return None
 
     def _serving(self) -> dict[int, int]:
-        client = clickhouse_connect.get_client(dsn=self._settings.clickhouse, autogenerate_session_id=False)
-        try:
-            return serving_count(client, self._stream)
-        finally:
-            client.close()
+        # Kept: a new client asks the server for its version and all its settings first.
+        self._clickhouse = self._clickhouse or clickhouse_connect.get_client(
+            dsn=self._settings.clickhouse, autogenerate_session_id=False
+        )
+        return serving_count(self._clickhouse, self._stream)
 
     def _ends(self, hop: Hop) -> dict[int, int]:
         """End offsets are counts here: route's sink writes no transactions, so every offset is a record."""

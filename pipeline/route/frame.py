@@ -6,15 +6,12 @@ Python per event: a decode in a Python UDF is an order of magnitude slower, and 
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as sf
-from pyspark.sql.avro.functions import from_avro, to_avro
 
 from controlplane.contract.names import (
     HEADER_REASON,
@@ -30,36 +27,20 @@ from controlplane.contract.names import (
     Reason,
     topic,
 )
-from controlplane.contract.valid import valid_schema
 from pipeline.kafka import OUTPUT_HOPS
+from pipeline.route.decode import framed_id, marked_event, undecoded
+from pipeline.route.encode import enrichment_bytes, valid_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame
 
     from controlplane.contract.rules import RowRule
-    from controlplane.contract.streams import StreamDefinition
+    from controlplane.contract.streams import Enrichment, StreamDefinition
+    from pipeline.route.decode import Schemas
 
     RuleCompiler = Callable[[Sequence[RowRule]], Column]
-
-UNKNOWN_ID = "TIDEGATE_UNKNOWN_SCHEMA_ID"
-"""What a query's failure says, with the id behind a colon, when it met a schema id that route has not asked about."""
-_FRAME_BYTES = 5
-
-
-@dataclass(frozen=True)
-class Schemas:
-    """What route knows of the registry."""
-
-    writers: Mapping[int, str]
-    """Schema id -> Avro JSON of every version producers may write with."""
-    valid_id: int
-    """Id of the schema that route writes `<s>.valid` with."""
-    refused: frozenset[int] = frozenset()
-    """Ids that the registry was asked about and does not have for this stream."""
-    stop_at_unknown: bool = True
-    """Stop on an id never asked about (and ask), instead of taking it for a bad one."""
 
 
 def route(
@@ -83,7 +64,7 @@ def route(
     decoded = _decode(raw, stream, schemas)
     enriched = _enrich(decoded, stream, references)
     judged = _judge(enriched, stream, broken_rules)
-    return _address(judged, stream, schemas.valid_id, tails)
+    return _address(judged, stream, schemas, tails)
 
 
 def _decode(raw: DataFrame, stream: StreamDefinition, schemas: Schemas) -> DataFrame:
@@ -95,86 +76,26 @@ def _decode(raw: DataFrame, stream: StreamDefinition, schemas: Schemas) -> DataF
         sf.col("timestamp").alias(SOURCE_TIME),
         framed_id(schemas.writers).alias("schema_id"),
     )
-    event = by_writer(json.dumps(stream.avro_schema), schemas.writers, mode="PERMISSIVE")
-    return identified.select("*", event.alias("event")).withColumn("undecoded", _undecoded(schemas, _names(stream)))
-
-
-def framed_id(known: Collection[int]) -> Column:
-    """The schema id in column `value`, framed as Confluent does (magic byte 0, four bytes); null when it is not.
-
-    Args:
-        known: ids that are likely; any other is read as well, only slower.
-    """
-    framed = (sf.length("value") > _FRAME_BYTES) & (sf.expr("substring(value, 1, 1)") == sf.expr("X'00'"))
-    stated = sf.expr("cast(conv(hex(substring(value, 2, 4)), 16, 10) as bigint)")
-    # Comparing the frame of an id that is known costs a tenth of reading a number from it.
-    frame = sf.expr(f"substring(value, 1, {_FRAME_BYTES})")
-    number = reduce(lambda rest, each: sf.when(frame == _frame_of(each), sf.lit(each)).otherwise(rest), known, stated)
-    return sf.when(framed, number.cast("bigint"))
-
-
-def _frame_of(schema_id: int) -> Column:
-    return sf.expr(f"X'00{schema_id:08X}'")
-
-
-def by_writer(reader: str, writers: Mapping[int, str], *, mode: str) -> Column:
-    """The event in column `value` by its writer's schema (column `schema_id`), resolved to the reader's.
-
-    Args:
-        reader: Avro JSON.
-        writers: schema id -> Avro JSON.
-        mode: `PERMISSIVE` gives null for bytes that do not fit, `FAILFAST` fails the query.
-    """
-    body = sf.expr(f"substring(value, {_FRAME_BYTES + 1})")
-    decoded: Column | None = None
-    for schema_id, writer in sorted(writers.items()):
-        event = from_avro(body, writer, {"mode": mode, "avroSchema": reader})
-        is_writer = sf.col("schema_id") == schema_id
-        decoded = sf.when(is_writer, event) if decoded is None else decoded.when(is_writer, event)
-    if decoded is None:
-        raise ValueError("no writer schema is registered; register the stream before routing it")
-    return decoded
-
-
-def _names(stream: StreamDefinition) -> list[str]:
-    return [str(field["name"]) for field in stream.avro_schema["fields"]]
-
-
-def _undecoded(schemas: Schemas, fields: Sequence[str]) -> Column:
-    """Why there is no event, or null."""
-    schema_id = sf.col("schema_id")
-    known = schema_id.isin(*schemas.writers)
-    unknown = sf.lit(Reason.UNKNOWN_SCHEMA_ID.value)
-    if schemas.stop_at_unknown:
-        stop = sf.raise_error(sf.concat(sf.lit(f"{UNKNOWN_ID}:"), schema_id.cast("string"))).cast("string")
-        unknown = sf.when(schema_id.isin(*schemas.refused), unknown).otherwise(stop) if schemas.refused else stop
-    return (
-        sf.when(schema_id.isNull(), Reason.NOT_AVRO.value)
-        .when(~known, unknown)
-        .when(_is_empty("event", fields), Reason.UNDECODABLE.value)
-    )
-
-
-def _is_empty(event: str, fields: Sequence[str]) -> Column:
-    """Bytes that do not fit come out as null, or as a record of nulls: so does Spark's PERMISSIVE."""
-    return reduce(and_, (sf.col(f"{event}.{name}").isNull() for name in fields))
+    event = marked_event(stream.avro_schema, schemas.writers)
+    return identified.select("*", event.alias("event")).withColumn("undecoded", undecoded("event", schemas))
 
 
 def _enrich(decoded: DataFrame, stream: StreamDefinition, references: Mapping[str, DataFrame]) -> DataFrame:
+    """Each join adds one column: the bytes of what it takes, null where nothing matches."""
     frame = decoded
-    for number, enrichment in enumerate(stream.enrich):
-        table = references[enrichment.reference]
-        keys = {column: f"__key_{number}_{column}" for column in enrichment.on.values()}
-        wanted = table.select(
+    for added, enrichment in _added(stream).items():
+        keys = {column: f"{added}_{column}" for column in enrichment.on.values()}
+        wanted = references[enrichment.reference].select(
             *(sf.col(column).alias(alias) for column, alias in keys.items()),
-            *(sf.col(column).alias(field) for field, column in enrichment.take.items()),
+            enrichment_bytes(stream, enrichment).alias(added),
         )
-        matches = [sf.col(f"event.{field}") == sf.col(keys[column]) for field, column in enrichment.on.items()]
-        condition = matches[0]
-        for match in matches[1:]:
-            condition = condition & match
-        frame = frame.join(sf.broadcast(wanted), condition, "left").drop(*keys.values())
+        matches = (sf.col(f"event.{field}") == sf.col(keys[column]) for field, column in enrichment.on.items())
+        frame = frame.join(sf.broadcast(wanted), reduce(and_, matches), "left").drop(*keys.values())
     return frame
+
+
+def _added(stream: StreamDefinition) -> dict[str, Enrichment]:
+    return {f"tg_added_{number}": enrichment for number, enrichment in enumerate(stream.enrich)}
 
 
 def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleCompiler) -> DataFrame:
@@ -182,11 +103,8 @@ def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleComp
     fields = [sf.col(f"event.{field['name']}").alias(field["name"]) for field in stream.avro_schema["fields"]]
     # As numbers: adding an interval to a timestamp goes through the calendar of the time zone, for every event.
     latest_us = sf.unix_micros(SOURCE_TIME) + sf.lit(stream.event_time.ahead // timedelta(microseconds=1))
-    taken = [field for enrichment in stream.enrich for field in enrichment.take]
-    flat = enriched.select(
-        "key", "value", SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIME, "schema_id", "undecoded", *fields, *taken
-    )
-    checked = flat.withColumn("broken", sf.when(decoded, broken_rules(stream.row_rules)))
+    kept = ("key", "value", SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIME, "schema_id", "undecoded", *_added(stream))
+    checked = enriched.select(*kept, *fields).withColumn("broken", sf.when(decoded, broken_rules(stream.row_rules)))
     return checked.withColumn(
         "reason",
         sf.when(~decoded, sf.col("undecoded"))
@@ -196,29 +114,34 @@ def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleComp
 
 
 def _address(
-    judged: DataFrame, stream: StreamDefinition, valid_id: int, tails: Mapping[Hop, Mapping[int, int]]
+    judged: DataFrame, stream: StreamDefinition, schemas: Schemas, tails: Mapping[Hop, Mapping[int, int]]
 ) -> DataFrame:
-    name = stream.name
     valid = sf.col("reason").isNull()
-    hop = (
-        sf.when(valid, Hop.VALID.value)
-        .when(sf.col("undecoded").isNotNull(), Hop.DEAD.value)
-        .otherwise(Hop.QUARANTINE.value)
-    )
-    addressed = judged.withColumn("hop", hop).where(_is_new(tails))
-    return addressed.select(
-        sf.concat(sf.lit(f"{name}."), sf.col("hop")).alias("topic"),
+    dead = sf.col("undecoded").isNotNull()
+
+    def by_hop(of: Callable[[Hop], Column]) -> Column:
+        return sf.when(valid, of(Hop.VALID)).when(dead, of(Hop.DEAD)).otherwise(of(Hop.QUARANTINE))
+
+    is_new = sf.col(SOURCE_OFFSET) > by_hop(lambda hop: _tail(tails.get(hop, {})))
+    record = valid_bytes(stream, schemas, _added(stream))
+    return judged.where(is_new).select(
+        by_hop(lambda hop: sf.lit(topic(stream.name, hop))).alias("topic"),
         sf.col(SOURCE_PARTITION).alias("partition"),
         "key",
-        sf.when(valid, _framed(stream, valid_id)).otherwise(sf.col("value")).alias("value"),
+        sf.when(valid, record).otherwise(sf.col("value")).alias("value"),
         sf.when(valid, _headers(_source())).otherwise(_headers(_source(), *_turned_away())).alias("headers"),
     )
 
 
-def _framed(stream: StreamDefinition, valid_id: int) -> Column:
-    schema = valid_schema(stream)
-    record = sf.struct(*(sf.col(field["name"]) for field in schema["fields"]))
-    return sf.concat(_frame_of(valid_id), to_avro(record, json.dumps(schema)))
+def _tail(offsets: Mapping[int, int]) -> Column:
+    """The last source offset that is already in a topic; -1 for a partition where nothing is.
+
+    Looked up by position in a literal array: conditions nested by partition would grow with their number.
+    """
+    by_partition = sf.array(
+        *(sf.lit(offsets.get(each, -1)).cast("bigint") for each in range(max(offsets, default=-1) + 1))
+    )
+    return sf.coalesce(sf.get(by_partition.cast("array<bigint>"), sf.col(SOURCE_PARTITION)), sf.lit(-1))
 
 
 def _source() -> tuple[str, Column]:
@@ -239,22 +162,6 @@ def _headers(*headers: tuple[str, Column]) -> Column:
     return sf.array(
         *(sf.struct(sf.lit(key).alias("key"), value.cast("binary").alias("value")) for key, value in headers)
     )
-
-
-def _is_new(tails: Mapping[Hop, Mapping[int, int]]) -> Column:
-    """True for rows beyond the tail of the topic that they are addressed to.
-
-    A literal map: nested conditions would grow with topics times partitions.
-    """
-    known = {
-        f"{hop.value}:{partition}": offset for hop in OUTPUT_HOPS for partition, offset in tails.get(hop, {}).items()
-    }
-    if not known:
-        return sf.lit(True)
-    pairs = [sf.lit(part) for pair in known.items() for part in pair]
-    address = sf.concat_ws(":", sf.col("hop"), sf.col(SOURCE_PARTITION))
-    tail = sf.try_element_at(sf.create_map(*pairs).cast("map<string,bigint>"), address)
-    return sf.col(SOURCE_OFFSET) > sf.coalesce(tail, sf.lit(-1))
 
 
 def output_topics(stream: str) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import consumer
 from pipeline.registry import register, schemas_of
-from pipeline.route.frame import UNKNOWN_ID, Schemas, route
+from pipeline.route.decode import UNKNOWN_ID, Schemas
+from pipeline.route.frame import route
 from pipeline.route.references import references_of
 from pipeline.route.tails import Resumption, resume
 
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
 DELIVERY_TIMEOUT = timedelta(seconds=10)
 """Of the sink's producer; short, because a restart reads again from a few of these before the newest output."""
 POLL_SCHEMAS_EVERY = timedelta(seconds=5)
+SPARK_SETTINGS = {
+    # Pushed below the joins, the filter on the tails would decode every record once more for each time it is named.
+    "spark__sql__optimizer__excludedRules": "org.apache.spark.sql.catalyst.optimizer.PushDownPredicates",
+}
+"""Of the session that route runs in, as `build_session` takes them."""
 SINK_OPTIONS = {
     "kafka.acks": "all",
     "kafka.enable.idempotence": "true",

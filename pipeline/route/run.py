@@ -9,7 +9,7 @@ from controlplane.contract.names import Hop, topic
 from controlplane.contract.reporting import Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.registry import await_registry, register_stream
-from pipeline.route.query import RouteOptions, RouteRun
+from pipeline.route.query import SPARK_SETTINGS, RouteOptions, RouteRun
 from pipeline.spark import build_session
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def run(
         memory=settings.spark_memory,
         jars=settings.spark_jars,
         scratch=scratch,
-        # Pushed below the joins, the filter on the tails would decode every record once more for each time it is named.
-        spark__sql__optimizer__excludedRules="org.apache.spark.sql.catalyst.optimizer.PushDownPredicates",
+        **SPARK_SETTINGS,
     )
     options = RouteOptions(settings.kafka, scratch, settings.route_mode, settings.route_batch, broken_rules)
     runs = [RouteRun(session, stream, registry, partitions[stream.name], options) for stream in streams]

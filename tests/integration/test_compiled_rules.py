@@ -14,10 +14,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as sf
 
-from controlplane.contract.settings import Settings
 from controlplane.contract.suites import SUPPORTED, row_rules
-from controlplane.setup.jars import JarCache
-from pipeline.spark import build_session
 from quality.compile import broken_rules, keeps
 
 with warnings.catch_warnings():
@@ -25,8 +22,6 @@ with warnings.catch_warnings():
     import great_expectations as gx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pyspark.sql import DataFrame, SparkSession
 
 SCHEMA = "id int, name string, other string, count bigint, limit bigint, price double, at timestamp"
@@ -75,16 +70,6 @@ EXPECTATIONS: list[tuple[str, dict[str, Any]]] = [
         {"column_A": "name", "column_B": "other", "ignore_row_if": "either_value_is_missing"},
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    jars = ",".join(map(str, JarCache(Settings().cache / "jars").classpath("spark")))
-    session = build_session(
-        "tidegate test", slots=1, memory="512m", jars=jars, scratch=tmp_path_factory.mktemp("spark")
-    )
-    yield session
-    session.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""How is a valid record written? By carrying the event's own bytes on.
+
+Avro writes a record's fields one after the other with nothing between them, and the valid schema is the event's fields,
+then what enrichment adds, then where the event came from. So an event written with the schema of today is already the
+first part of its valid record; encoding it anew was the dearest step of route. Only an event of another version is
+encoded. What a reference table adds is encoded once, in the table.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from fastavro.schema import to_parsing_canonical_form
+from pyspark.sql import functions as sf
+from pyspark.sql.avro.functions import to_avro
+
+from controlplane.contract.valid import enrichment_fields, provenance_fields
+from pipeline.route.decode import body, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pyspark.sql import Column
+
+    from controlplane.contract.streams import Enrichment, StreamDefinition
+    from pipeline.route.decode import Schemas
+
+_NULL_BRANCH = "00"
+"""A null of a union whose first branch it is."""
+
+
+def enrichment_bytes(stream: StreamDefinition, enrichment: Enrichment) -> Column:
+    """What a row of the reference table adds to a record."""
+    fields = enrichment_fields(stream, enrichment)
+    columns = [sf.col(enrichment.take[field["name"]]).alias(field["name"]) for field in fields]
+    return to_avro(sf.struct(*columns), _record(fields))
+
+
+def valid_bytes(stream: StreamDefinition, schemas: Schemas, added: Mapping[str, Enrichment]) -> Column:
+    """A framed record of `<s>.valid`.
+
+    Args:
+        stream: what it is a record of.
+        schemas: what the ids mean.
+        added: column of `enrichment_bytes` (null where nothing matched) -> its enrichment, in the stream's order.
+    """
+    enriched = [
+        sf.coalesce(sf.col(column), sf.expr(f"X'{_NULL_BRANCH * len(enrichment.take)}'"))
+        for column, enrichment in added.items()
+    ]
+    fields = provenance_fields()
+    provenance = to_avro(sf.struct(*(field["name"] for field in fields)), _record(fields))
+    return sf.concat(frame(schemas.valid_id), _event_bytes(stream, schemas), *enriched, provenance)
+
+
+def _event_bytes(stream: StreamDefinition, schemas: Schemas) -> Column:
+    today = to_parsing_canonical_form(stream.avro_schema)
+    carried = [
+        each for each, writer in schemas.writers.items() if to_parsing_canonical_form(json.loads(writer)) == today
+    ]
+    event = sf.struct(*(field["name"] for field in stream.avro_schema["fields"]))
+    anew = to_avro(event, json.dumps(stream.avro_schema))
+    return sf.when(sf.col("schema_id").isin(*carried), body()).otherwise(anew) if carried else anew
+
+
+def _record(fields: Sequence[dict[str, Any]]) -> str:
+    return json.dumps({"type": "record", "name": "Added", "fields": fields})
