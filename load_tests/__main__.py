@@ -15,7 +15,9 @@ Output = Annotated[str, typer.Option("-o", "--output", help="text or json")]
 
 @app.command()
 def throughput(
-    events: Annotated[int, typer.Option(min=10_000, help="Events of the raw topic that every stage reads.")] = 400_000,
+    events: Annotated[
+        int, typer.Option(min=10_000, help="Events of the raw topic that every stage reads.")
+    ] = 2_000_000,
     output: Output = "text",
 ) -> None:
     """Events a second and CPU microseconds an event of each stage, on one raw topic, one stage at a time."""

@@ -17,9 +17,13 @@ _JVM = (
     # A stream with many rules makes methods that HotSpot would leave to its interpreter: route was 1.6 times slower.
     "-XX:-DontCompileHugeMethods"
 )
+_TALKATIVE = "org.apache.spark.sql.avro.AvroSerializer"
+"""Warns once a task and field that Kafka's timestamp may be null; it never is."""
 
 
-def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Path, **more: str) -> SparkSession:
+def build_session(
+    name: str, *, slots: int, memory: str, jars: str, scratch: Path, jvm: str = "", **more: str
+) -> SparkSession:
     """A local session with Kafka, Avro and Delta.
 
     Args:
@@ -28,6 +32,7 @@ def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Pat
         memory: heap ceiling, such as `768m`.
         jars: comma-separated jar paths.
         scratch: folder for temporary files and the Derby-free warehouse.
+        jvm: further options of the JVM.
         more: further settings of Spark, their dots written as two underscores.
     """
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
@@ -37,7 +42,7 @@ def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Pat
         "spark.driver.memory": memory,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": _JVM,
+        "spark.driver.extraJavaOptions": f"{_JVM} {jvm}",
         "spark.jars": jars,
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
@@ -68,4 +73,6 @@ def build_session(name: str, *, slots: int, memory: str, jars: str, scratch: Pat
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("WARN")
+    log4j = session._jvm.org.apache.logging.log4j  # type: ignore[union-attr]  # noqa: SLF001
+    log4j.core.config.Configurator.setLevel(_TALKATIVE, log4j.Level.ERROR)
     return session

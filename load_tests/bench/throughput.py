@@ -1,21 +1,29 @@
 """How many events a second does each stage carry, and what does one event cost?
 
-One raw topic is filled once. Then each stage reads all of it, alone on the machine, several times; the last,
-warm one counts.
-`raw_read` is Spark reading the topic and doing nothing: the limit. `python_udf` decodes in a Python function what route
-decodes in Columns.
+One raw topic is filled. Then each stage reads all of it, alone on the machine, in a process of its own as when it runs for
+real, first to warm up and then to be measured: streams run for weeks, and the first events of a stage measure the JVM's
+compiler.
+
+- `raw_read`: a Spark job reads the topic and does nothing with it, in a JVM set like route's.
+- `route`: the query as it runs, in real-time mode, from the first event that lands in an output to the last.
+- `lake`: a Spark job decodes `<s>.valid` and writes a Delta table.
+- `live`: the pump inserts `<s>.valid` into ClickHouse, with every view.
+- `python_udf`: a Spark job decodes in a Python function what route decodes in Columns.
 """
 
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
 import psutil
@@ -23,34 +31,32 @@ import psutil
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import Hop, arrivals_table, subject, topic
 from controlplane.contract.reporting import Reporter
-from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.contract.settings import SHIPPED_STREAMS, Settings
 from controlplane.up import Platform
 from load_tests.bench.fill import fill
+from load_tests.bench.routing import Routing
 from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of, watermarks
 from pipeline.lake.append import rows
 from pipeline.live.pump import Pump
 from pipeline.registry import await_registry, register_stream, schemas_of
-from pipeline.route.decode import Schemas
-from pipeline.route.frame import route
-from pipeline.route.query import SINK_OPTIONS
-from pipeline.route.references import references_of
+from pipeline.route.query import SPARK_JVM, SPARK_SETTINGS
 from pipeline.serving import apply
 from pipeline.spark import build_session
-from quality.compile import broken_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
 
 _PARTS = ("kafka", "registry", "clickhouse")
 _WARM_RUNS = 4
-"""Streams run for weeks: the first runs of a stage measure the JVM's compiler."""
+_ROUTE_RUNS = 3
 _UDF_SHARE = 10
 """The Python function reads one in so many events: it is that much slower."""
+
+Figures = dict[str, float]
 
 
 @dataclass
@@ -60,7 +66,7 @@ class Timed:
     seconds: float = 0.0
     cpu_s: float = 0.0
 
-    def of(self, events: int) -> dict[str, float]:
+    def of(self, events: int) -> Figures:
         """Rates."""
         return {
             "events_per_s": round(events / self.seconds),
@@ -68,154 +74,50 @@ class Timed:
         }
 
 
-def measure(events: int, told: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Run every stage; figures by stage."""
-    stream = load_stream(SHIPPED_STREAMS / "shop")
-    with tempfile.TemporaryDirectory() as folder, Platform(Path(folder), only=_PARTS, told=lambda _: None) as platform:
-        told("starting a broker, a registry and ClickHouse")
-        platform.start()
-        settings = platform.settings
-        admin = await_broker(settings.kafka)
-        ensure_topics(admin, stream)
-        registry = await_registry(settings.registry)
-        register_stream(registry, stream)
-        told(f"producing {events:,} events")
-        fill(settings, stream, events)
-        bench = Bench(platform, stream, events, partitions_of(admin, topic(stream.name, Hop.RAW)), told)
-        return bench.stages(registry_of=lambda hop: schemas_of(registry, subject(stream.name, hop)))
-
-
+@dataclass(frozen=True)
 class Bench:
-    """One filled platform and one Spark session."""
+    """A filled platform, as a stage's process needs to know it."""
 
-    def __init__(
-        self,
-        platform: Platform,
-        stream: StreamDefinition,
-        events: int,
-        partitions: list[int],
-        told: Callable[[str], None],
-    ) -> None:
-        self._platform, self._stream, self._events = platform, stream, events
-        self._partitions, self._told = partitions, told
-        self._settings: Settings = platform.settings
-        self._session: SparkSession = build_session(
-            "tidegate bench",
-            slots=len(partitions),
-            memory="2g",
-            jars=self._settings.spark_jars,
-            scratch=self._settings.data / "scratch",
-            spark__sql__optimizer__excludedRules="org.apache.spark.sql.catalyst.optimizer.PushDownPredicates",
-        )
-
-    def stages(self, registry_of: Callable[[Hop], dict[int, str]]) -> dict[str, dict[str, float]]:
-        """Every stage's figures; route fills the valid topic that lake and live then read."""
-        writers, valid = registry_of(Hop.RAW), registry_of(Hop.VALID)
-        try:
-            found = {"raw_read": self._spark("raw_read", lambda: _nowhere(self._read(Hop.RAW)))}
-            found["route"] = self._spark("route", lambda: self._route(writers, valid))
-            count = self._count(Hop.VALID)
-            found["lake"] = self._spark("lake", lambda: self._lake(valid), events=count)
-            found["python_udf"] = self._spark("python_udf", self._python, events=self._events // _UDF_SHARE)
-        finally:
-            self._session.stop()
-        found["live"] = self._live(count)
-        order = ("raw_read", "route", "lake", "live", "python_udf")
-        return {name: found[name] for name in order}
-
-    def _read(self, hop: Hop, until: float | None = None) -> DataFrame:
-        name = topic(self._stream.name, hop)
-        reader = (
-            self._session.read.format("kafka")
-            .option("kafka.bootstrap.servers", self._settings.kafka)
-            .option("subscribe", name)
-            .option("kafka.isolation.level", "read_committed")
-        )
-        if until is not None:
-            ends = {partition: round(high * until) for partition, (_, high) in self._ends(hop).items()}
-            reader = reader.option("endingOffsets", json.dumps({name: ends}))
-        return reader.load()
-
-    def _route(self, writers: dict[int, str], valid: dict[int, str]) -> None:
-        schemas = Schemas(writers=writers, valid_id=max(valid), stop_at_unknown=False)
-        frame = route(
-            self._read(Hop.RAW), self._stream, schemas, references_of(self._session, self._stream), broken_rules, {}
-        )
-        sink = frame.write.format("kafka").options(**SINK_OPTIONS)
-        sink.option("kafka.bootstrap.servers", self._settings.kafka).save()
-
-    def _lake(self, valid: dict[int, str]) -> None:
-        frame = rows(self._read(Hop.VALID), self._stream, valid).coalesce(2)
-        frame.write.format("delta").mode("overwrite").partitionBy("event_date").save(
-            str(self._settings.data / "lake" / "bench")
-        )
-
-    def _python(self) -> None:
-        import fastavro
-        from pyspark.sql import functions as sf
-
-        schema = fastavro.parse_schema(self._stream.avro_schema)
-
-        @sf.udf("string")
-        def decoded(value: bytes) -> str:
-            from io import BytesIO
-
-            try:
-                return str(fastavro.schemaless_reader(BytesIO(value[5:]), schema))
-            except Exception:  # noqa: BLE001 (a dead letter, whatever was wrong with it)
-                return "dead"
-
-        _nowhere(self._read(Hop.RAW, 1 / _UDF_SHARE).select(decoded("value")))
-
-    def _live(self, count: int) -> dict[str, float]:
-        self._told("live")
-        settings = self._settings
-        clickhouse = clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False)
-        apply.create(clickhouse, self._stream)
-        client = consumer(settings.kafka, group="tidegate-bench-live")
-        reporter = Reporter(settings.api)
-        pump = Pump(self._stream.name, self._partitions, client, clickhouse, settings.registry, reporter)
-        stopping = threading.Event()
-        pump.recover(stopping)
-        with self._timed() as timed:
-            while pump.inserted < count:
-                pump.beat(stopping)
-        arrived = clickhouse.query(f"SELECT sum(events) FROM {arrivals_table(self._stream.name)}").result_rows[0][0]  # noqa: S608
-        client.close()
-        reporter.close()
-        if int(arrived) != count:
-            raise RuntimeError(f"ClickHouse counts {arrived} events, {count} were inserted")
-        return timed.of(count)
-
-    def _spark(self, name: str, run: Callable[[], None], events: int | None = None) -> dict[str, float]:
-        self._told(name)
-        for _ in range(_WARM_RUNS):
-            run()
-        with self._timed() as timed:
-            run()
-        return timed.of(events or self._events)
-
-    def _ends(self, hop: Hop) -> dict[int, tuple[int, int]]:
-        client = consumer(self._settings.kafka, group="tidegate-bench")
-        try:
-            return watermarks(client, topic(self._stream.name, hop), self._partitions)
-        finally:
-            client.close()
-
-    def _count(self, hop: Hop) -> int:
-        return sum(high for _, high in self._ends(hop).values())
+    settings: Settings
+    stream: StreamDefinition
+    events: int
+    """Events of the raw topic at first, and of each filling after it."""
+    partitions: tuple[int, ...]
+    family: int
+    """Process that started every part: with its descendants, all that works for a stage."""
 
     @contextmanager
-    def _timed(self) -> Iterator[Timed]:
-        """Wall clock, and the CPU time of this process, its Spark and the parts."""
+    def timed(self) -> Iterator[Timed]:
+        """Wall clock, and the CPU time of the whole family."""
         timed = Timed()
         began, cpu = time.monotonic(), self._cpu_s()
         yield timed
         timed.seconds, timed.cpu_s = time.monotonic() - began, self._cpu_s() - cpu
 
+    def count(self, hop: Hop) -> int:
+        """Records of an output topic: route's sink writes no transactions, so each offset is one."""
+        return sum(self.ends(hop).values())
+
+    def ends(self, hop: Hop) -> dict[int, int]:
+        """End offset of each partition."""
+        client = consumer(self.settings.kafka, group="tidegate-bench")
+        try:
+            found = watermarks(client, topic(self.stream.name, hop), self.partitions)
+        finally:
+            client.close()
+        return {partition: high for partition, (_, high) in found.items()}
+
+    def schemas(self, hop: Hop) -> dict[int, str]:
+        """What the registry knows."""
+        return schemas_of(await_registry(self.settings.registry), subject(self.stream.name, hop))
+
+    def fill(self) -> None:
+        """Produce as many events again."""
+        fill(self.settings, self.stream, self.events)
+
     def _cpu_s(self) -> float:
-        family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-        return sum(_cpu_of(process) for process in family)
+        top = psutil.Process(self.family)
+        return sum(map(_cpu_of, [top, *top.children(recursive=True)]))
 
 
 def _cpu_of(process: psutil.Process) -> float:
@@ -224,6 +126,144 @@ def _cpu_of(process: psutil.Process) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def measure(events: int, told: Callable[[str], None]) -> dict[str, Figures]:
+    """Run every stage; figures by stage."""
+    stream = load_stream(SHIPPED_STREAMS / "shop")
+    with tempfile.TemporaryDirectory() as folder, Platform(Path(folder), only=_PARTS, told=lambda _: None) as platform:
+        told("starting a broker, a registry and ClickHouse")
+        platform.start()
+        settings = platform.settings
+        admin = await_broker(settings.kafka)
+        ensure_topics(admin, stream)
+        register_stream(await_registry(settings.registry), stream)
+        partitions = tuple(partitions_of(admin, topic(stream.name, Hop.RAW)))
+        bench = Bench(settings, stream, events, partitions, os.getpid())
+        told(f"producing {events:,} events")
+        bench.fill()
+        found: dict[str, Figures] = {}
+        for name, stage in _STAGES.items():
+            told(name)
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own:
+                found[name] = own.submit(stage, bench).result()
+    return {name: found[name] for name in ("raw_read", "route", "lake", "live", "python_udf")}
+
+
+def _raw_read(bench: Bench) -> Figures:
+    return _spark(bench, lambda spark: _nowhere(_read(spark, bench, Hop.RAW)), bench.events, SPARK_JVM)
+
+
+def _route(bench: Bench) -> Figures:
+    """On as many events again each time, which the query begins at where it stopped; the last time counts."""
+    with _session(bench, SPARK_JVM) as spark, Routing(spark, bench.settings, bench.stream, bench.partitions) as routing:
+        for number in range(1, _ROUTE_RUNS):
+            routing.run(number * bench.events)
+            bench.fill()
+        routing.start()
+        landed, began = routing.landed(), time.time()
+        with bench.timed() as timed:
+            routing.await_landed(_ROUTE_RUNS * bench.events)
+        timed.seconds = routing.last_landed_s() - began
+    return timed.of(_ROUTE_RUNS * bench.events - landed)
+
+
+def _lake(bench: Bench) -> Figures:
+    writers = bench.schemas(Hop.VALID)
+
+    def append(spark: SparkSession) -> None:
+        frame = rows(_read(spark, bench, Hop.VALID, 1 / _ROUTE_RUNS), bench.stream, writers).coalesce(2)
+        path = str(bench.settings.data / "lake" / "bench")
+        frame.write.format("delta").mode("overwrite").partitionBy("event_date").save(path)
+
+    return _spark(bench, append, bench.count(Hop.VALID) // _ROUTE_RUNS)
+
+
+def _live(bench: Bench) -> Figures:
+    name, settings, count = bench.stream.name, bench.settings, bench.count(Hop.VALID) // _ROUTE_RUNS
+    clickhouse = clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False)
+    apply.create(clickhouse, bench.stream)
+    client = consumer(settings.kafka, group="tidegate-bench-live")
+    reporter = Reporter(settings.api)
+    pump = Pump(name, bench.partitions, client, clickhouse, settings.registry, reporter)
+    stopping = threading.Event()
+    pump.recover(stopping)
+    with bench.timed() as timed:
+        while pump.inserted < count:
+            pump.beat(stopping)
+    arrived = int(clickhouse.query(f"SELECT sum(events) FROM {arrivals_table(name)}").result_rows[0][0])  # noqa: S608
+    client.close()
+    reporter.close()
+    if arrived != pump.inserted:
+        raise RuntimeError(f"ClickHouse counts {arrived} events, {pump.inserted} were inserted")
+    return timed.of(arrived)
+
+
+def _python_udf(bench: Bench) -> Figures:
+    import fastavro
+    from pyspark.sql import functions as sf
+
+    schema: Any = fastavro.parse_schema(bench.stream.avro_schema)
+
+    def decoded(value: bytes) -> str:
+        from io import BytesIO
+
+        try:
+            return str(fastavro.schemaless_reader(BytesIO(value[5:]), schema))
+        except Exception:  # noqa: BLE001 (a dead letter, whatever was wrong with it)
+            return "dead"
+
+    def decode(spark: SparkSession) -> None:
+        function = sf.udf(decoded, "string")
+        _nowhere(_read(spark, bench, Hop.RAW, 1 / (_UDF_SHARE * _ROUTE_RUNS)).select(function("value")))
+
+    return _spark(bench, decode, bench.events // _UDF_SHARE)
+
+
+_STAGES = {"raw_read": _raw_read, "route": _route, "lake": _lake, "live": _live, "python_udf": _python_udf}
+"""In an order in which each finds what it reads: route fills `<s>.valid` and the rest of the raw topic."""
+
+
+def _spark(bench: Bench, run: Callable[[SparkSession], None], events: int, jvm: str = "") -> Figures:
+    with _session(bench, jvm) as spark:
+        for _ in range(_WARM_RUNS):
+            run(spark)
+        with bench.timed() as timed:
+            run(spark)
+    return timed.of(events)
+
+
+@contextmanager
+def _session(bench: Bench, jvm: str = "") -> Iterator[SparkSession]:
+    settings = bench.settings
+    spark = build_session(
+        "tidegate bench",
+        slots=len(bench.partitions),
+        memory=settings.spark_memory,
+        jars=settings.spark_jars,
+        scratch=settings.data / "scratch",
+        jvm=jvm,
+        **SPARK_SETTINGS,
+    )
+    # What fails is raised here; a query that is stopped writes a page about every task that it interrupts.
+    spark.sparkContext.setLogLevel("OFF")
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def _read(spark: SparkSession, bench: Bench, hop: Hop, until: float = 1.0) -> DataFrame:
+    name = topic(bench.stream.name, hop)
+    ends = {str(partition): round(high * until) for partition, high in bench.ends(hop).items()}
+    return (
+        spark.read.format("kafka")
+        .option("kafka.bootstrap.servers", bench.settings.kafka)
+        .option("subscribe", name)
+        .option("endingOffsets", json.dumps({name: ends}))
+        .option("kafka.isolation.level", "read_committed")
+        .load()
+    )
 
 
 def _nowhere(frame: DataFrame) -> None:

@@ -145,7 +145,9 @@ def _tail(offsets: Mapping[int, int]) -> Column:
 
 
 def _source() -> tuple[str, Column]:
-    return HEADER_SOURCE, sf.concat_ws(":", sf.col(SOURCE_PARTITION), sf.col(SOURCE_OFFSET))
+    return HEADER_SOURCE, sf.concat(
+        sf.col(SOURCE_PARTITION).cast("string"), sf.lit(":"), sf.col(SOURCE_OFFSET).cast("string")
+    )
 
 
 def _turned_away() -> list[tuple[str, Column]]:

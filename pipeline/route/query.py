@@ -46,6 +46,8 @@ SPARK_SETTINGS = {
     "spark__sql__optimizer__excludedRules": "org.apache.spark.sql.catalyst.optimizer.PushDownPredicates",
 }
 """Of the session that route runs in, as `build_session` takes them."""
+SPARK_JVM = "-XX:NewRatio=1"
+"""Half of the heap for the young: what Kafka's client holds for a batch was moved to the old generation only to die there."""
 SINK_OPTIONS = {
     "kafka.acks": "all",
     "kafka.enable.idempotence": "true",

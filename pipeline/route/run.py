@@ -9,7 +9,7 @@ from controlplane.contract.names import Hop, topic
 from controlplane.contract.reporting import Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.registry import await_registry, register_stream
-from pipeline.route.query import SPARK_SETTINGS, RouteOptions, RouteRun
+from pipeline.route.query import SPARK_JVM, SPARK_SETTINGS, RouteOptions, RouteRun
 from pipeline.spark import build_session
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def run(
         memory=settings.spark_memory,
         jars=settings.spark_jars,
         scratch=scratch,
+        jvm=SPARK_JVM,
         **SPARK_SETTINGS,
     )
     options = RouteOptions(settings.kafka, scratch, settings.route_mode, settings.route_batch, broken_rules)
