@@ -45,24 +45,28 @@
   /* Topics are read from the page itself, so whoever lays out a page says what it needs. A rollup that is scrolled away
      needs nothing: asking for it costs ClickHouse as much as one that is seen. It is asked for a little before it comes
      into view, and begins with a full frame; until that is drawn its numbers are dimmed. */
-  const away = new Set();
+  const away = new WeakSet();
   const watcher = new IntersectionObserver((cards) => {
     for (const { target: card, isIntersecting: isSeen } of cards) {
-      away[isSeen ? "delete" : "add"](card.dataset.rollup);
+      away[isSeen ? "delete" : "add"](card);
       if (!isSeen) card.classList.add("is-stale");
     }
     subscribe();
   }, { rootMargin: "150px" });
+  /* Asked of the cards that are on the page now: one that was swapped for a new one is "not seen" too. */
+  function isAway(topic) {
+    const card = document.querySelector(`[data-rollup="${topic}"]`);
+    return card !== null && away.has(card);
+  }
   function subscribe() {
     const page = document.querySelector("[data-topics]");
-    const topics = page ? page.dataset.topics.split(" ").filter((topic) => topic && !away.has(topic)) : [];
+    const topics = page ? page.dataset.topics.split(" ").filter((topic) => topic && !isAway(topic)) : [];
     if (topics.join(" ") === state.topics || !state.socket || state.socket.readyState !== 1) return;
     state.topics = topics.join(" ");
     send({ type: "subscribe", topics });
   }
   function watchCards() {
     watcher.disconnect();
-    away.clear();
     for (const card of document.querySelectorAll("[data-rollup]")) watcher.observe(card);
   }
   window.tidegate.pageChanged = () => { watchCards(); subscribe(); for (const topic of window.tidegate.latest.keys()) mark(topic); };
@@ -121,7 +125,7 @@
   }
 
   /* The page rests at least as long as it drew: on a slow machine pictures come less often instead of later and later. */
-  const PICTURES_AT_MOST_EVERY_MS = 60;
+  const PICTURES_AT_MOST_EVERY_MS = 60, DRAWN_WITHIN_MS = 2000;
   function schedule() {
     if (state.scheduled) return;
     state.scheduled = true;
@@ -133,7 +137,10 @@
     state.dirty.clear();
     const shown = await Promise.all(updates.map(async (update) => {
       try {
-        const drawn = await Promise.all(window.tidegate.painters.map((painter) => painter(update)));
+        /* A chart whose element was swapped meanwhile may never say that it is drawn. */
+        const drawing = Promise.all(window.tidegate.painters.map((painter) => painter(update)));
+        const tooLong = new Promise((resolve) => setTimeout(resolve, DRAWN_WITHIN_MS, []));
+        const drawn = await Promise.race([drawing, tooLong]);
         return drawn.some(Boolean) ? update : null;
       } catch (error) {
         /* One update that can't be drawn must not hold up the others. */
