@@ -40,7 +40,7 @@ def consumer(bootstrap: str, group: str = "tidegate", **options: str | float | b
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
             "enable.partition.eof": False,
-            "fetch.wait.max.ms": 100,
+            "fetch.wait.max.ms": 20,
             "log_level": 3,
             **options,
         }

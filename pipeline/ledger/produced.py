@@ -66,7 +66,7 @@ class ProducedCount:
         """
         ends = {partition: high for partition, (_, high) in watermarks(self._client, self._name, self.counted).items()}
         deadline = time.monotonic() + _CATCH_UP_WITHIN_S
-        while behind := [partition for partition, end in ends.items() if self._end_seen.get(partition, -1) < end]:
+        while behind := [partition for partition, end in ends.items() if self._seen(partition) < end]:
             for message in self._client.consume(_AT_ONCE, timeout=_WITHIN_S):
                 self._take(message)
             if time.monotonic() > deadline:
@@ -74,6 +74,10 @@ class ProducedCount:
                 left = sum(ends[partition] - self.counted[partition].until for partition in behind)
                 raise StillCountingError(f"still counting, {left:,} offsets to go")
         self._write()
+
+    def _seen(self, partition: int) -> int:
+        """Up to where the partition was read. On a busy one the news of its end may never come: new events come first."""
+        return max(self._end_seen.get(partition, -1), self.counted[partition].until)
 
     def _take(self, message: Message) -> None:
         """An event, or the news that a partition ends here: past its last commit marker, where no event tells."""
