@@ -39,7 +39,7 @@ class Topic:
     def assign(self, _: Any) -> None:
         return
 
-    def consume(self, _: int, timeout: float) -> list[Message]:
+    def consume(self, _: int, **__: float) -> list[Message]:
         taken, self._messages = self._messages, []
         return taken
 
