@@ -36,7 +36,11 @@ class PartState(StrEnum):
     WAITING = "waiting"
     STARTING = "starting"
     RUNNING = "running"
+    UNRESPONSIVE = "unresponsive"
+    """Its process is there and has said nothing for a while: stopped, hung, or waiting for something without an end."""
     BACKING_OFF = "backing_off"
+    HELD = "held"
+    """It died too often in a row; it is not started again until somebody says so."""
     ENDED = "ended"
     STOPPED = "stopped"
 
@@ -136,12 +140,50 @@ class LedgerPartition(Frozen):
     partition: int
     raw_from: int
     raw_until: int
+    settled_until: int = 0
+    """Raw offset up to which every hop has passed: what is below adds up, or is in `LedgerTaken.mismatches`."""
     produced: int | None = None
     valid: int | None = None
     dead: int | None = None
     quarantined: int | None = None
     lake: int | None = None
     serving: int | None = None
+
+
+class MismatchKind(StrEnum):
+    """In which way does a range not add up?"""
+
+    MISSING = "missing"
+    DOUBLED = "doubled"
+
+
+class LedgerRecord(Frozen):
+    """A raw record that is not everywhere once: where it was found, and what it says."""
+
+    offset: int
+    at: AwareDatetime
+    """When the raw topic took it."""
+    key: str | None
+    found: dict[Hop, int]
+    """How often each hop after raw has it."""
+    payload: str
+    """JSON where it could be decoded, else its bytes in hexadecimal; shortened."""
+    is_decoded: bool
+
+
+class Mismatch(Frozen):
+    """Raw offsets `[start, until)` of a partition whose events a hop does not have once each."""
+
+    partition: int
+    hop: Hop
+    """`valid` stands for all that route writes; `lake` and `serving` are measured against the valid topic."""
+    kind: MismatchKind
+    start: int
+    until: int
+    events: int
+    """How many records are missing, or how many there are too many."""
+    records: tuple[LedgerRecord, ...] = ()
+    """The first of them."""
 
 
 class LedgerTaken(Reported):
@@ -155,6 +197,8 @@ class LedgerTaken(Reported):
     """One sentence that says what the verdict rests on."""
     changed_at: datetime | None = None
     """When a count last changed."""
+    mismatches: tuple[Mismatch, ...] = ()
+    """Where it does not add up; the first ones."""
 
     def total(self, column: str) -> int | None:
         """Sum of a column over the partitions; None when any partition's is unknown."""

@@ -5,7 +5,7 @@ once and then further ones. Updates are latest-wins: a slow client skips some an
 one a topic, across clients, so a gap is visible. After drawing an update the client sends `painted`, which is how the
 time from event to pixel is measured.
 
-Topics: `overview` (an `OverviewFrame`) and `live/<stream>/<rollup>` (a `LiveFrame`).
+Topics: `overview` (an `OverviewFrame`), `ledger` (a `LedgerFrame`) and `live/<stream>/<rollup>` (a `LiveFrame`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from controlplane.contract.facts import Frozen, HopMeasured, PartChanged, Verdict
+from controlplane.contract.facts import Frozen, HopMeasured, LedgerTaken, PartChanged, Verdict
 
 PROTOCOL_VERSION = 1
 
@@ -87,15 +87,61 @@ class StreamState(Frozen):
     feed_ended: bool = False
 
 
+class Problem(Frozen):
+    """Something that is not as it should be, in the words that the console shows."""
+
+    subject: str
+    """What it is about: `part lake`, `ledger of shop`, `shop.raw`."""
+    reason: str
+    since: AwareDatetime | None = None
+    """When it was first seen; None when that is unknown."""
+    page: str = "/"
+    """Address of the console's page that shows more."""
+
+
 class OverviewFrame(Frozen):
     """All streams and parts as known at `at`."""
 
     at: AwareDatetime
     streams: tuple[StreamState, ...]
     parts: tuple[PartChanged, ...]
+    problems: tuple[Problem, ...] = ()
+    """What is wrong now, the worst first; empty when nothing is known to be."""
     event_to_pixel: Percentiles | None = None
     reason: str | None = None
     """Why something above is unknown."""
+
+
+class LedgerPoint(Frozen):
+    """A stream's account at an earlier time: when its verdict changed, and once a minute."""
+
+    at: AwareDatetime
+    verdict: Verdict
+    reason: str
+    produced: int | None = None
+    routed: int | None = None
+    lake: int | None = None
+    serving: int | None = None
+
+
+class StreamLedger(Frozen):
+    """One stream's account as known now, and how it was before."""
+
+    name: str
+    title: str
+    verdict: Verdict
+    reason: str
+    taken: LedgerTaken | None
+    """None while no account has been reported."""
+    history: tuple[LedgerPoint, ...]
+    """Oldest first; the last hours."""
+
+
+class LedgerFrame(Frozen):
+    """Every stream's ledger."""
+
+    at: AwareDatetime
+    streams: tuple[StreamLedger, ...]
 
 
 class Series(Frozen):
@@ -147,4 +193,4 @@ class Update(Frozen):
     topic: str
     seq: int
     sent_at_ms: float
-    data: OverviewFrame | LiveFrame
+    data: OverviewFrame | LedgerFrame | LiveFrame
