@@ -1,10 +1,11 @@
-"""`tidegate bench throughput|latency [-o json]`."""
+"""`tidegate bench throughput|latency|faults [-o json]`."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+from pathlib import Path  # noqa: TC003 (typer reads it)
 from typing import Annotated
 
 import typer
@@ -50,6 +51,34 @@ def latency(
         return
     for name, each in hops.items():
         typer.echo(f"{name:20} p50 {each['p50']:>8.0f} ms   p99 {each['p99']:>8.0f} ms   {each['samples']} samples")
+
+
+@app.command()
+def faults(  # noqa: PLR0913 (each is an option of the command)
+    rounds: Annotated[int, typer.Option(min=1, help="One fault each.")] = 30,
+    seed: Annotated[int, typer.Option(help="Another seed, another order.")] = 1,
+    rate: Annotated[float, typer.Option(min=1, help="Events a second of the shop.")] = 500.0,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only faults whose name has this in it; may be repeated.")
+    ] = None,
+    logs: Annotated[Path | None, typer.Option(help="Folder to leave the parts' logs in.")] = None,
+    output: Output = "text",
+) -> None:
+    """Kill, stop, fill, poison and stretch the platform under load; then compare every row with what was produced."""
+    from load_tests.bench.faults.fault import chosen, every
+    from load_tests.bench.faults.run import measure
+
+    among = [fault for fault in every() if not only or any(part in str(fault) for part in only)]
+    if not among:
+        raise typer.BadParameter(f"no fault is called so; there are: {', '.join(map(str, every()))}")
+    found = measure(chosen(rounds, seed, among), rate, _told, logs)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for name, value in found.items():
+            typer.echo(f"{name:22} {value}")
+    bad = ("lost", "duplicated", "unexpected_errors", "unsaid", "not_recovered", "not_balanced", "examples")
+    sys.exit(1 if any(found[name] for name in bad) else 0)
 
 
 def _told(text: str) -> None:

@@ -1,0 +1,267 @@
+"""Where the faults happen: the whole platform under load, its console open in Chromium, a witness beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from confluent_kafka.admin import NewPartitions
+
+from controlplane.contract.folders import load_stream
+from controlplane.contract.names import Hop, lake_table, topic
+from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.up import Platform
+from controlplane.up.drained import Drained
+from load_tests.bench.browser import opened_console
+from load_tests.bench.faults import load
+from load_tests.bench.faults.disk import small_disk
+from load_tests.bench.faults.fault import (
+    Burst,
+    CheckpointLost,
+    DiskFull,
+    Expanded,
+    Fault,
+    Killed,
+    Moment,
+    Sort,
+    Stopped,
+    Suspended,
+)
+from load_tests.bench.faults.witness import Witness
+from pipeline.kafka import await_broker, partitions_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+STREAM = "shop"
+_SCREEN_WITHIN_S = 60.0
+_WHOLE_WITHIN_S = 90.0
+_DRAINED_WITHIN_S = 180.0
+_MOMENT_WITHIN_S = 40.0
+_POLL_S = 0.05
+_PARTITIONS_AT_MOST = 8
+_PAINTED_AFTER = "at => window.tidegate?.paints.find(paint => paint.marks?.raw_ms > at)?.at_ms"
+_WELL = ("running", "ended")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a fault."""
+
+    fault: Fault
+    recovery_s: float | None
+    """From the fault (or its end, if it lasts) to the first new event on screen; None if none came in time."""
+    whole_s: float | None
+    """The same until every part runs and the lake has gone on."""
+    unsaid: str | None
+    """What the console should have named as wrong and did not."""
+
+
+class Stage:
+    """A context manager; `commit` does a fault and waits until all is well again."""
+
+    def __init__(self, folder: Path, rate: float, told: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._rate = rate
+        self._told = told
+        self._exit = ExitStack()
+        self._bursts = 0
+        self.stream = load_stream(SHIPPED_STREAMS / STREAM)
+
+    def __enter__(self) -> Self:
+        try:
+            self._set_up()
+        except BaseException:
+            self._exit.close()
+            raise
+        return self
+
+    def _set_up(self) -> None:
+        self.disk = self._exit.enter_context(small_disk(self._folder / "disk"))
+        feeds = {STREAM: ("--rate", str(self._rate), "--faults", str(load.FAULT_SHARE), "--seed", str(load.SEED))}
+        environment = {
+            "TIDEGATE_LAKE": str(self.disk.path / "lake"),
+            "TIDEGATE_CHECKPOINTS": str(self.disk.path / "checkpoints"),
+            "TIDEGATE_LAKE_TRIGGER": "3s",
+        }
+        self.platform = self._exit.enter_context(
+            Platform(self._folder / "data", feeds=feeds, environment=environment, told=self._told)
+        )
+        self.settings = self.platform.settings
+        self.platform.start()
+        self._exit.enter_context(_beating(self.platform))
+        self.witness = Witness(self.settings.api)
+        self._exit.callback(self.witness.close)
+        self._page = self._exit.enter_context(opened_console(f"{self.settings.console}/live/{STREAM}"))
+        if self._painted_after(time.time() * 1000, _SCREEN_WITHIN_S) is None:
+            raise TimeoutError(f"no event of {STREAM} came to the screen within {_SCREEN_WITHIN_S:.0f} s")
+
+    def commit(self, fault: Fault) -> Outcome:
+        """Do a fault, wait until events come to the screen again and every part runs."""
+        began = time.time()
+        self._page.evaluate("window.tidegate.paints.length = 0")
+        over = self._do(fault)
+        if fault == Killed("console"):
+            self._reload()
+        painted_ms = self._painted_after(over * 1000, _SCREEN_WITHIN_S)
+        whole = self._wait(self._is_whole(), _WHOLE_WITHIN_S)
+        return Outcome(
+            fault=fault,
+            recovery_s=None if painted_ms is None else round(painted_ms / 1000 - over, 2),
+            whole_s=round(time.time() - over, 2) if whole else None,
+            unsaid=self._unsaid(fault, began),
+        )
+
+    def drain(self) -> str:
+        """End the load and wait until every ledger balances; why it does not, or nothing."""
+        os.kill(self._pid(f"feed-{STREAM}"), signal.SIGTERM)
+        waits: list[str] = []
+        drained = Drained(self.platform, waits.append)
+        return "" if self._wait(drained.check, _DRAINED_WITHIN_S) else (waits or ["nothing was said"])[-1]
+
+    def close_platform(self) -> None:
+        """Stop everything."""
+        self._exit.close()
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def _do(self, fault: Fault) -> float:
+        """Do it; when it was over, epoch seconds."""
+        match fault:
+            case Killed(part, at):
+                if at is Moment.DELTA_COMMITTED:
+                    self._await_delta_commit()
+                self._signal(part, signal.SIGKILL)
+            case Stopped(part):
+                os.kill(self._pid(part), signal.SIGTERM)
+            case Suspended(part, for_s):
+                pid = self._signal(part, signal.SIGSTOP)
+                time.sleep(for_s)
+                _signal_group(pid, signal.SIGCONT)
+            case DiskFull(for_s):
+                with self.disk.filled():
+                    time.sleep(for_s)
+            case CheckpointLost(damaged):
+                self._lose_checkpoint(damaged=damaged)
+            case Burst(sort, events):
+                self._burst(sort, events)
+            case Expanded():
+                self._expand()
+        return time.time()
+
+    def _signal(self, part: str, number: signal.Signals) -> int:
+        pid = self._pid(part)
+        _signal_group(pid, number)
+        return pid
+
+    def _pid(self, part: str) -> int:
+        found = self._wait(lambda: self.platform.pid(part), _WHOLE_WITHIN_S)
+        if not found:
+            raise TimeoutError(f"{part} has had no process for {_WHOLE_WITHIN_S:.0f} s")
+        return int(found)
+
+    def _await_delta_commit(self) -> None:
+        """Return within a millisecond or two of a new version in Delta's log."""
+        log = Path(lake_table(self.settings.lake_root, STREAM)) / "_delta_log"
+        before, deadline = _versions(log), time.monotonic() + _MOMENT_WITHIN_S
+        while _versions(log) == before:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{log} has had no new version for {_MOMENT_WITHIN_S:.0f} s")
+            time.sleep(0.001)
+
+    def _lose_checkpoint(self, *, damaged: bool) -> None:
+        pid = self._signal("lake", signal.SIGSTOP)
+        checkpoint = Path(self.settings.checkpoint_root) / "lake" / STREAM
+        if damaged:
+            newest = max((checkpoint / "offsets").glob("[0-9]*"), key=lambda file: int(file.name))
+            newest.write_bytes(newest.read_bytes()[:7])
+        else:
+            checkpoint.rename(self._folder / f"lost-{time.time_ns()}")
+        _signal_group(pid, signal.SIGKILL)
+
+    def _burst(self, sort: Sort, events: int) -> None:
+        self._bursts += 1
+        load.send(self.settings, self.stream, sort, events, self._bursts)
+
+    def _expand(self) -> None:
+        admin, name = await_broker(self.settings.kafka), topic(STREAM, Hop.RAW)
+        wanted = len(partitions_of(admin, name)) + 1
+        if wanted <= _PARTITIONS_AT_MOST:
+            for future in admin.create_partitions([NewPartitions(name, wanted)]).values():
+                future.result(timeout=10)
+        self._burst(Sort.LATE, 1_000)
+
+    def _painted_after(self, at_ms: float, within_s: float) -> float | None:
+        """When the first event that raw took after a moment was on screen, epoch milliseconds."""
+        found = self._wait(lambda: self._page.evaluate(_PAINTED_AFTER, at_ms), within_s)
+        return None if not found else float(found)
+
+    def _reload(self) -> None:
+        """A console that was killed is opened anew: what is open in a browser needs it no more."""
+
+        def loaded() -> bool:
+            from playwright.sync_api import Error
+
+            try:
+                return bool(self._page.reload(wait_until="load", timeout=5_000))
+            except Error:
+                return False
+
+        self._wait(loaded, _SCREEN_WITHIN_S)
+
+    def _is_whole(self) -> Callable[[], bool]:
+        """Every part runs, and the lake has more than all that was valid at this moment."""
+        valid = self._wait(lambda: self.witness.events(STREAM, Hop.VALID), _WHOLE_WITHIN_S) or 0
+
+        def whole() -> bool:
+            states = self.witness.states()
+            lake = self.witness.events(STREAM, Hop.LAKE)
+            return bool(states) and all(state in _WELL for state in states.values()) and (lake or 0) > valid
+
+        return whole
+
+    def _unsaid(self, fault: Fault, since: float) -> str | None:
+        match fault:
+            case Killed(part) | Stopped(part) | Suspended(part):
+                expected = f"part {part}"
+            case DiskFull() | CheckpointLost():
+                expected = "part lake"
+            case _:
+                return None
+        said = {each.subject for each in self.witness.heard_since(since)}
+        return None if expected in said else f"{fault}: nothing was said of {expected}, only of {sorted(said)}"
+
+    def _wait(self, look: Callable[[], Any], within_s: float) -> Any:  # noqa: ANN401 (whatever was looked for)
+        deadline = time.monotonic() + within_s
+        while not (found := look()) and time.monotonic() < deadline:
+            self._page.wait_for_timeout(_POLL_S * 1000) if hasattr(self, "_page") else time.sleep(_POLL_S)
+        return found
+
+
+@contextmanager
+def _beating(platform: Platform) -> Iterator[None]:
+    """Keeps supervising on a thread of its own."""
+    done = threading.Event()
+    thread = threading.Thread(target=platform.run_until, args=(done.is_set,), name="supervisor")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    """To a part and its children: each part leads a session of its own."""
+    os.killpg(pid, number)
+
+
+def _versions(log: Path) -> int:
+    return sum(1 for file in log.glob("*.json")) if log.exists() else 0
