@@ -164,6 +164,16 @@ def status(data: Data = None, output: Output = "text") -> None:
 
 
 @app.command()
+def restart(part: Annotated[str, typer.Argument(help="A part's name.")], data: Data = None) -> None:
+    """Start a part again: one that runs is stopped first, one that is held gets another chance."""
+    try:
+        _running(data).ask_restart(part)
+    except KeyError as error:
+        _fail(str(error.args[0]), 2)
+    typer.echo(f"Asked for; `tidegate status` shows {part}.")
+
+
+@app.command()
 def ledger(data: Data = None, output: Output = "text") -> None:
     """Does every event add up, from produced to the lake and ClickHouse? Exit code 1 when one does not."""
     taken = [_account(each) for each in _ask(_running(data), "/api/v1/ledger")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controlplane.contract.folders import load_streams
-from controlplane.contract.reporting import Reporter, notify_ready
+from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from controlplane.contract.settings import Settings
 from lag_monitor.counts import Counts
 from lag_monitor.measure import Curve
@@ -38,6 +38,7 @@ def watch(
     counts = Counts(settings)
     curves: dict[tuple[str, Hop], Curve] = defaultdict(Curve)
     reporter = None if dry_run else Reporter(settings.api)
+    heart = Heart(settings.notify_socket)
     is_ready = False
     while not stopping.is_set():
         facts = measure_all(streams, counts, curves, lambda: datetime.now(UTC))
@@ -45,6 +46,7 @@ def watch(
             sys.stdout.writelines(f"{fact.model_dump_json()}\n" for fact in facts)
         else:
             reporter.report(*facts)
+        heart.beat()
         if not is_ready:
             notify_ready(settings.notify_socket, f"{len(streams)} streams")
             is_ready = True

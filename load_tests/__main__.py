@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 from pathlib import Path  # noqa: TC003 (typer reads it)
 from typing import Annotated
@@ -85,6 +86,12 @@ def _told(text: str) -> None:
     typer.echo(text, err=True)
 
 
+def _end(*_: object) -> None:
+    """A benchmark that is asked to end stops all that it started."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     app()

@@ -44,20 +44,26 @@ def clickhouse() -> None:
 @app.command()
 def route() -> None:
     """Raw events to valid, dead and quarantined ones."""
+    from pipeline.spark import session_options, start_jvm
+
+    settings, stopping = Settings(), _stopping()
+    start_jvm(**session_options(settings, "route"))
     from pipeline.route.run import run
     from quality.compile import broken_rules
 
-    settings = Settings()
-    run(settings, load_streams(settings.stream_roots), broken_rules, _stopping())
+    run(settings, load_streams(settings.stream_roots), broken_rules, stopping)
 
 
 @app.command()
 def lake() -> None:
     """Valid events to Delta."""
+    from pipeline.spark import session_options, start_jvm
+
+    settings, stopping = Settings(), _stopping()
+    start_jvm(**session_options(settings, "lake"))
     from pipeline.lake.run import run
 
-    settings = Settings()
-    run(settings, load_streams(settings.stream_roots), _stopping())
+    run(settings, load_streams(settings.stream_roots), stopping)
 
 
 @app.command()

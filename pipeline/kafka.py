@@ -10,7 +10,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from controlplane.contract.names import Hop, topic
@@ -26,6 +26,19 @@ TOPIC_HOPS = (Hop.RAW, Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 OUTPUT_HOPS = (Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 _TIMEOUT_S = 10.0
 _POLL_S = 0.05
+_AWAY = (
+    KafkaError._TRANSPORT,  # noqa: SLF001 (the client's own errors: their public names)
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError._TIMED_OUT_QUEUE,  # noqa: SLF001
+    KafkaError._MSG_TIMED_OUT,  # noqa: SLF001
+    KafkaError._WAIT_COORD,  # noqa: SLF001
+    KafkaError._RESOLVE,  # noqa: SLF001
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.REQUEST_TIMED_OUT,
+)
 _LOOK_BACK = (1, 2, 8, 64, 1024, 65536)
 _log = logging.getLogger(__name__)
 
@@ -63,6 +76,12 @@ def await_broker(bootstrap: str, within_s: float = 120.0) -> AdminClient:
                 raise TimeoutError(f"Kafka at {bootstrap} did not answer in {within_s:.0f} s: {error}") from error
         else:
             return admin
+
+
+def may_pass(error: KafkaException) -> bool:
+    """Is this a broker that is away, starts, or hands over, rather than one that says no?"""
+    cause = error.args[0]
+    return bool(cause.retriable() or cause.code() in _AWAY)
 
 
 def ensure_topics(admin: AdminClient, stream: StreamDefinition) -> None:

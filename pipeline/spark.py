@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from controlplane.contract.settings import Settings
 
 
 _JVM = (
@@ -17,8 +21,58 @@ _JVM = (
     # A stream with many rules makes methods that HotSpot would leave to its interpreter: route was 1.6 times slower.
     "-XX:-DontCompileHugeMethods"
 )
-_TALKATIVE = "org.apache.spark.sql.avro.AvroSerializer"
-"""Warns once a task and field that Kafka's timestamp may be null; it never is."""
+JVM_OF = {
+    # Half of the heap for the young: what Kafka's client holds for a batch was moved to the old generation only to die there.
+    "route": "-XX:NewRatio=1",
+}
+"""Part -> further options of its JVM."""
+_QUIET = {
+    # Warns once a task and field that Kafka's timestamp may be null; it never is.
+    "org.apache.spark.sql.avro.AvroSerializer": "ERROR",
+    # A failed or stopped query is raised in Python, with its cause, and logged there once. These would say it again
+    # for every task, in pages, also when route stops a query on purpose.
+    "org.apache.spark.util.Utils": "OFF",
+    "org.apache.spark.executor.Executor": "OFF",
+    "org.apache.spark.scheduler.TaskSetManager": "OFF",
+    "org.apache.spark.sql.execution.datasources.v2.DataWritingSparkTask": "OFF",
+    "org.apache.spark.sql.execution.datasources.v2.WriteToDataSourceV2Exec": "OFF",
+    "org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution": "OFF",
+}
+"""Logger -> level."""
+
+
+def session_options(settings: Settings, part: str) -> dict[str, Any]:
+    """What `start_jvm` and `build_session` take, for a part by its name."""
+    return {
+        "memory": settings.spark_memory,
+        "jars": settings.spark_jars,
+        "scratch": settings.data.resolve() / "scratch" / f"{part}-process",
+        "jvm": JVM_OF.get(part, ""),
+    }
+
+
+def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "") -> threading.Thread:
+    """Start the JVM in the background: it takes seconds, in which the rest can be imported and asked.
+
+    `build_session` with the same options waits for it.
+    """
+    conf = SparkConf(loadDefaults=False).setAll(list(_jvm_options(memory, jars, scratch, jvm).items()))
+    thread = threading.Thread(target=lambda: SparkContext._ensure_initialized(conf=conf), name="start-jvm")  # noqa: SLF001
+    thread.start()
+    return thread
+
+
+def _jvm_options(memory: str, jars: str, scratch: Path, jvm: str) -> dict[str, str]:
+    """What the JVM must be started with; later it can't be changed."""
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    scratch.mkdir(parents=True, exist_ok=True)
+    return {
+        "spark.driver.memory": memory,
+        "spark.driver.extraJavaOptions": f"{_JVM} {jvm}",
+        "spark.jars": jars,
+        "spark.local.dir": str(scratch),
+    }
 
 
 def build_session(
@@ -35,16 +89,10 @@ def build_session(
         jvm: further options of the JVM.
         more: further settings of Spark, their dots written as two underscores.
     """
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    scratch.mkdir(parents=True, exist_ok=True)
     options = {
-        "spark.driver.memory": memory,
+        **_jvm_options(memory, jars, scratch, jvm),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"{_JVM} {jvm}",
-        "spark.jars": jars,
-        "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "2",
@@ -74,5 +122,6 @@ def build_session(
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("WARN")
     log4j = session._jvm.org.apache.logging.log4j  # type: ignore[union-attr]  # noqa: SLF001
-    log4j.core.config.Configurator.setLevel(_TALKATIVE, log4j.Level.ERROR)
+    for logger, level in _QUIET.items():
+        log4j.core.config.Configurator.setLevel(logger, log4j.Level.getLevel(level))
     return session

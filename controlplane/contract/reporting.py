@@ -7,9 +7,11 @@ each kind soon makes up for them, because facts state how things are and not wha
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import deque
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _QUEUED_AT_MOST = 1000
 _POST_TIMEOUT_S = 2.0
 _RETRY_AFTER_S = 1.0
+_HEARTBEAT_S = 1.0
+_STATUS_AT_MOST = 300
 _log = logging.getLogger(__name__)
 
 
@@ -91,8 +95,33 @@ def post_facts(url: str, facts: Iterable[Fact]) -> None:
 
 def notify_ready(notify_socket: str, status: str = "") -> None:
     """Tell the supervisor, by systemd's sd_notify protocol, that this part does its work now; said once is enough."""
+    _notify(notify_socket, f"READY=1\nSTATUS={status}\n")
+
+
+class Heart:
+    """Tells the supervisor that this part still does its work (sd_notify's `WATCHDOG=1`), and what it waits for.
+
+    `beat` belongs into the loop that does the work, so that a part whose loop hangs falls silent.
+    """
+
+    def __init__(self, notify_socket: str) -> None:
+        self._socket = notify_socket
+        self._said: tuple[float, str] = (0.0, "")
+
+    def beat(self, waits_for: str = "") -> None:
+        """Say so, at most once a second unless what it waits for has changed; never raises, never blocks."""
+        at, before = self._said
+        now = time.monotonic()
+        if waits_for == before and now - at < _HEARTBEAT_S:
+            return
+        self._said = (now, waits_for)
+        with contextlib.suppress(OSError):
+            _notify(self._socket, f"WATCHDOG=1\nSTATUS={' '.join(waits_for.split())[:_STATUS_AT_MOST]}\n")
+
+
+def _notify(notify_socket: str, message: str) -> None:
     if not notify_socket:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.settimeout(_POST_TIMEOUT_S)
-        channel.sendto(f"READY=1\nSTATUS={status}\n".encode(), notify_socket)
+        channel.setblocking(False)
+        channel.sendto(message.encode(), notify_socket)

@@ -44,6 +44,14 @@ class Seen:
     failures: int = 0
     """Exits in a row without a long enough run between them."""
     restarts: int = 0
+    heard_at: datetime | None = None
+    """When it last answered, or said that it is at work."""
+    waits_for: str = ""
+    """What it says that it waits for."""
+    is_stopped: bool = False
+    """A signal has stopped its process."""
+    ended_with: str = ""
+    """How the process before this one ended: a signal, or an exit code and the last line of its log."""
 
     def ran(self) -> timedelta | None:
         """How long the last process lived; None while one runs or none was started."""

@@ -17,7 +17,11 @@ from controlplane.up.part import Part
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from confluent_kafka.admin import AdminClient
+
 _PROBE_TIMEOUT_S = 1.0
+_CLIENT = httpx.Client(timeout=_PROBE_TIMEOUT_S)
+"""Shared by all probes: making one costs more than asking."""
 _SMALL_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 DEMO_STREAMS = ("shop", "flights")
 
@@ -52,12 +56,13 @@ class Plan:
         home = (self.data / "kafka").resolve()
         classpath = self.jars.classpath("kafka")
         ports = self.addresses
+        asked = _Broker(f"127.0.0.1:{ports.kafka}")
         command = broker.java(classpath, home, "-Xms256m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
         return Part(
             "kafka",
             (*command, "kafka.Kafka", str(home / "server.properties")),
             prepare=lambda: broker.prepare(home, classpath, ports.kafka, ports.kafka_controller),
-            probe=lambda: _kafka_answers(f"127.0.0.1:{ports.kafka}"),
+            probe=asked.answers,
             address=f"127.0.0.1:{ports.kafka}",
             stop_within_s=30,
         )
@@ -123,20 +128,28 @@ class Plan:
 
 def _http_answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=_PROBE_TIMEOUT_S).is_success
+        return _CLIENT.get(url).is_success
     except httpx.HTTPError:
         return False
 
 
-def _kafka_answers(bootstrap: str) -> bool:
-    from confluent_kafka import KafkaException
-    from confluent_kafka.admin import AdminClient
+class _Broker:
+    """Asks a broker; one client for all the asking."""
 
-    try:
-        AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=_PROBE_TIMEOUT_S)
-    except KafkaException:
-        return False
-    return True
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._client: AdminClient | None = None
+
+    def answers(self) -> bool:
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        self._client = self._client or AdminClient({"bootstrap.servers": self._bootstrap, "log_level": 0})
+        try:
+            self._client.list_topics(timeout=_PROBE_TIMEOUT_S)
+        except KafkaException:
+            return False
+        return True
 
 
 def _require_backward(base: str) -> None:

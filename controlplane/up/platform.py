@@ -21,10 +21,12 @@ from controlplane.setup.jars import JarCache
 from controlplane.up import checks
 from controlplane.up.addresses import Addresses, pick
 from controlplane.up.checks import StartError
-from controlplane.up.decide import STEADY_AFTER, failures_after, state_of, to_start
+from controlplane.up.decide import STEADY_AFTER, describe, failures_after, is_hung, state_of, to_start
+from controlplane.up.health import Probes, is_stopped
 from controlplane.up.part import Part, Seen
 from controlplane.up.parts import Plan
 from controlplane.up.process import PartProcess
+from controlplane.up.running import RESTARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +35,7 @@ _BEAT_S = 0.1
 _REPORT_EVERY = timedelta(seconds=2)
 _READY_WITHIN = timedelta(seconds=180)
 _FAILED_STARTS = 4
+_WORDS_AT_MOST = 300
 _log = logging.getLogger(__name__)
 
 
@@ -58,6 +61,7 @@ class Platform:
         self._seen: dict[str, Seen] = {}
         self._processes: dict[str, PartProcess] = {}
         self._states: dict[str, PartState] = {}
+        self._probes = Probes()
         self._reported_at = datetime.min.replace(tzinfo=UTC)
         self.parts: list[Part] = []
 
@@ -80,6 +84,7 @@ class Platform:
             checks.check_memory()
         self.addresses: Addresses = pick(self.data, self._console_port)
         (self.data / "logs").mkdir(exist_ok=True)
+        (self.data / RESTARTS).mkdir(exist_ok=True)
         self._sockets = Path(tempfile.mkdtemp(prefix="tidegate-"))
         jars = ",".join(map(str, cache.classpath("spark")))
         self._env = {
@@ -111,6 +116,7 @@ class Platform:
         """Look at every part once, start what is due, tell who wants to know."""
         now = datetime.now(UTC)
         for part in self.parts:
+            self._restart_if_asked(part)
             self._observe(part, now)
         for part in to_start(self.parts, self._seen, now):
             self._start(part, now)
@@ -130,7 +136,7 @@ class Platform:
         """
         self.run_until(lambda: self.all_ready() or self._gave_up())
         for part in self.parts:
-            state, reason = state_of(part, self._seen[part.name], self._seen)
+            state, reason = state_of(part, self._seen[part.name], self._seen, datetime.now(UTC))
             if not self._seen[part.name].was_ready and state in (PartState.STARTING, PartState.BACKING_OFF):
                 took = (datetime.now(UTC) - self._started_at).total_seconds()
                 raise StartError(
@@ -159,15 +165,33 @@ class Platform:
         """A part's log."""
         return self.data / "logs" / f"{name}.log"
 
+    def _restart_if_asked(self, part: Part) -> None:
+        """Somebody asked by a file: it also works while the control plane is away."""
+        asked = self.data / RESTARTS / part.name
+        if not asked.exists():
+            return
+        asked.unlink()
+        self._told(f"{part.name} is started again, as asked")
+        seen = self._seen[part.name]
+        self._seen[part.name] = replace(seen, failures=0)
+        if seen.pid is not None:
+            self._processes[part.name].ask_to_stop()
+
     def _start(self, part: Part, now: datetime) -> None:
         if part.prepare is not None:
             part.prepare()
         seen = self._seen[part.name]
         process = PartProcess(part, self._env, self.log_of(part.name), self._sockets / part.name)
         self._processes[part.name] = process
-        restarts = seen.restarts + (1 if seen.exited_at else 0)
         self._seen[part.name] = replace(
-            seen, pid=process.pid, started_at=now, ready=False, exited_at=None, restarts=restarts
+            seen,
+            pid=process.pid,
+            started_at=now,
+            ready=False,
+            exited_at=None,
+            heard_at=None,
+            waits_for="",
+            restarts=seen.restarts + (1 if seen.exited_at else 0),
         )
 
     def _observe(self, part: Part, now: datetime) -> None:
@@ -177,14 +201,44 @@ class Platform:
         process = self._processes[part.name]
         code = process.exit_code()
         if code is not None:
-            ended = replace(seen, pid=None, ready=False, exit_code=code, exited_at=now)
-            self._seen[part.name] = replace(ended, failures=failures_after(ended))
+            self._bury(part, code, now)
+            return
+        if is_hung(seen, now):
+            self._told(f"{part.name} has not answered for too long and is killed")
             process.kill()
             return
-        if not seen.ready and (process.said_ready() if part.probe is None else part.probe()):
+        self._listen(part, replace(seen, is_stopped=is_stopped(seen.pid)), process, now)
+
+    def _bury(self, part: Part, code: int, now: datetime) -> None:
+        self._processes[part.name].kill()
+        words = "" if code <= 0 else checks.last_lines(self.log_of(part.name), 1).strip()[:_WORDS_AT_MOST]
+        ended = replace(
+            self._seen[part.name],
+            pid=None,
+            ready=False,
+            is_stopped=False,
+            exit_code=code,
+            exited_at=now,
+            ended_with=describe(code) + (f": {words}" if words else ""),
+        )
+        self._seen[part.name] = replace(ended, failures=failures_after(ended))
+        state, reason = state_of(part, self._seen[part.name], self._seen, now)
+        if state is not PartState.ENDED:
+            self._told(f"{part.name} {reason}; see {self.log_of(part.name)}")
+
+    def _listen(self, part: Part, seen: Seen, process: PartProcess, now: datetime) -> None:
+        is_ready = self._probes.has_answered(part, process.pid, now)
+        if is_ready:
+            seen = replace(seen, heard_at=now)
+        for told in process.said():
+            is_ready |= told.get("READY") == "1"
+            waits_for = told.get("STATUS", "") if "WATCHDOG" in told else ""
+            seen = replace(seen, heard_at=now, waits_for=waits_for)
+        if seen.failures and seen.started_at and now - seen.started_at > STEADY_AFTER:
+            seen = replace(seen, failures=0)
+        self._seen[part.name] = seen
+        if is_ready and not seen.ready:
             self._welcome(part, seen, now)
-        elif seen.failures and seen.started_at and now - seen.started_at > STEADY_AFTER:
-            self._seen[part.name] = replace(seen, failures=0)
 
     def _welcome(self, part: Part, seen: Seen, now: datetime) -> None:
         if part.on_ready is not None:
@@ -194,7 +248,7 @@ class Platform:
         self._seen[part.name] = replace(seen, ready=True, was_ready=True)
 
     def _report(self, now: datetime) -> None:
-        changed = self._note_states()
+        changed = self._note_states(now)
         if not changed and now - self._reported_at < _REPORT_EVERY:
             return
         self._reported_at = now
@@ -202,20 +256,18 @@ class Platform:
         self._reporter.report(*facts)
         _write(self.data / "up.json", {"pid": os.getpid(), "environment": self.addresses.environment(), "parts": facts})
 
-    def _note_states(self) -> bool:
+    def _note_states(self, now: datetime) -> bool:
         changed = False
         for part in self.parts:
-            state, reason = state_of(part, self._seen[part.name], self._seen)
+            state, _ = state_of(part, self._seen[part.name], self._seen, now)
             if self._states.get(part.name) is not state:
                 changed = True
-                if state is PartState.BACKING_OFF:
-                    self._told(f"{part.name} {reason}; see {self.log_of(part.name)}")
                 self._states[part.name] = state
         return changed
 
     def _fact(self, part: Part, now: datetime) -> PartChanged:
         seen = self._seen[part.name]
-        state, reason = state_of(part, seen, self._seen)
+        state, reason = state_of(part, seen, self._seen, now)
         return PartChanged(
             at=now,
             part=part.name,
@@ -230,6 +282,7 @@ class Platform:
 
     def __exit__(self, *_: object) -> None:
         self._reporter.close()
+        self._probes.close()
         for part in reversed(self.parts):
             process = self._processes.get(part.name)
             if process is None:

@@ -52,13 +52,14 @@ class PartProcess:
         if part.nice:
             os.setpriority(os.PRIO_PROCESS, self.pid, part.nice)
 
-    def said_ready(self) -> bool:
-        """Has the process sent READY=1 since the last call?"""
-        said = False
+    def said(self) -> list[dict[str, str]]:
+        """What the process has told by sd_notify since the last call, as variable -> value, a dict a message."""
+        told: list[dict[str, str]] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                said |= b"READY=1" in self._notify.recv(4096)
-        return said
+                lines = self._notify.recv(4096).decode("utf-8", "replace").splitlines()
+                told.append(dict(line.split("=", 1) for line in lines if "=" in line))
+        return told
 
     def exit_code(self) -> int | None:
         """None while it runs; negative for a signal."""

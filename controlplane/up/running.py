@@ -10,6 +10,9 @@ from typing import Any
 
 import psutil
 
+RESTARTS = "restarts"
+"""Folder in the data folder: a file with a part's name asks the supervisor to start it again."""
+
 
 class NotRunningError(Exception):
     """No platform runs in the folder."""
@@ -23,6 +26,17 @@ class Running:
     pid: int
     environment: dict[str, str]
     facts: list[dict[str, Any]]
+
+    def ask_restart(self, part: str) -> None:
+        """Ask the supervisor to start a part again, also one that it holds.
+
+        Raises:
+            KeyError: if there is no such part; says which there are.
+        """
+        names = sorted(fact["part"] for fact in self.facts)
+        if part not in names:
+            raise KeyError(f"there is no part {part!r}; there are: {', '.join(names)}")
+        (self.data / RESTARTS / part).touch()
 
     def parts(self) -> list[dict[str, Any]]:
         """Each part with its uptime in seconds."""

@@ -39,7 +39,7 @@ from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of,
 from pipeline.lake.append import rows
 from pipeline.live.pump import Pump
 from pipeline.registry import await_registry, register_stream, schemas_of
-from pipeline.route.query import SPARK_JVM, SPARK_SETTINGS
+from pipeline.route.query import SPARK_SETTINGS
 from pipeline.serving import apply
 from pipeline.spark import build_session
 
@@ -151,12 +151,12 @@ def measure(events: int, told: Callable[[str], None]) -> dict[str, Figures]:
 
 
 def _raw_read(bench: Bench) -> Figures:
-    return _spark(bench, lambda spark: _nowhere(_read(spark, bench, Hop.RAW)), bench.events, SPARK_JVM)
+    return _spark(bench, lambda spark: _nowhere(_read(spark, bench, Hop.RAW)), bench.events)
 
 
 def _route(bench: Bench) -> Figures:
     """On as many events again each time, which the query begins at where it stopped; the last time counts."""
-    with _session(bench, SPARK_JVM) as spark, Routing(spark, bench.settings, bench.stream, bench.partitions) as routing:
+    with _session(bench) as spark, Routing(spark, bench.settings, bench.stream, bench.partitions) as routing:
         for number in range(1, _ROUTE_RUNS):
             routing.run(number * bench.events)
             bench.fill()

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import FeedProgressed
 from controlplane.contract.names import HEADER_FEED_POSITION, Hop, topic
-from controlplane.contract.reporting import notify_ready
-from pipeline.feed import flights, shop
+from controlplane.contract.reporting import Heart, notify_ready
+from pipeline.feed import shop
 from pipeline.feed.event import FeedEvent, spoil
 from pipeline.feed.pace import ByEventTime, ByRate
 from pipeline.kafka import await_broker, consumer, ensure_topics, last_record, partitions_of
@@ -69,7 +69,7 @@ def run(
     start = next_position(settings.kafka, stream.name, partitions_of(admin, topic(stream.name, Hop.RAW)))
     notify_ready(settings.notify_socket, f"from event {start}")
     with sender as producer:
-        Feed(stream, options, producer, reporter).send_from(start, stopping)
+        Feed(stream, options, producer, reporter, Heart(settings.notify_socket)).send_from(start, stopping)
 
 
 def next_position(kafka: str, stream: str, partitions: list[int]) -> int:
@@ -88,12 +88,13 @@ class Feed:
     """One run of a feed."""
 
     def __init__(
-        self, stream: StreamDefinition, options: FeedOptions, producer: EventProducer, reporter: Reporter
+        self, stream: StreamDefinition, options: FeedOptions, producer: EventProducer, reporter: Reporter, heart: Heart
     ) -> None:
         self._stream = stream
         self._options = options
         self._producer = producer
         self._reporter = reporter
+        self._heart = heart
         self._reported_at = 0.0
         self._started_at = time.monotonic()
         self._pace: ByRate | ByEventTime = ByRate(0, 0)
@@ -109,6 +110,7 @@ class Feed:
             rest = chain([first], events)
             waiting: FeedEvent | None = None
             while not stopping.is_set():
+                self._heart.beat()
                 batch, waiting, ended = self._due(rest, waiting)
                 if batch:
                     self._send(batch)
@@ -123,6 +125,8 @@ class Feed:
     def _events(self, start: int) -> Iterator[FeedEvent]:
         options = self._options
         if self._stream.name == "flights":
+            from pipeline.feed import flights  # pandas: the shop starts faster without it
+
             found = flights.events(start)
             return found if options.events is None else islice(found, max(0, options.events - start))
         return shop.events(

@@ -20,11 +20,12 @@ from pyspark.sql import functions as sf
 from controlplane.contract.facts import BatchCommitted
 from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, Hop, lake_table, topic
 from controlplane.contract.valid import type_name, valid_schema
+from pipeline.lake.checkpoint import HadoopFiles, Start, decide, look, starting_offsets
 from pipeline.lake.offsets import ranges_in, ranges_of_batch, user_metadata
 from pipeline.route.decode import body, by_writer, framed_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 EVENT_DATE = "event_date"
 _ROWS_A_FILE = 250_000
 _ROWS_A_BATCH = 1_000_000
+_COMMITS = 50
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +69,8 @@ class LakeWriter:
     session: SparkSession
     stream: StreamDefinition
     writers: Mapping[int, str]
+    partitions: Sequence[int]
+    """Of the valid topic, when the query starts; Spark finds further ones by itself."""
     settings: Settings
     reporter: Reporter
 
@@ -81,13 +85,20 @@ class LakeWriter:
         return f"{self.settings.checkpoint_root.rstrip('/')}/lake/{self.stream.name}"
 
     def start(self) -> StreamingQuery:
-        """Start the query: where its checkpoint says, else where the table's newest commit ends, else at the beginning."""
+        """Start the query where its checkpoint says, if it agrees with the table, else where the table ends.
+
+        Raises:
+            CheckpointRefusedError: if neither can be trusted.
+        """
         name = topic(self.stream.name, Hop.VALID)
+        begin = self._begin()
+        offsets = starting_offsets(name, begin.offsets, self.partitions)
+        _log.info("lake of %s starts at %s", self.stream.name, offsets if begin.offsets else "its checkpoint")
         source = (
             self.session.readStream.format("kafka")
             .option("kafka.bootstrap.servers", self.settings.kafka)
             .option("subscribe", name)
-            .option("startingOffsets", self._starting_offsets(name))
+            .option("startingOffsets", offsets)
             .option("maxOffsetsPerTrigger", _ROWS_A_BATCH)
             .option("kafka.isolation.level", "read_committed")
             .option("failOnDataLoss", "true")
@@ -101,10 +112,34 @@ class LakeWriter:
             .start()
         )
 
+    def _begin(self) -> Start:
+        files = self._files()
+        has_table = DeltaTable.isDeltaTable(self.session, self.table)
+        begin = decide(look(files), self._held() if has_table else None, has_table=has_table, where=self.checkpoint)
+        if begin.set_aside is not None:
+            target = files.set_aside(f"aside-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+            _log.warning(
+                "lake of %s begins a new checkpoint where its table ends: %s; the old one is kept in %s",
+                self.stream.name,
+                begin.set_aside,
+                target,
+            )
+        return begin
+
+    def _held(self) -> dict[int, int] | None:
+        """Up to where the table has every event, by its newest commit that says so."""
+        table = DeltaTable.forPath(self.session, self.table)
+        for history in (table.history(_COMMITS), table.history()):
+            rows = history.select("userMetadata").collect()
+            newest = next((found for row in rows if (found := ranges_in(row["userMetadata"])) is not None), None)
+            if newest is not None:
+                return {partition: until for partition, (_, until) in newest.items()}
+        return None
+
     def append(self, batch: DataFrame, batch_id: int) -> None:
         """Write one micro-batch; a second time changes nothing."""
         began = time.monotonic()
-        ranges = ranges_of_batch(self._read_checkpoint, batch_id)
+        ranges = ranges_of_batch(self._files().read, batch_id)
         count = sum(until - since for since, until in ranges.values())
         files = max(1, min(len(ranges), count // _ROWS_A_FILE))
         name = topic(self.stream.name, Hop.VALID)
@@ -133,18 +168,8 @@ class LakeWriter:
             )
         )
 
-    def _starting_offsets(self, name: str) -> str:
-        """Used by Spark only when there is no checkpoint yet."""
-        if not DeltaTable.isDeltaTable(self.session, self.table):
-            return "earliest"
-        history = DeltaTable.forPath(self.session, self.table).history(50).select("userMetadata").collect()
-        newest = next((found for row in history if (found := ranges_in(row["userMetadata"])) is not None), None)
-        if newest is None:
-            return "earliest"
-        return json.dumps({name: {str(partition): until for partition, (_, until) in newest.items()}})
-
     def _identity(self) -> str:
-        text = self._read_checkpoint("metadata")
+        text = self._files().read("metadata")
         if text is None:
             raise ValueError(f"{self.checkpoint} has no identity: its file `metadata` is missing")
         return str(json.loads(text)["id"])
@@ -154,15 +179,5 @@ class LakeWriter:
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.session._jsparkSession, self.table)  # noqa: SLF001
         return int(log.unsafeVolatileSnapshot().version())
 
-    def _read_checkpoint(self, name: str) -> str | None:
-        """Through Hadoop, so that a checkpoint may be on S3."""
-        jvm: Any = self.session._jvm  # noqa: SLF001
-        path = jvm.org.apache.hadoop.fs.Path(f"{self.checkpoint}/{name}")
-        files = path.getFileSystem(self.session._jsc.hadoopConfiguration())  # noqa: SLF001
-        if not files.exists(path):
-            return None
-        opened = files.open(path)
-        try:
-            return str(jvm.org.apache.commons.io.IOUtils.toString(opened, "UTF-8"))
-        finally:
-            opened.close()
+    def _files(self) -> HadoopFiles:
+        return HadoopFiles(self.session, self.checkpoint)

@@ -22,18 +22,20 @@ def ranges_of_batch(read: Callable[[str], str | None], batch_id: int) -> Ranges:
     Raises:
         ValueError: if the checkpoint does not say.
     """
-    until = _ends(read(f"offsets/{batch_id}"))
-    since = _ends(read(f"offsets/{batch_id - 1}")) if batch_id else _ends(read("sources/0/0"))
-    if until is None or since is None:
-        raise ValueError(f"the checkpoint does not name the offsets of micro-batch {batch_id}")
+    until = ends_in(read(f"offsets/{batch_id}"))
+    since = ends_in(read(f"offsets/{batch_id - 1}" if batch_id else "sources/0/0"))
     return {partition: (since.get(partition, 0), end) for partition, end in until.items()}
 
 
-def _ends(text: str | None) -> dict[int, int] | None:
-    """The last line is the source's offset: `{"shop.valid":{"0":12}}`."""
-    if not text:
-        return None
-    line = text.strip().splitlines()[-1]
+def ends_in(text: str | None) -> dict[int, int]:
+    """Partition -> offset in a file of the checkpoint: its last line is the source's offset, `{"shop.valid":{"0":12}}`.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    line = text.strip().splitlines()[-1] if text and text.strip() else ""
+    if "{" not in line:
+        raise ValueError(f"the checkpoint does not name offsets where it should: {(text or '')[:80]!r}")
     [partitions] = json.loads(line[line.index("{") :]).values()
     return {int(partition): int(offset) for partition, offset in partitions.items()}
 

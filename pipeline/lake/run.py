@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import QueryProgressed
-from controlplane.contract.names import Hop, subject
-from controlplane.contract.reporting import Reporter, notify_ready
-from pipeline.kafka import await_broker, ensure_topics
+from controlplane.contract.names import Hop, subject, topic
+from controlplane.contract.reporting import Heart, Reporter, notify_ready
+from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.lake.append import LakeWriter
 from pipeline.registry import await_registry, register_stream, schemas_of
-from pipeline.spark import build_session
+from pipeline.spark import build_session, session_options
 
 if TYPE_CHECKING:
     import threading
@@ -32,6 +32,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
 
     Raises:
         StreamingQueryException: if a query fails; the next run goes on exactly.
+        CheckpointRefusedError: if where to go on is unknown; says what to do.
         TimeoutError: if broker or registry do not answer.
     """
     admin = await_broker(settings.kafka)
@@ -39,22 +40,19 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     for stream in streams:
         ensure_topics(admin, stream)
         register_stream(registry, stream)
-    session = build_session(
-        "tidegate lake",
-        slots=2,
-        memory=settings.spark_memory,
-        jars=settings.spark_jars,
-        scratch=settings.data.resolve() / "scratch" / "lake-process",
-    )
-    reporter = Reporter(settings.api)
-    writers = {stream.name: schemas_of(registry, subject(stream.name, Hop.VALID)) for stream in streams}
-    queries = {
-        stream.name: LakeWriter(session, stream, writers[stream.name], settings, reporter).start() for stream in streams
-    }
-    notify_ready(settings.notify_socket, f"{len(queries)} queries")
-    reported: dict[str, int] = {}
+    partitions = {stream.name: partitions_of(admin, topic(stream.name, Hop.VALID)) for stream in streams}
+    schemas = {stream.name: schemas_of(registry, subject(stream.name, Hop.VALID)) for stream in streams}
+    session = build_session("tidegate lake", slots=2, **session_options(settings, "lake"))
+    reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+    queries: dict[str, StreamingQuery] = {}
     try:
+        for stream in streams:
+            writer = LakeWriter(session, stream, schemas[stream.name], partitions[stream.name], settings, reporter)
+            queries[stream.name] = writer.start()
+        notify_ready(settings.notify_socket, f"{len(queries)} queries")
+        reported: dict[str, int] = {}
         while not stopping.wait(_BEAT_S):
+            heart.beat()
             for name, query in queries.items():
                 _raise_if_failed(query)
                 if (fact := _progress(name, query, reported)) is not None:

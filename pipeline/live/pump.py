@@ -16,13 +16,13 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from controlplane.contract.facts import RangeInserted
 from controlplane.contract.names import Hop, arrivals_table, events_table, topic
-from pipeline.kafka import read_range, watermarks
+from pipeline.kafka import may_pass, read_range, watermarks
 from pipeline.live.ranges import Range, Remembered, open_ranges, ranges_of, remembered, token
 from pipeline.serving.ddl import INSERT_SETTINGS
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from clickhouse_connect.driver.client import Client
     from confluent_kafka import Consumer, Message
@@ -69,6 +69,10 @@ class Pump:
         self._reporter = reporter
         self.inserted = 0
         """Events inserted by this pump."""
+        self.beaten_at = time.monotonic()
+        """When it last did something, by the monotonic clock."""
+        self.waits_for = ""
+        """What it tries again and again, and why it fails."""
         self._positions: dict[int, int] = {}
         self._done = Done(since=time.monotonic())
         self._next_at = 0.0
@@ -94,12 +98,21 @@ class Pump:
             [TopicPartition(self._topic, partition, self._positions[partition]) for partition in self._partitions]
         )
 
+    def widen(self, partitions: Sequence[int], stopping: threading.Event) -> None:
+        """Take in partitions that the topic has gained."""
+        if gained := sorted(set(partitions) - set(self._partitions)):
+            _log.info("%s has gained partitions %s", self._topic, gained)
+            self.close_ranges(stopping)
+            self._partitions = sorted({*self._partitions, *gained})
+            self.recover(stopping)
+
     def beat(self, stopping: threading.Event) -> None:
         """Take what has come since the last time, waiting until it was some milliseconds ago, and insert it.
 
         Raises:
             KafkaException: if the broker refuses.
         """
+        self.beaten_at = time.monotonic()
         messages = self._kafka.consume(_GATHER_EVENTS, timeout=max(_AT_LEAST_S, self._next_at - time.monotonic()))
         self._next_at = time.monotonic() + _GATHER_S
         for message in messages:
@@ -107,13 +120,13 @@ class Pump:
                 raise KafkaException(message.error())
         if messages:
             ranges = ranges_of(messages, self._positions)
-            self._intend(ranges)
+            self._intend(ranges, stopping)
             self._insert(messages, ranges, stopping)
         self._report()
 
-    def close_ranges(self) -> None:
+    def close_ranges(self, stopping: threading.Event) -> None:
         """Say that nothing is under way."""
-        self._intend(())
+        self._intend((), stopping)
 
     def _remembered(self) -> dict[int, Remembered]:
         lows = {partition: low for partition, (low, _) in self._watermarks().items()}
@@ -133,31 +146,55 @@ class Pump:
         found = self._clickhouse.query(f"SELECT count() FROM {arrivals_table(self._stream)}")  # noqa: S608 (a checked name)
         return int(found.result_rows[0][0]) > 0
 
-    def _intend(self, ranges: Sequence[Range]) -> None:
+    def _intend(self, ranges: Sequence[Range], stopping: threading.Event) -> None:
         until = {each.partition: str(each.until) for each in ranges}
-        self._kafka.commit(
-            offsets=[
-                TopicPartition(self._topic, partition, position, until.get(partition, ""))
-                for partition, position in self._positions.items()
-            ],
-            asynchronous=False,
+        offsets = [
+            TopicPartition(self._topic, partition, position, until.get(partition, ""))
+            for partition, position in self._positions.items()
+        ]
+        # Made again it says the same, so it does not matter whether a try that failed had come through.
+        self._until_done(
+            lambda: self._kafka.commit(offsets=offsets, asynchronous=False),
+            "the broker does not take offsets",
+            stopping,
         )
+
+    def _until_done(self, act: Callable[[], object], trouble: str, stopping: threading.Event) -> None:
+        """Try until it is done; what is away comes back, and the next try is as good as the first.
+
+        Raises:
+            ClickHouseError, KafkaException, OSError: if it is still not done when `stopping` is set, or never can be.
+        """
+        while True:
+            self.beaten_at = time.monotonic()
+            try:
+                act()
+            except (ClickHouseError, KafkaException, OSError) as error:
+                if isinstance(error, KafkaException) and not may_pass(error):
+                    raise
+                if not self.waits_for:
+                    _log.warning("%s: %s (%s); trying again", self._topic, trouble, _first_line(error))
+                self.waits_for = f"{self._topic}: {trouble}: {_first_line(error)}"
+                if stopping.wait(_RETRY_AFTER_S):
+                    raise
+            else:
+                if self.waits_for:
+                    _log.info("%s: going on", self._topic)
+                self.waits_for = ""
+                return
 
     def _insert(self, messages: Sequence[Message], ranges: Sequence[Range], stopping: threading.Event) -> None:
         block = b"".join([message.value() for message in messages])
         settings = {**self._settings, "insert_deduplication_token": token(self._topic, ranges)}
         began = time.monotonic()
-        while block:
-            try:
-                self._clickhouse.raw_insert(
+        if block:
+            self._until_done(
+                lambda: self._clickhouse.raw_insert(
                     events_table(self._stream), insert_block=block, settings=settings, fmt="AvroConfluent"
-                )
-            except (ClickHouseError, OSError) as error:
-                _log.warning("%s: ClickHouse did not take %s: %s; trying again", self._topic, ranges, error)
-                if stopping.wait(_RETRY_AFTER_S):
-                    raise
-            else:
-                break
+                ),
+                f"ClickHouse does not take {len(messages)} events",
+                stopping,
+            )
         self._positions.update({each.partition: each.until for each in ranges})
         self._done.rows += len(messages)
         self.inserted += len(messages)
@@ -174,3 +211,7 @@ class Pump:
                 at=datetime.now(UTC), stream=self._stream, rows=done.rows, inserts=done.inserts, took_s=done.took_s
             )
         )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import clickhouse_connect
+from confluent_kafka import KafkaException
 
 from controlplane.contract.names import Hop, topic
-from controlplane.contract.reporting import Reporter, notify_ready
+from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of
 from pipeline.live.pump import GROUP, Pump
 from pipeline.registry import await_registry
 from pipeline.serving import apply
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Sequence
+
+    from confluent_kafka.admin import AdminClient
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
+
+_BEAT_S = 0.5
+_LOOK_EVERY_S = 5.0
+"""How often a topic is looked at for new partitions."""
+_HANGS_AFTER_S = 5.0
+"""A pump whose beat takes longer is no sign of life; one that retries counts each try."""
 
 
 def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threading.Event) -> None:
@@ -31,35 +41,46 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     """
     admin = await_broker(settings.kafka)
     await_registry(settings.registry)
-    reporter = Reporter(settings.api)
-    started = threading.Barrier(len(streams) + 1)
+    reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+    pumps: dict[str, Pump] = {}
 
     def pump(stream: StreamDefinition) -> None:
-        try:
-            ensure_topics(admin, stream)
-            clickhouse = clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False)
-            apply.create(clickhouse, stream)
-            client = consumer(settings.kafka, group=f"{GROUP}-{stream.name}")
-            name = topic(stream.name, Hop.VALID)
-            one = Pump(stream.name, partitions_of(admin, name), client, clickhouse, settings.registry, reporter)
-            one.recover(stopping)
-            started.wait()
-            while not stopping.is_set():
-                one.beat(stopping)
-            one.close_ranges()
-            client.close()
-        finally:
-            started.abort()
+        ensure_topics(admin, stream)
+        clickhouse = clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False)
+        apply.create(clickhouse, stream)
+        client = consumer(settings.kafka, group=f"{GROUP}-{stream.name}")
+        name = topic(stream.name, Hop.VALID)
+        one = Pump(stream.name, partitions_of(admin, name), client, clickhouse, settings.registry, reporter)
+        one.recover(stopping)
+        pumps[stream.name] = one
+        looked_at = time.monotonic()
+        while not stopping.is_set():
+            one.beat(stopping)
+            if time.monotonic() - looked_at > _LOOK_EVERY_S:
+                looked_at = time.monotonic()
+                one.widen(_partitions(admin, name), stopping)
+        one.close_ranges(stopping)
+        client.close()
 
     with ThreadPoolExecutor(len(streams), thread_name_prefix="pump") as threads:
-        pumps = [threads.submit(pump, stream) for stream in streams]
-        try:
-            started.wait()
-            notify_ready(settings.notify_socket, f"{len(streams)} pumps")
-        except threading.BrokenBarrierError:
-            stopping.set()
-        wait(pumps, return_when=FIRST_EXCEPTION)
+        running = [threads.submit(pump, stream) for stream in streams]
+        is_ready = False
+        while not stopping.is_set() and not any(each.done() for each in running):
+            if not is_ready and len(pumps) == len(streams):
+                notify_ready(settings.notify_socket, f"{len(streams)} pumps")
+                is_ready = True
+            if all(time.monotonic() - each.beaten_at < _HANGS_AFTER_S for each in pumps.values()):
+                heart.beat(next((each.waits_for for each in pumps.values() if each.waits_for), ""))
+            wait(running, timeout=_BEAT_S, return_when=FIRST_COMPLETED)
         stopping.set()
     reporter.close()
-    for each in pumps:
+    for each in running:
         each.result()
+
+
+def _partitions(admin: AdminClient, name: str) -> list[int]:
+    """A topic's partitions now; none while the broker is away, which the pump itself will notice."""
+    try:
+        return partitions_of(admin, name)
+    except KafkaException:
+        return []

@@ -1,12 +1,14 @@
 """How is route started, and when does it start anew?
 
 A run begins with what its outputs say (`pipeline.route.tails`) and what the registry knows. It ends in one of three ways:
-it met a schema id that it has not asked about, or the registry has a new version (both: ask, start again), or it failed.
+it met a schema id that it has not asked about, or there is a new version or a new partition (start again with it), or it
+failed.
 Spark's checkpoint is made fresh for each run: the outputs themselves are the record of what was done.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import shutil
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from controlplane.contract.facts import QueryProgressed
 from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
-from pipeline.kafka import consumer
+from pipeline.kafka import consumer, ensure_topics, partitions_of
 from pipeline.registry import register, schemas_of
 from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.frame import route
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Literal
 
+    from confluent_kafka.admin import AdminClient
     from confluent_kafka.schema_registry import SchemaRegistryClient
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
@@ -40,14 +43,13 @@ if TYPE_CHECKING:
 
 DELIVERY_TIMEOUT = timedelta(seconds=10)
 """Of the sink's producer; short, because a restart reads again from a few of these before the newest output."""
-POLL_SCHEMAS_EVERY = timedelta(seconds=5)
+LOOK_EVERY = timedelta(seconds=5)
+"""How often registry and broker are asked for new versions and new partitions."""
 SPARK_SETTINGS = {
     # Pushed below the joins, the filter on the tails would decode every record once more for each time it is named.
     "spark__sql__optimizer__excludedRules": "org.apache.spark.sql.catalyst.optimizer.PushDownPredicates",
 }
 """Of the session that route runs in, as `build_session` takes them."""
-SPARK_JVM = "-XX:NewRatio=1"
-"""Half of the heap for the young: what Kafka's client holds for a batch was moved to the old generation only to die there."""
 SINK_OPTIONS = {
     "kafka.acks": "all",
     "kafka.enable.idempotence": "true",
@@ -80,13 +82,19 @@ class RouteRun:
     session: SparkSession
     stream: StreamDefinition
     registry: SchemaRegistryClient
+    admin: AdminClient
     partitions: Sequence[int]
     options: RouteOptions
     query: StreamingQuery | None = None
     refused: set[int] = field(default_factory=set)
     _known: dict[int, str] = field(default_factory=dict)
-    _asked_at: float = 0.0
+    _looked_at: float = 0.0
     _reported: int | None = None
+
+    def __post_init__(self) -> None:
+        self._kept = self.options.scratch / f"{self.stream.name}.refused.json"
+        if self._kept.exists():
+            self.refused = set(json.loads(self._kept.read_text()))
 
     def start(self) -> None:
         """Start where the outputs end."""
@@ -120,8 +128,8 @@ class RouteRun:
         """
         if self.query is None or not self.query.isActive:
             self._start_again()
-        elif time.monotonic() - self._asked_at > POLL_SCHEMAS_EVERY.total_seconds() and self._has_new_schema():
-            _log.info("%s has a new schema version: starting again with it", self.stream.name)
+        elif time.monotonic() - self._looked_at > LOOK_EVERY.total_seconds() and (news := self._news()):
+            _log.info("%s: starting again with it", news)
             self.query.stop()
             self.start()
         return self._progress()
@@ -151,21 +159,33 @@ class RouteRun:
                 subject(self.stream.name, Hop.RAW),
             )
             self.refused.add(schema_id)
+            self._kept.write_text(json.dumps(sorted(self.refused)))
 
     def _ask(self) -> dict[int, str]:
-        self._asked_at = time.monotonic()
         found = schemas_of(self.registry, subject(self.stream.name, Hop.RAW))
         self.refused -= found.keys()
         return found
 
-    def _has_new_schema(self) -> bool:
+    def _news(self) -> str:
+        """What route has to start again for; empty when there is nothing, or nobody to ask: then it goes on as it is."""
+        self._looked_at = time.monotonic()
         try:
-            return self._ask().keys() != self._known.keys()
-        except Exception as error:  # noqa: BLE001 (the registry may be away for any reason; route goes on without it)
-            _log.warning(
-                "%s: the registry does not answer (%s); going on with the versions known", self.stream.name, error
-            )
-            return False
+            if self._ask().keys() != self._known.keys():
+                return f"{self.stream.name} has a new schema version"
+            if gained := self._gained():
+                return f"{topic(self.stream.name, Hop.RAW)} has gained partitions {gained}"
+        except Exception as error:  # noqa: BLE001 (registry or broker may be away for any reason)
+            _log.warning("%s: nobody to ask for news (%s); going on as it is", self.stream.name, error)
+        return ""
+
+    def _gained(self) -> list[int]:
+        """New partitions of the raw topic. The outputs have them too when this returns."""
+        now = partitions_of(self.admin, topic(self.stream.name, Hop.RAW))
+        gained = sorted(set(now) - set(self.partitions))
+        if gained:
+            ensure_topics(self.admin, self.stream)
+            self.partitions = now
+        return gained
 
     def _resumption(self) -> Resumption:
         client = consumer(self.options.kafka, group="tidegate-route")
@@ -180,7 +200,7 @@ class RouteRun:
         return (
             self.session.readStream.format("kafka")
             .option("kafka.bootstrap.servers", self.options.kafka)
-            .option("subscribe", name)
+            .option("assign", json.dumps({name: sorted(resumption.starts)}))  # others have no output partition yet
             .option("startingOffsets", f'{{"{name}":{{{starts}}}}}')
             .option("kafka.isolation.level", "read_committed")
             .option("failOnDataLoss", "true")

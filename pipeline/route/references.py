@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-import pyarrow as pa
-
 from controlplane.contract.valid import reference_columns
 
 if TYPE_CHECKING:
@@ -27,6 +24,9 @@ def references_of(session: SparkSession, stream: StreamDefinition) -> dict[str, 
 
 
 def _table(session: SparkSession, file: Path) -> DataFrame:
+    import pandas as pd
+    import pyarrow as pa
+
     columns = reference_columns(file)
     if file.suffix == ".parquet":
         frame = session.read.parquet(str(file))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from controlplane.contract.names import Hop, topic
-from controlplane.contract.reporting import Reporter, notify_ready
+from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.registry import await_registry, register_stream
-from pipeline.route.query import SPARK_JVM, SPARK_SETTINGS, RouteOptions, RouteRun
-from pipeline.spark import build_session
+from pipeline.route.query import SPARK_SETTINGS, RouteOptions, RouteRun
+from pipeline.spark import build_session, session_options
 
 if TYPE_CHECKING:
     import threading
@@ -33,33 +34,38 @@ def run(
         StreamingQueryException: if a query fails; whoever started the process starts it again, and it goes on exactly.
         TimeoutError: if broker or registry do not answer.
     """
+    spark = session_options(settings, "route")
     admin = await_broker(settings.kafka)
     registry = await_registry(settings.registry)
-    for stream in streams:
+
+    def prepare(stream: StreamDefinition) -> list[int]:
         ensure_topics(admin, stream)
         register_stream(registry, stream)
-    partitions = {stream.name: partitions_of(admin, topic(stream.name, Hop.RAW)) for stream in streams}
-    scratch = settings.data.resolve() / "scratch" / "route-process"
-    session = build_session(
-        "tidegate route",
-        slots=sum(map(len, partitions.values())) + 1,
-        memory=settings.spark_memory,
-        jars=settings.spark_jars,
-        scratch=scratch,
-        jvm=SPARK_JVM,
-        **SPARK_SETTINGS,
-    )
-    options = RouteOptions(settings.kafka, scratch, settings.route_mode, settings.route_batch, broken_rules)
-    runs = [RouteRun(session, stream, registry, partitions[stream.name], options) for stream in streams]
-    reporter = Reporter(settings.api)
-    try:
-        for each in runs:
-            each.start()
-        notify_ready(settings.notify_socket, f"{len(runs)} queries")
-        while not stopping.wait(_BEAT_S):
-            reporter.report(*(fact for each in runs if (fact := each.beat()) is not None))
-    finally:
-        for each in runs:
-            each.stop()
-        reporter.close()
-        session.stop()
+        return partitions_of(admin, topic(stream.name, Hop.RAW))
+
+    with ThreadPoolExecutor(len(streams), thread_name_prefix="start") as threads:
+        partitions = list(threads.map(prepare, streams))
+        session = build_session(
+            "tidegate route",
+            slots=2 * sum(map(len, partitions)) + 1,  # room for partitions that a topic gains
+            **{**spark, **SPARK_SETTINGS},
+        )
+        options = RouteOptions(
+            settings.kafka, spark["scratch"], settings.route_mode, settings.route_batch, broken_rules
+        )
+        runs = [
+            RouteRun(session, stream, registry, admin, found, options)
+            for stream, found in zip(streams, partitions, strict=True)
+        ]
+        reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+        try:
+            list(threads.map(RouteRun.start, runs))
+            notify_ready(settings.notify_socket, f"{len(runs)} queries")
+            while not stopping.wait(_BEAT_S):
+                heart.beat()
+                reporter.report(*(fact for each in runs if (fact := each.beat()) is not None))
+        finally:
+            for each in runs:
+                each.stop()
+            reporter.close()
+            session.stop()

@@ -22,7 +22,7 @@ def test_a_batch_begins_where_the_one_before_ended() -> None:
 
 
 def test_a_checkpoint_that_does_not_say_is_an_error_not_a_guess() -> None:
-    with pytest.raises(ValueError, match="micro-batch 7"):
+    with pytest.raises(ValueError, match="does not name offsets"):
         ranges_of_batch(FILES.get, 7)
 
 
