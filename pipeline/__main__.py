@@ -119,6 +119,10 @@ def main() -> None:
         app()
     except StreamInvalidError as error:
         sys.exit(str(error))
+    except Exception as error:
+        logging.getLogger(__name__).exception("this part ends")
+        # The last line of the log is what the supervisor shows as the reason.
+        sys.exit(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 
 from controlplane.contract.facts import LedgerPartition, LedgerTaken
 from controlplane.contract.names import Hop, lake_table, topic
-from controlplane.contract.reporting import Reporter, notify_ready
+from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import OUTPUT_HOPS, await_broker, consumer, ensure_topics, partitions_of, watermarks
 from pipeline.ledger.produced import ProducedCount, StillCountingError
 from pipeline.ledger.tables import LakeCount, Uncounted, serving_count
@@ -129,9 +129,11 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     for stream in streams:
         ensure_topics(admin, stream)
     ledgers = [StreamLedger(settings, stream, partitions_of(admin, topic(stream.name, Hop.RAW))) for stream in streams]
-    reporter = Reporter(settings.api)
+    reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
     notify_ready(settings.notify_socket, f"{len(ledgers)} ledgers")
     while not stopping.is_set():
-        reporter.report(*(each.take() for each in ledgers))
+        for each in ledgers:
+            heart.beat()
+            reporter.report(each.take())
         stopping.wait(_EVERY_S)
     reporter.close()
