@@ -14,6 +14,7 @@ import typer
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
+from pipeline.reason import reason_of
 from pipeline.validate import app as streams_app
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -122,7 +123,7 @@ def main() -> None:
     except Exception as error:
         logging.getLogger(__name__).exception("this part ends")
         # The last line of the log is what the supervisor shows as the reason.
-        sys.exit(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+        sys.exit(reason_of(error))
 
 
 if __name__ == "__main__":

@@ -100,6 +100,7 @@ def build_session(
         # Constraints inferred from projections multiply: a filter above route's projections filled a heap with them.
         "spark.sql.constraintPropagation.enabled": "false",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+        "spark.sql.pyspark.jvmStacktrace.enabled": "true",  # an error is logged in Python: with all that is known
         "spark.sql.streaming.numRecentProgressUpdates": "5",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",

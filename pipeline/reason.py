@@ -1,0 +1,18 @@
+"""Which line of an error says why? Spark wraps a cause in pages: plans, stack traces of two languages."""
+
+from __future__ import annotations
+
+import re
+
+_CAUSE = re.compile(r"^\s*(?:Caused by: |:\s*)?((?:[\w$]+\.)*[\w$]*(?:Exception|Error): \S.*)$", re.MULTILINE)
+_PACKAGES = re.compile(r"^(?:[\w$]+\.)+(?=[\w$]+:)")
+
+
+def reason_of(error: BaseException) -> str:
+    """One line: the innermost cause that the message names, else the message's first line, with the error's type."""
+    text = str(error)
+    causes = _CAUSE.findall(text)
+    if causes:
+        return _PACKAGES.sub("", causes[-1].strip())
+    first = next(iter(text.splitlines()), "")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,0 +1,32 @@
+"""What people are told of an error that fills pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.reason import reason_of
+
+CASES = {
+    "a-plain-error-is-its-first-line": (ValueError("no such stream\nmore"), "ValueError: no such stream"),
+    "an-error-without-words-is-its-name": (TimeoutError(), "TimeoutError"),
+    "a-java-error-loses-its-packages": (
+        RuntimeError("java.io.IOException: No space left on device\n=== Streaming Query ===\nIdentifier: lake shop"),
+        "IOException: No space left on device",
+    ),
+    "the-innermost-cause-counts": (
+        RuntimeError(
+            "An exception was raised by the Python Proxy. Return Message: Traceback (most recent call last):\n"
+            '  File "x.py", line 1\n'
+            "py4j.protocol.Py4JJavaError: An error occurred while calling o99.save.\n"
+            ": org.apache.spark.SparkException: Job aborted.\n"
+            "Caused by: java.io.IOException: No space left on device\n\tat java.base/x"
+        ),
+        "IOException: No space left on device",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_line_says_why(case: str) -> None:
+    error, reason = CASES[case]
+    assert reason_of(error) == reason
