@@ -13,6 +13,8 @@ from pyspark.sql import SparkSession
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pyspark.sql.streaming.query import StreamingQuery
+
     from controlplane.contract.settings import Settings
 
 
@@ -100,7 +102,6 @@ def build_session(
         # Constraints inferred from projections multiply: a filter above route's projections filled a heap with them.
         "spark.sql.constraintPropagation.enabled": "false",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
-        "spark.sql.pyspark.jvmStacktrace.enabled": "true",  # an error is logged in Python: with all that is known
         "spark.sql.streaming.numRecentProgressUpdates": "5",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -126,3 +127,16 @@ def build_session(
     for logger, level in _QUIET.items():
         log4j.core.config.Configurator.setLevel(logger, log4j.Level.getLevel(level))
     return session
+
+
+class QueryFailedError(Exception):
+    """A streaming query has ended by an error; the text is Java's own, with every cause and stack."""
+
+
+def failure_of(query: StreamingQuery) -> QueryFailedError | None:
+    """Why a query has ended; None while it runs, or when it was stopped."""
+    found: Any = query._jsq.exception()  # type: ignore[attr-defined]  # noqa: SLF001
+    if not found.isDefined():
+        return None
+    jvm: Any = SparkContext._jvm  # noqa: SLF001
+    return QueryFailedError(f"query {query.name}: {jvm.org.apache.spark.util.Utils.exceptionString(found.get())}")

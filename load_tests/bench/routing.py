@@ -9,6 +9,7 @@ from controlplane.contract.names import topic
 from pipeline.kafka import OUTPUT_HOPS, await_broker, consumer, last_record, watermarks
 from pipeline.registry import await_registry
 from pipeline.route.query import RouteOptions, RouteRun
+from pipeline.spark import failure_of
 from quality.compile import broken_rules
 
 if TYPE_CHECKING:
@@ -58,14 +59,14 @@ class Routing:
         """Wait until so many records have landed.
 
         Raises:
-            StreamingQueryException: if the query failed.
+            QueryFailedError: if the query failed.
             TimeoutError: if it stands still.
         """
         grew_at, last = time.monotonic(), -1
         while (now := self.landed()) < events:
             if now != last:
                 grew_at, last = time.monotonic(), now
-            failure = None if self._route.query is None else self._route.query.exception()
+            failure = None if self._route.query is None else failure_of(self._route.query)
             if failure is not None:
                 raise failure
             if time.monotonic() - grew_at > _STALLED_AFTER_S:

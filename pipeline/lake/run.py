@@ -12,7 +12,7 @@ from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.lake.append import LakeWriter
 from pipeline.registry import await_registry, register_stream, schemas_of
-from pipeline.spark import build_session, session_options
+from pipeline.spark import QueryFailedError, build_session, failure_of, session_options
 
 if TYPE_CHECKING:
     import threading
@@ -31,7 +31,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     """Append every stream's valid events to Delta until `stopping` is set.
 
     Raises:
-        StreamingQueryException: if a query fails; the next run goes on exactly.
+        QueryFailedError: if a query fails; the next run goes on exactly.
         CheckpointRefusedError: if where to go on is unknown; says what to do.
         TimeoutError: if broker or registry do not answer.
     """
@@ -66,8 +66,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
 
 def _raise_if_failed(query: StreamingQuery) -> None:
     if not query.isActive:
-        failure = query.exception()
-        raise failure if failure is not None else RuntimeError(f"query {query.name} stopped by itself")
+        raise failure_of(query) or QueryFailedError(f"query {query.name} stopped by itself")
 
 
 def _progress(stream: str, query: StreamingQuery, reported: dict[str, int]) -> QueryProgressed | None:

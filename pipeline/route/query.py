@@ -27,6 +27,7 @@ from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
 from pipeline.route.tails import Resumption, resume
+from pipeline.spark import failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +125,7 @@ class RouteRun:
         """Look at the query once; start it again if a schema id was met or has appeared.
 
         Raises:
-            StreamingQueryException: if the query failed for another reason.
+            QueryFailedError: if the query failed for another reason.
         """
         if self.query is None or not self.query.isActive:
             self._start_again()
@@ -140,7 +141,7 @@ class RouteRun:
             self.query.stop()
 
     def _start_again(self) -> None:
-        failure = None if self.query is None else self.query.exception()
+        failure = None if self.query is None else failure_of(self.query)
         if failure is not None:
             met = _UNKNOWN.search(str(failure))
             if met is None:

@@ -31,7 +31,7 @@ def run(
     """Route every stream until `stopping` is set.
 
     Raises:
-        StreamingQueryException: if a query fails; whoever started the process starts it again, and it goes on exactly.
+        QueryFailedError: if a query fails; whoever started the process starts it again, and it goes on exactly.
         TimeoutError: if broker or registry do not answer.
     """
     spark = session_options(settings, "route")
