@@ -135,7 +135,7 @@ class QueryFailedError(Exception):
 
 def failure_of(query: StreamingQuery) -> QueryFailedError | None:
     """Why a query has ended; None while it runs, or when it was stopped."""
-    found: Any = query._jsq.exception()  # type: ignore[attr-defined]  # noqa: SLF001
+    found: Any = query._jsq.exception()  # noqa: SLF001
     if not found.isDefined():
         return None
     jvm: Any = SparkContext._jvm  # noqa: SLF001

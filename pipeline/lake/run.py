@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 _BEAT_S = 0.2
+_PROGRESS_BUG = ("NullPointerException", "KafkaMicroBatchStream$.metrics")
 _log = logging.getLogger(__name__)
 
 
@@ -44,18 +45,21 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     schemas = {stream.name: schemas_of(registry, subject(stream.name, Hop.VALID)) for stream in streams}
     session = build_session("tidegate lake", slots=2, **session_options(settings, "lake"))
     reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+    writers = {
+        stream.name: LakeWriter(session, stream, schemas[stream.name], partitions[stream.name], settings, reporter)
+        for stream in streams
+    }
     queries: dict[str, StreamingQuery] = {}
     try:
-        for stream in streams:
-            writer = LakeWriter(session, stream, schemas[stream.name], partitions[stream.name], settings, reporter)
-            queries[stream.name] = writer.start()
+        for name, writer in writers.items():
+            queries[name] = writer.start()
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
         reported: dict[str, int] = {}
         while not stopping.wait(_BEAT_S):
             heart.beat()
-            for name, query in queries.items():
-                _raise_if_failed(query)
-                if (fact := _progress(name, query, reported)) is not None:
+            for name, writer in writers.items():
+                queries[name] = _kept_running(writer, queries[name])
+                if (fact := _progress(name, queries[name], reported)) is not None:
                     reporter.report(fact)
     finally:
         for query in queries.values():
@@ -64,9 +68,19 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         session.stop()
 
 
-def _raise_if_failed(query: StreamingQuery) -> None:
-    if not query.isActive:
-        raise failure_of(query) or QueryFailedError(f"query {query.name} stopped by itself")
+def _kept_running(writer: LakeWriter, query: StreamingQuery) -> StreamingQuery:
+    """The query, or the one that follows it.
+
+    Spark 4.1.1 fails a query that has just run again the batch that a crash left open (SPARK-57438): the batch is done and
+    committed, its progress can't be told. Then the next query goes on.
+    """
+    if query.isActive:
+        return query
+    failure = failure_of(query) or QueryFailedError(f"query {query.name} stopped by itself")
+    if all(each in str(failure) for each in _PROGRESS_BUG):
+        _log.info("%s: the batch that was left open is done; going on", query.name)
+        return writer.start()
+    raise failure
 
 
 def _progress(stream: str, query: StreamingQuery, reported: dict[str, int]) -> QueryProgressed | None:
