@@ -30,6 +30,14 @@ def _stopping() -> threading.Event:
 
 
 @app.command()
+def archive() -> None:
+    """Keep what Spark's JVM loads at its start, so that it starts faster."""
+    from pipeline.archive import make
+
+    make(Settings())
+
+
+@app.command()
 def clickhouse() -> None:
     """ClickHouse, embedded, behind its own HTTP protocol."""
     from pipeline.embedded import CannotOpenError, serve

@@ -49,8 +49,13 @@ def session_options(settings: Settings, part: str) -> dict[str, Any]:
         "memory": settings.spark_memory,
         "jars": settings.spark_jars,
         "scratch": settings.data.resolve() / "scratch" / f"{part}-process",
-        "jvm": JVM_OF.get(part, ""),
+        "jvm": " ".join(filter(None, (JVM_OF.get(part), _from_archive(settings)))),
     }
+
+
+def _from_archive(settings: Settings) -> str:
+    archive = settings.spark_archive
+    return f"-XX:SharedArchiveFile={archive} -Xshare:auto -Xlog:cds*=off" if archive.exists() else ""
 
 
 def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "") -> threading.Thread:

@@ -7,6 +7,7 @@ it picked; in production the same parts get the addresses of a Kafka cluster, a 
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,11 @@ class Settings(BaseSettings):
     cache: Path = Field(Path.home() / ".cache" / "tidegate", description="Where `make setup` keeps the jars.")
     spark_jars: str = Field("", description="Jars of Spark's connectors, comma-separated; `tidegate up` sets it.")
     spark_memory: str = Field("768m", description="Heap ceiling of each Spark JVM.")
+
+    @property
+    def spark_archive(self) -> Path:
+        """Archive of the classes that this version of Spark loads at its start; `make setup` has it made."""
+        return self.cache / f"spark-{version('pyspark')}.jsa"
 
     @property
     def lake_root(self) -> str:

@@ -58,11 +58,25 @@ def ensure_java() -> None:
         check_java()
 
 
+def archive_spark(jars: JarCache) -> None:
+    """Have the pipeline keep what Spark's JVM loads at its start. Without it everything works, and starts slower."""
+    if Settings().spark_archive.exists():
+        return
+    say("making an archive of Spark's classes, so that it starts faster (half a minute)")
+    environment = {**os.environ, "TIDEGATE_SPARK_JARS": ",".join(map(str, jars.classpath("spark")))}
+    command = [sys.executable, "-P", "-m", "pipeline", "archive"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        say(f"it could not be made, going on without: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+
+
 def main() -> None:
     """Java, the jars, and with `--browser` Chromium."""
     try:
         ensure_java()
-        JarCache(Settings().cache / "jars").fetch(say)
+        jars = JarCache(Settings().cache / "jars")
+        jars.fetch(say)
+        archive_spark(jars)
     except (StartError, JarError) as error:
         sys.exit(str(error))
     if "--browser" in sys.argv[1:] and not any(map(shutil.which, _CHROMIUM_NAMES)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -183,7 +184,7 @@ class Stage:
             newest = max((checkpoint / "offsets").glob("[0-9]*"), key=lambda file: int(file.name))
             newest.write_bytes(newest.read_bytes()[:7])
         else:
-            checkpoint.rename(self._folder / f"lost-{time.time_ns()}")
+            shutil.rmtree(checkpoint)
         _signal_group(pid, signal.SIGKILL)
 
     def _burst(self, sort: Sort, events: int) -> None:
