@@ -1,0 +1,42 @@
+"""Kill, stop, poison and stretch the real platform under load: nothing is lost, nothing counted twice, and it says what is wrong.
+
+The short form of `tidegate bench faults`: one round of each of the faults that the guarantees rest on.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from load_tests.bench.faults.fault import Burst, Expanded, Fault, Killed, Moment, Sort, Stopped
+from load_tests.bench.faults.run import measure
+
+FAULTS: list[Fault] = [
+    Killed("route"),
+    Killed("lake", at=Moment.DELTA_COMMITTED),
+    Killed("live"),
+    Killed("clickhouse"),
+    Killed("control"),
+    Killed("feed-shop"),
+    Burst(Sort.POISON, 300),
+    Stopped("kafka"),
+    Expanded(),
+]
+WELL: dict[str, object] = {
+    "lost": 0,
+    "duplicated": 0,
+    "unexpected_errors": [],
+    "unsaid": [],
+    "not_recovered": [],
+    "not_balanced": "",
+    "examples": [],
+}
+
+
+@pytest.mark.timeout(900)
+def test_nothing_is_lost_or_doubled_whatever_is_killed() -> None:
+    found = measure(FAULTS, rate=200, told=logging.getLogger(__name__).info)
+    assert {name: found[name] for name in WELL} == WELL
+    assert found["rounds"] == len(FAULTS)
+    assert found["produced"] == sum(found["rows"][hop] for hop in ("valid", "dead", "quarantine")) > 0
