@@ -242,7 +242,7 @@ def streams() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def bench() -> None:
-    """Measure on this machine: throughput, latency."""
+    """Measure on this machine: throughput, latency, faults."""
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from lag_monitor.measure import Curve
 from lag_monitor.watch import measure_all
 
 if TYPE_CHECKING:
+    from controlplane.contract.facts import HopMeasured
     from controlplane.contract.names import Hop
 _EVERY_S = 1.0
 
@@ -41,12 +42,14 @@ def watch(
     heart = Heart(settings.notify_socket)
     is_ready = False
     while not stopping.is_set():
-        facts = measure_all(streams, counts, curves, lambda: datetime.now(UTC))
+        facts: list[HopMeasured] = []
+        for stream in streams:
+            heart.beat()
+            facts += measure_all([stream], counts, curves, lambda: datetime.now(UTC))
         if reporter is None:
             sys.stdout.writelines(f"{fact.model_dump_json()}\n" for fact in facts)
         else:
             reporter.report(*facts)
-        heart.beat()
         if not is_ready:
             notify_ready(settings.notify_socket, f"{len(streams)} streams")
             is_ready = True

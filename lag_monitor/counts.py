@@ -6,6 +6,7 @@ The raw topic's offsets are no counts, because transactions leave markers among 
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Protocol
 
 import clickhouse_connect
@@ -51,6 +52,7 @@ class Counts:
         self._kafka = Consumer({"bootstrap.servers": settings.kafka, "group.id": "tidegate-lag", "log_level": 2})
         self._lakes: dict[str, DeltaTable] = {}
         self._clickhouse: Client | None = None
+        self._away: tuple[float, str] = (0.0, "")
 
     def count(self, stream: str, hop: Hop) -> int:
         """See `CountSource`."""
@@ -62,10 +64,16 @@ class Counts:
         try:
             return sources[hop](stream) if hop in sources else self._ends(stream, hop)
         except (KafkaException, ClickHouseError, httpx.HTTPError, OSError) as error:
-            raise UnknownError(f"{type(error).__name__}: {str(error).splitlines()[0][:160]}") from error
+            why = f"{type(error).__name__}: {str(error).splitlines()[0][:160]}"
+            if isinstance(error, KafkaException):  # the next topic would only wait as long
+                self._away = (time.monotonic() + _TIMEOUT_S, why)
+            raise UnknownError(why) from error
 
     def _ends(self, stream: str, hop: Hop) -> int:
         """Sum of end offsets: route writes without transactions, so each offset is an event."""
+        until, why = self._away
+        if time.monotonic() < until:
+            raise UnknownError(why)
         name = topic(stream, hop)
         found = self._kafka.list_topics(name, timeout=_TIMEOUT_S).topics[name]
         if found.error is not None:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 _TIMEOUT_S = 30.0
+_BUFFER_KIB = 32 * 1024
+"""Events that wait for the broker; when it is full, `send` waits: that is how a fast producer is pushed back."""
 _PURGED = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)  # noqa: SLF001 (their public names)
 """What an aborted transaction's events end with: that is what aborting means."""
 
@@ -62,6 +64,7 @@ class EventProducer:
                 "transactional.id": transactional_id,
                 "enable.idempotence": True,
                 "compression.type": "lz4",
+                "queue.buffering.max.kbytes": _BUFFER_KIB,
                 "linger.ms": 5,
                 "log_level": 3,
             }
@@ -89,8 +92,19 @@ class EventProducer:
             self._failed.clear()
             self._producer.abort_transaction(_TIMEOUT_S)
             raise
-        self._producer.commit_transaction(_TIMEOUT_S)
+        self._commit()
         self._raise_failed()
+
+    def _commit(self) -> None:
+        """A broker that is away may have taken the commit: only asking for the same again tells."""
+        while True:
+            try:
+                self._producer.commit_transaction(_TIMEOUT_S)
+            except KafkaException as error:
+                if not error.args[0].retriable():
+                    raise
+            else:
+                return
 
     def _send(self, value: dict[str, Any] | bytes, *, key: str | None = None, position: int | None = None) -> None:
         encoded = value if isinstance(value, bytes) else self.encode(value)

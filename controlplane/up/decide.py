@@ -17,7 +17,7 @@ STEADY_AFTER = timedelta(seconds=60)
 """A process that ran this long was well: its exit starts a new count of failures."""
 HELD_AFTER = 8
 """Failures in a row, about two minutes; starting it once more would only repeat what its log says."""
-SILENT_AFTER = timedelta(seconds=6)
+SILENT_AFTER = timedelta(seconds=10)
 """A part that has said nothing for so long is called unresponsive."""
 HUNG_AFTER = timedelta(seconds=60)
 """A silent one is killed then, and started anew."""

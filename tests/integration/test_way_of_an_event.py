@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import clickhouse_connect
 import pytest
+from confluent_kafka import KafkaException
 
 from controlplane.contract.names import HEADER_REASON, HEADER_RULES, HEADER_SOURCE, Hop, Reason, topic
 from pipeline.feed.event import Fault, spoil
@@ -115,6 +116,18 @@ def test_an_aborted_transaction_is_seen_by_nobody(
             send(broken(quantity=0), key=committed)
     eventually(lambda: found(running, Hop.QUARANTINE, committed), "the committed one")
     assert found(running, Hop.QUARANTINE, aborted) == []
+
+
+def test_a_producer_that_starts_again_fences_off_the_one_before(running: Any, shop: StreamDefinition) -> None:
+    name = f"test-{uuid4().hex}"
+    first = EventProducer(shop, running.settings.kafka, running.settings.registry, transactional_id=name)
+    with first.transaction() as send:
+        send(broken(quantity=0), key=name)
+    with EventProducer(shop, running.settings.kafka, running.settings.registry, transactional_id=name) as second:
+        with pytest.raises(KafkaException, match="fenced"), first.transaction() as send:
+            send(broken(quantity=0), key=f"{name}-fenced")
+        with second.transaction() as send:
+            send(broken(quantity=0), key=name)
 
 
 @pytest.mark.parametrize("part", ["live", "lake", "route"])
