@@ -183,6 +183,8 @@ class Platform:
         seen = self._seen[part.name]
         process = PartProcess(part, self._env, self.log_of(part.name), self._sockets / part.name)
         self._processes[part.name] = process
+        if part.nice and not seen.was_ready:
+            process.give_way(part.nice)
         self._seen[part.name] = replace(
             seen,
             pid=process.pid,
@@ -243,6 +245,8 @@ class Platform:
     def _welcome(self, part: Part, seen: Seen, now: datetime) -> None:
         if part.on_ready is not None:
             part.on_ready()
+        if part.nice:  # one that comes back is waited for: it gives way only when it is there
+            self._processes[part.name].give_way(part.nice)
         if not seen.was_ready:
             self._told(f"{part.name} is ready after {(now - self._started_at).total_seconds():.1f} s")
         self._seen[part.name] = replace(seen, ready=True, was_ready=True)

@@ -49,8 +49,13 @@ class PartProcess:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 (the hook calls prctl and nothing else)
             )
         self.pid = self._popen.pid
-        if part.nice:
-            os.setpriority(os.PRIO_PROCESS, self.pid, part.nice)
+
+    def give_way(self, nice: int) -> None:
+        """Lower the priority of every thread it has; new ones inherit it."""
+        for member in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                for thread in member.threads():
+                    os.setpriority(os.PRIO_PROCESS, thread.id, nice)
 
     def said(self) -> list[dict[str, str]]:
         """What the process has told by sd_notify since the last call, as variable -> value, a dict a message."""
@@ -67,12 +72,16 @@ class PartProcess:
 
     def memory_bytes(self) -> int | None:
         """Resident memory of the process and its children; None when it is gone."""
+        family = self._family()
+        return sum(_resident(member) for member in family) if family else None
+
+    def _family(self) -> list[psutil.Process]:
+        """The process and its children; empty when it is gone."""
         try:
             process = psutil.Process(self.pid)
-            family = [process, *process.children(recursive=True)]
+            return [process, *process.children(recursive=True)]
         except psutil.NoSuchProcess:
-            return None
-        return sum(_resident(member) for member in family)
+            return []
 
     def ask_to_stop(self) -> None:
         """SIGTERM to the process itself; its children are its own to stop."""
