@@ -96,6 +96,16 @@ class Examiner:
             tuple(each for each in known if not known[each]),
         )
 
+    def look_into(self, place: Place, now: datetime) -> tuple[Mismatch, ...] | None:
+        """What is missing in an open block, as far as every hop has passed inside it; None when it could not be read."""
+        try:
+            with self._open_source() as source:
+                found = search(source, *place, self._bounds(source, place, None, now))
+        except Exception as error:  # noqa: BLE001 (whatever keeps us from it, it is looked into again)
+            _log.warning("block %s could not be looked into: %s: %s", place, type(error).__name__, error)
+            return None
+        return tuple(self._with_records(found, each) for each in found.mismatches if each.kind is MismatchKind.MISSING)
+
     def _search(self, questions: Mapping[Place, tuple[object, ...]], before: Mapping[int, int], now: datetime) -> None:
         due = [place for place, asked in questions.items() if self._is_due(place, asked, now)][:_AT_ONCE]
         if not due:
@@ -118,17 +128,14 @@ class Examiner:
     def _searched(
         self, source: BlockSource, place: Place, asked: tuple[object, ...], before: Mapping[int, int], now: datetime
     ) -> _Result:
-        partition, block = place
-        bounds = Bounds(
-            before=before.get(partition, 0),
-            raw_since=source.raw_since(partition),
-            served_since=now - self._served_for + _EXPIRY_MARGIN,
-        )
-        found = search(source, partition, block, bounds)
+        found = search(source, *place, self._bounds(source, place, before.get(place[0], 0), now))
         exact = tuple(self._with_records(found, each) for each in found.mismatches[:MISMATCHES_AT_MOST])
         note = f"{found.expired:,} of the events are older than what ClickHouse keeps, and were not looked for there"
         is_asked = any(each[0] is Hop.SERVING for each in asked if isinstance(each, tuple))
         return _Result(asked, now, exact, note if found.expired and is_asked else "")
+
+    def _bounds(self, source: BlockSource, place: Place, before: int | None, now: datetime) -> Bounds:
+        return Bounds(before, source.raw_since(place[0]), now - self._served_for + _EXPIRY_MARGIN)
 
     def _with_records(self, found: Searched, mismatch: Mismatch) -> Mismatch:
         offsets = [offset for offset, _ in zip(found.offsets(mismatch), range(RECORDS_AT_MOST), strict=False)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.names import BLOCK, Hop, topic
 from pipeline.kafka import consumer, read_range, watermarks
+from pipeline.ledger.motion import SETTLING
 from pipeline.ledger.search import RawRecord
 from pipeline.route.tails import source_offset
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.ledger.kept import Tape
     from pipeline.ledger.lake import LakeCount
     from pipeline.ledger.log import Place
-    from pipeline.ledger.serving import ServingCount
+    from pipeline.ledger.serving import Serving
 
 _FETCH: dict[str, str | float | bool] = {"queued.max.messages.kbytes": 16 * 1024}
 
@@ -32,12 +33,14 @@ class Hops:
     """A stream's hops, to be searched; its consumer lives as long as the search."""
 
     def __init__(
-        self, bootstrap: str, stream: str, tapes: Mapping[Place, Tape], lake: LakeCount, serving: ServingCount
+        self, bootstrap: str, stream: str, tapes: Mapping[Place, Tape], lake: LakeCount, serving: Serving
     ) -> None:
         self._stream = stream
         self._tapes = tapes
         self._lake = lake
         self._serving = serving
+        self._landed: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        """Partition and block -> source offset, and when the topic took it (ms), of each output record that was read."""
         self._client: Consumer = consumer(bootstrap, group="tidegate-ledger-search", **_FETCH)
 
     def raw_since(self, partition: int) -> int:
@@ -60,6 +63,12 @@ class Hops:
             return self._serving.offsets(partition, block)
         return Counter(self._sources(hop, partition, block))
 
+    def routed_until(self, partition: int, block: int) -> int:
+        """See `BlockSource`; to be asked once the outputs were."""
+        outputs = [tape for (hop, number), tape in self._tapes.items() if number == partition and hop is not Hop.RAW]
+        before_ms = max((tape.newest_ms for tape in outputs), default=0) - round(SETTLING.total_seconds() * 1000)
+        return max((source for source, ms in self._landed.get((partition, block), ()) if ms <= before_ms), default=0)
+
     def close(self) -> None:
         """Let go of the broker."""
         self._client.close()
@@ -71,6 +80,7 @@ class Hops:
         start, until = stretch(tape, block)
         for message in self._read(hop, partition, start, until):
             if (source := source_offset(message)) // BLOCK == block:
+                self._landed.setdefault((partition, block), []).append((source, message.timestamp()[1]))
                 yield source
         for each in tape.astray:
             if each.source // BLOCK == block and not start <= each.offset < until:

@@ -7,15 +7,25 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 
 from controlplane.contract.facts import LedgerTaken, Verdict
+from controlplane.contract.names import lake_table
 from controlplane.contract.reporting import Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics
-from pipeline.ledger.stream import StreamLedger
+from pipeline.ledger.examine import Examiner
+from pipeline.ledger.hops import Hops
+from pipeline.ledger.kept import Kept
+from pipeline.ledger.lake import DeltaFiles, LakeCount
+from pipeline.ledger.log import KafkaLog
+from pipeline.ledger.payload import RegistrySchemas, shown
+from pipeline.ledger.serving import ServingCount
+from pipeline.ledger.stream import Sources, StreamLedger
+from pipeline.ledger.tally import Tally
 
 if TYPE_CHECKING:
     import threading
@@ -53,7 +63,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     def keep(stream: StreamDefinition) -> None:
         def begin() -> StreamLedger:
             ensure_topics(admin, stream)
-            return StreamLedger(settings, stream)
+            return open_ledger(settings, stream)
 
         keep_ledger(stream.name, begin, reporter.report, stopping)
 
@@ -65,6 +75,26 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     reporter.close()
     for each in kept:
         each.result()
+
+
+def open_ledger(settings: Settings, stream: StreamDefinition) -> StreamLedger:
+    """A stream's ledger on the real sources; of the thread that opens it."""
+    kept = Kept(settings.data / "ledger" / f"{stream.name}.sqlite")
+    log = KafkaLog(settings.kafka, stream.name)
+    tally = Tally(log, kept)
+    lake = LakeCount(DeltaFiles(lake_table(settings.lake_root, stream.name)), kept)
+    serving = ServingCount(settings.clickhouse, stream.name)
+    schemas = RegistrySchemas(settings.registry)
+
+    def hops() -> closing[Hops]:
+        return closing(Hops(settings.kafka, stream.name, tally.tapes, lake, serving))
+
+    def close() -> None:
+        for each in (log, serving, kept):
+            each.close()
+
+    examiner = Examiner(hops, lambda value: shown(value, schemas), stream.serving_retention)
+    return StreamLedger(stream.name, Sources(tally, lake, serving, kept, close), examiner)
 
 
 def keep_ledger(

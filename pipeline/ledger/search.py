@@ -7,7 +7,7 @@ between two lost events does not make two ranges of them.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +46,9 @@ class BlockSource(Protocol):
     def found(self, hop: Hop, partition: int, block: int) -> Mapping[int, int]:
         """How often a hop after raw has each of its offsets."""
 
+    def routed_until(self, partition: int, block: int) -> int:
+        """Raw offset up to which, inside the block, route has written all that it ever will."""
+
 
 @dataclass
 class FakeBlockSource:
@@ -55,6 +58,7 @@ class FakeBlockSource:
     hops: dict[Hop, list[int]] = field(default_factory=dict)
     partition: int = 0
     since: int = 0
+    routed: int = 0
 
     def raw_since(self, partition: int) -> int:
         """See `BlockSource`."""
@@ -70,13 +74,17 @@ class FakeBlockSource:
         mine = self.hops.get(hop, []) if partition == self.partition else []
         return Counter(each for each in mine if each // BLOCK == block)
 
+    def routed_until(self, partition: int, block: int) -> int:
+        """See `BlockSource`."""
+        return max(self.routed, block * BLOCK) if partition == self.partition else 0
+
 
 @dataclass(frozen=True)
 class Bounds:
     """What may be called missing."""
 
-    before: int
-    """Raw offsets below this: what is above may be on its way."""
+    before: int | None
+    """Raw offsets below this: what is above may be on its way. None: as far as every hop has passed inside the block."""
     raw_since: int
     """First raw offset that the topic still has."""
     served_since: datetime
@@ -119,6 +127,9 @@ def search(source: BlockSource, partition: int, block: int, bounds: Bounds) -> S
     raw = {each.offset: each for each in source.raw(partition, block)}
     found = {hop: source.found(hop, partition, block) for hop in (*ROUTED, Hop.LAKE, Hop.SERVING)}
     expired = {offset for offset, each in raw.items() if each.at < bounds.served_since}
+    if bounds.before is None:
+        passed = (max(found[hop], default=0) for hop in (Hop.LAKE, Hop.SERVING))
+        bounds = replace(bounds, before=min(source.routed_until(partition, block), *passed))
     offsets = sorted({*raw, *(offset for counts in found.values() for offset in counts)})
     mismatches = [
         each
@@ -141,7 +152,9 @@ def _surplus(
     hidden = expired if hop is Hop.SERVING else set()
     differs = {each: here.get(each, 0) - before.get(each, 0) for each in {*before, *here}}
     return {
-        each: by for each, by in differs.items() if by > 0 or (by < 0 and each < bounds.before and each not in hidden)
+        each: by
+        for each, by in differs.items()
+        if by > 0 or (by < 0 and each < (bounds.before or 0) and each not in hidden)
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import clickhouse_connect
 
@@ -21,8 +21,37 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 5
 
 
-class ServingCount:
+class Serving(Protocol):
     """Events of a stream in ClickHouse; what goes wrong is a `ClickHouseError` or an `OSError`."""
+
+    def read(self) -> dict[int, dict[int, int]]:
+        """Events by source partition and block."""
+
+    def offsets(self, partition: int, block: int) -> Counter[int]:
+        """How often the events table has each source offset of a block; what has expired is not there any more."""
+
+
+class FakeServing:
+    """Source offsets in memory, by partition."""
+
+    def __init__(self, events: dict[int, list[int]] | None = None) -> None:
+        self.events = events or {}
+        self.failure: Exception | None = None
+        """What the next reading raises."""
+
+    def read(self) -> dict[int, dict[int, int]]:
+        """See `Serving`."""
+        if self.failure is not None:
+            raise self.failure
+        return {partition: dict(Counter(each // BLOCK for each in mine)) for partition, mine in self.events.items()}
+
+    def offsets(self, partition: int, block: int) -> Counter[int]:
+        """See `Serving`."""
+        return Counter(each for each in self.events.get(partition, []) if each // BLOCK == block)
+
+
+class ServingCount:
+    """The real one."""
 
     def __init__(self, address: str, stream: str) -> None:
         self._address = address
@@ -30,7 +59,7 @@ class ServingCount:
         self._client: Client | None = None
 
     def read(self) -> dict[int, dict[int, int]]:
-        """Events by source partition and block."""
+        """See `Serving`."""
         found = self._asked().query(
             f"SELECT partition, block, sum(events) FROM {arrivals_table(self._stream)} "  # noqa: S608 (a checked name)
             "GROUP BY partition, block"
@@ -41,7 +70,7 @@ class ServingCount:
         return counts
 
     def offsets(self, partition: int, block: int) -> Counter[int]:
-        """How often the events table has each source offset of a block; what has expired is not there any more."""
+        """See `Serving`."""
         found = self._asked().query(
             f"SELECT {SOURCE_OFFSET}, count() FROM {events_table(self._stream)} "  # noqa: S608 (checked names)
             f"WHERE {SOURCE_PARTITION} = {{partition:Int32}} "

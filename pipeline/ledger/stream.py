@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 
-from controlplane.contract.facts import LedgerTaken, Mismatch, MismatchKind
-from controlplane.contract.names import Hop, lake_table, topic
-from pipeline.ledger.examine import Examiner
-from pipeline.ledger.hops import Hops
-from pipeline.ledger.kept import Kept
-from pipeline.ledger.lake import DeltaFiles, LakeCount, UncountedError
-from pipeline.ledger.log import KafkaLog
+from controlplane.contract.facts import LedgerTaken, Mismatch, MismatchKind, Verdict
+from controlplane.contract.names import Hop, topic
+from pipeline.ledger.lake import UncountedError
 from pipeline.ledger.motion import SETTLING, Movement, Settling
-from pipeline.ledger.payload import RegistrySchemas, shown
-from pipeline.ledger.serving import ServingCount
-from pipeline.ledger.tally import StillCountingError, Tally, routed_until
+from pipeline.ledger.tally import StillCountingError, routed_until
+from pipeline.ledger.trickle import Trickle
 from pipeline.ledger.verdict import ROUTED, PartitionAccount, judge, passed_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
-    from controlplane.contract.settings import Settings
-    from controlplane.contract.streams import StreamDefinition
-    from pipeline.ledger.kept import FileCounts
+    from pipeline.ledger.examine import Examiner
+    from pipeline.ledger.kept import FileCounts, Kept
+    from pipeline.ledger.lake import LakeCount
+    from pipeline.ledger.serving import Serving
+    from pipeline.ledger.tally import Tally
     from pipeline.ledger.verdict import Judgement
 
 T = TypeVar("T")
@@ -36,24 +32,28 @@ _AWAY = (UncountedError, StillCountingError, ClickHouseError, KafkaException, OS
 """What a source raises that is away, or not done yet."""
 
 
+@dataclass(frozen=True)
+class Sources:
+    """Where a stream's account comes from, and where it is kept."""
+
+    tally: Tally
+    lake: LakeCount
+    serving: Serving
+    kept: Kept
+    close: Callable[[], None] = lambda: None
+
+
 class StreamLedger:
     """One stream's account; to be used by one thread."""
 
-    def __init__(self, settings: Settings, stream: StreamDefinition) -> None:
-        self._name = stream.name
-        self._kept = Kept(settings.data / "ledger" / f"{stream.name}.sqlite")
-        self._log = KafkaLog(settings.kafka, stream.name)
-        self._tally = Tally(self._log, self._kept)
-        self._lake = LakeCount(DeltaFiles(lake_table(settings.lake_root, stream.name)), self._kept)
-        self._serving = ServingCount(settings.clickhouse, stream.name)
+    def __init__(self, stream: str, sources: Sources, examiner: Examiner) -> None:
+        self._name = stream
+        self._tally, self._lake, self._serving, self._kept = sources.tally, sources.lake, sources.serving, sources.kept
+        self._close = sources.close
+        self._examiner = examiner
         self._movement = Movement()
         self._settling = Settling(self._kept.settled())
-
-        def hops() -> AbstractContextManager[Hops]:
-            return closing(Hops(settings.kafka, stream.name, self._tally.tapes, self._lake, self._serving))
-
-        schemas = RegistrySchemas(settings.registry)
-        self._examiner = Examiner(hops, lambda value: shown(value, schemas), stream.serving_retention)
+        self._trickle = Trickle()
 
     def take(self) -> LedgerTaken:
         """Count, judge, and search where the account does not add up.
@@ -72,7 +72,8 @@ class StreamLedger:
         ]
         self._watch(accounts, now)
         overdue = self._movement.overdue(now)
-        judgement = judge(accounts, unknown, self._settling.until, overdue, list(self._astray()))
+        judgement = judge(accounts, unknown, self._settling.until, overdue, [*self._astray(), *self._trickle.lost()])
+        self._look_into_open_blocks(judgement, now)
         mismatches, reason = self._explained(judgement, {partition for partition, _ in overdue}, now)
         return LedgerTaken(
             at=now,
@@ -86,9 +87,7 @@ class StreamLedger:
 
     def close(self) -> None:
         """Let go of everything."""
-        self._log.close()
-        self._serving.close()
-        self._kept.close()
+        self._close()
 
     def _count(self) -> bool:
         self._tally.advance()
@@ -118,7 +117,7 @@ class StreamLedger:
             partition=partition,
             raw_from=raw.since,
             raw_until=raw.until,
-            newest_source=max(tape.newest_source for hop, tape in tapes.items() if tape and hop is not Hop.RAW),
+            newest_source=max((tape.newest_source for hop in ROUTED if (tape := tapes[hop])), default=-1),
             routed_until=routed_until(self._tally.tapes, partition, SETTLING),
             counts={**counts, Hop.LAKE: _of(lake, partition), Hop.SERVING: _of(serving, partition)},
         )
@@ -131,6 +130,13 @@ class StreamLedger:
                 self._settling.saw(each.partition, passed_until(each), now)
         if self._settling.until != before:
             self._kept.keep_settled(self._settling.until)
+
+    def _look_into_open_blocks(self, judgement: Judgement, now: datetime) -> None:
+        if judgement.verdict is Verdict.UNKNOWN:
+            return
+        self._trickle.saw(judgement.lacking, now)
+        if place := self._trickle.due(now):
+            self._trickle.looked(place, self._examiner.look_into(place, now), now)
 
     def _astray(self) -> Iterator[Mismatch]:
         """Output records that were not above the one before: seen twice, until a search says that they were only late."""

@@ -72,6 +72,8 @@ class Judgement:
     verdict: Verdict
     reason: str
     faults: tuple[Mismatch, ...] = ()
+    lacking: frozenset[tuple[int, int]] = frozenset()
+    """Partition and block of what is on its way, or said to be."""
 
 
 def judge(
@@ -79,7 +81,7 @@ def judge(
     unknown: Sequence[str],
     settled: Mapping[int, int],
     overdue: Collection[tuple[int, Hop]],
-    doubled: Sequence[Mismatch] = (),
+    seen: Sequence[Mismatch] = (),
 ) -> Judgement:
     """The verdict and the one sentence that it rests on.
 
@@ -88,7 +90,7 @@ def judge(
         unknown: why counts are unknown, a sentence each.
         settled: partition -> raw offset up to which every hop has passed it for long enough.
         overdue: partitions and hops where nothing has moved for so long that what is missing there will not come.
-        doubled: records that were seen twice, whatever the counts say.
+        seen: faults that were seen by themselves, whatever the counts say.
     """
     if not accounts or any(blocks is None for each in accounts for blocks in each.counts.values()):
         return Judgement(Verdict.UNKNOWN, "; ".join(unknown) or "the raw topic has not been counted yet")
@@ -98,13 +100,14 @@ def judge(
         for each, hop, block, by in uneven
         if (_is_sure(each, hop, block) if by > 0 else _is_lost(each, hop, block, settled, overdue))
     ]
-    counted = {(each.partition, each.start) for each in faults if each.kind is MismatchKind.DOUBLED}
-    faults += [each for each in doubled if (each.partition, each.start // BLOCK * BLOCK) not in counted]
+    counted = {_place(each) for each in faults}
+    faults += [each for each in seen if _place(each) not in counted]
+    lacking = frozenset((each.partition, block) for each, _, block, by in uneven if by < 0)
     if faults:
-        return Judgement(Verdict.UNBALANCED, sentence(faults), tuple(faults))
+        return Judgement(Verdict.UNBALANCED, sentence(faults), tuple(faults), lacking)
     produced = sum(each.total(Hop.RAW) or 0 for each in accounts)
     if uneven:
-        return Judgement(Verdict.IN_FLIGHT, _on_the_way(accounts, produced, settled, uneven))
+        return Judgement(Verdict.IN_FLIGHT, _on_the_way(accounts, produced, settled, uneven), lacking=lacking)
     return Judgement(
         Verdict.BALANCED, f"all {produced:,} events produced are accounted for, in the lake and in ClickHouse"
     )
@@ -128,7 +131,8 @@ def sentence(mismatches: Sequence[Mismatch]) -> str:
 
 def _passed_by(account: PartitionAccount, hop: Hop) -> int:
     found, wanted = _blocks(account, hop), account.counts[BEFORE[hop]] or {}
-    if sum(found.values()) == sum(wanted.values()):
+    is_read = hop is not Hop.VALID or account.newest_source < account.raw_until
+    if is_read and sum(found.values()) == sum(wanted.values()):
         return account.raw_until
     return account.routed_until if hop is Hop.VALID else BLOCK * max(found, default=0)
 
@@ -179,6 +183,10 @@ def _fault(account: PartitionAccount, hop: Hop, block: int, by: int) -> Mismatch
         until=(block + 1) * BLOCK,
         events=abs(by),
     )
+
+
+def _place(fault: Mismatch) -> tuple[int, int, Hop, MismatchKind]:
+    return (fault.partition, fault.start // BLOCK, fault.hop, fault.kind)
 
 
 def _amounts(mismatches: Sequence[Mismatch]) -> str:

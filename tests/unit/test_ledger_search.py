@@ -90,6 +90,16 @@ def test_what_may_be_on_its_way_is_not_missing_but_a_double_is_one() -> None:
     assert ranges(here, bounds) == [(Hop.SERVING, MISSING, 1, 2, 1), (Hop.SERVING, DOUBLED, 9, 10, 1)]
 
 
+def test_inside_an_open_block_the_slowest_hop_says_what_has_been_passed() -> None:
+    here, bounds = source(lake=without(1, 5), serving=without(3, 9)), Bounds(None, 0, NOW - WEEK)
+    assert ranges(here, bounds) == []
+    here.routed = 5
+    assert ranges(here, bounds) == [(Hop.LAKE, MISSING, 1, 2, 1), (Hop.SERVING, MISSING, 3, 4, 1)]
+    here.routed = 9
+    assert (Hop.LAKE, MISSING, 5, 6, 1) in ranges(here, bounds)
+    assert all(each[2] != 9 for each in ranges(here, bounds))
+
+
 def test_what_has_expired_in_clickhouse_is_not_missing_there() -> None:
     found = search(source(serving=[], at=NOW - 2 * WEEK), 0, 0, ALL)
     assert (found.mismatches, found.expired) == ((), len(EVENTS))

@@ -161,6 +161,10 @@ PASSED = {
         BLOCK,
     ),
     "route-has-passed-what-it-says": (account(valid={0: 10, 1: 10, 2: 1}, routed_until=BLOCK), BLOCK),
+    "equal-totals-say-nothing-while-the-outputs-are-ahead-of-our-reading-of-the-raw-topic": (
+        account(newest_source=3 * BLOCK, routed_until=BLOCK),
+        BLOCK,
+    ),
     "nothing-is-passed-where-clickhouse-has-nothing": (account(serving={}), 0),
 }
 
