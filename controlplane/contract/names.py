@@ -29,6 +29,10 @@ SOURCE_OFFSET = "tg_offset"
 SOURCE_TIME = "tg_raw_at"
 """Field of every valid record: when the raw topic took it."""
 
+BLOCK = 20_000
+"""Raw offsets in one block: what the ledger and ClickHouse's arrivals count by. A block of a partition is its raw offset
+divided by this, rounded down. Large enough that a billion events are few rows, small enough to be searched in a second."""
+
 
 class Hop(StrEnum):
     """The places an event passes, in order."""
@@ -75,7 +79,7 @@ def events_table(stream: str) -> str:
 
 
 def arrivals_table(stream: str) -> str:
-    """ClickHouse table that counts a stream's events by source partition, with their highest offset and times."""
+    """ClickHouse table that counts a stream's events by source partition and block, with highest offset and times."""
     return f"{stream}_arrivals"
 
 

@@ -1,139 +1,139 @@
-"""The ledger as a process: every second each stream's account, until told to stop."""
+"""The ledger as a process: every second each stream's account, on a thread of its own, until told to stop.
+
+What fails in one stream is said of that stream and tried again; the others' accounts go on meanwhile.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
-import clickhouse_connect
-from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import KafkaException
 
-from controlplane.contract.facts import LedgerPartition, LedgerTaken
-from controlplane.contract.names import Hop, lake_table, topic
+from controlplane.contract.facts import LedgerTaken, Verdict
+from controlplane.contract.names import lake_table
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
-from pipeline.kafka import OUTPUT_HOPS, await_broker, consumer, ensure_topics, partitions_of, watermarks
-from pipeline.ledger.produced import ProducedCount, StillCountingError
-from pipeline.ledger.tables import LakeCount, Uncounted, serving_count
-from pipeline.ledger.verdict import judge
+from pipeline.kafka import await_broker, ensure_topics
+from pipeline.ledger.examine import Examiner
+from pipeline.ledger.hops import Hops
+from pipeline.ledger.kept import Kept
+from pipeline.ledger.lake import DeltaFiles, LakeCount
+from pipeline.ledger.log import KafkaLog
+from pipeline.ledger.payload import RegistrySchemas, shown
+from pipeline.ledger.serving import ServingCount
+from pipeline.ledger.stream import Sources, StreamLedger
+from pipeline.ledger.tally import Tally
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
-
-    from clickhouse_connect.driver.client import Client
-    from confluent_kafka import Consumer
+    from typing import Protocol
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
 
+    class Ledger(Protocol):
+        """Takes a stream's account."""
+
+        def take(self) -> LedgerTaken:
+            """The account as it is now."""
+
+        def close(self) -> None:
+            """Let go of everything."""
+
+
 _EVERY_S = 1.0
+_AGAIN_AFTER_S = 3.0
+_HANGS_AFTER_S = 45.0
+"""A stream without an account for so long is no sign of life; counting waits for brokers and tables that are away."""
 _log = logging.getLogger(__name__)
-
-
-class StreamLedger:
-    """One stream's account."""
-
-    def __init__(self, settings: Settings, stream: StreamDefinition, partitions: Sequence[int]) -> None:
-        self._settings = settings
-        self._stream = stream.name
-        self._partitions = partitions
-        self._kafka: Consumer = consumer(settings.kafka, group="tidegate-ledger")
-        self._lake = LakeCount(lake_table(settings.lake_root, stream.name))
-        counting = consumer(settings.kafka, group="tidegate-ledger-produced", **{"enable.partition.eof": True})
-        self._produced = ProducedCount(counting, stream.name, partitions, settings.data / "ledger")
-        self._clickhouse: Client | None = None
-        self._changed_at = datetime.now(UTC)
-        self._last: tuple[LedgerPartition, ...] = ()
-
-    def take(self) -> LedgerTaken:
-        """Count from the end of the way to its beginning, and judge."""
-        unknown: list[str] = []
-        serving = self._try(self._serving, "ClickHouse", unknown)
-        lake = self._try(self._lake.read, "the lake", unknown)
-        routed = {hop: self._try(partial(self._ends, hop), f"{self._stream}.{hop}", unknown) for hop in OUTPUT_HOPS}
-        is_counted = self._try(self._count_produced, f"{self._stream}.raw", unknown) is not None
-        partitions = tuple(
-            LedgerPartition(
-                partition=partition,
-                raw_from=each.since,
-                raw_until=each.until,
-                produced=self._whole(partition, unknown) if is_counted else None,
-                valid=_of(routed[Hop.VALID], partition),
-                dead=_of(routed[Hop.DEAD], partition),
-                quarantined=_of(routed[Hop.QUARANTINE], partition),
-                lake=_of(lake, partition),
-                serving=_of(serving, partition),
-            )
-            for partition, each in sorted(self._produced.counted.items())
-        )
-        now = datetime.now(UTC)
-        if partitions != self._last:
-            self._last, self._changed_at = partitions, now
-        verdict, reason = judge(partitions, unknown, self._changed_at, now)
-        return LedgerTaken(
-            at=now,
-            stream=self._stream,
-            partitions=partitions,
-            verdict=verdict,
-            reason=reason,
-            changed_at=self._changed_at,
-        )
-
-    def _try(self, count: Callable[[], dict[int, int]], where: str, unknown: list[str]) -> dict[int, int] | None:
-        try:
-            return count()
-        except (Uncounted, StillCountingError, ClickHouseError, KafkaException, OSError, TimeoutError) as error:
-            unknown.append(f"{where}: {str(error).splitlines()[0]}")
-            return None
-
-    def _serving(self) -> dict[int, int]:
-        # Kept: a new client asks the server for its version and all its settings first.
-        self._clickhouse = self._clickhouse or clickhouse_connect.get_client(
-            dsn=self._settings.clickhouse, autogenerate_session_id=False
-        )
-        return serving_count(self._clickhouse, self._stream)
-
-    def _ends(self, hop: Hop) -> dict[int, int]:
-        """End offsets are counts here: route's sink writes no transactions, so every offset is a record."""
-        name = topic(self._stream, hop)
-        return {partition: high for partition, (_, high) in watermarks(self._kafka, name, self._partitions).items()}
-
-    def _count_produced(self) -> dict[int, int]:
-        self._produced.advance()
-        return {}
-
-    def _whole(self, partition: int, unknown: list[str]) -> int | None:
-        each = self._produced.counted[partition]
-        if each.since > 0:
-            unknown.append(
-                f"{self._stream}.raw[{partition}] was counted from offset {each.since} on: older events were dropped"
-            )
-            return None
-        return each.events
-
-
-def _of(counts: dict[int, int] | None, partition: int) -> int | None:
-    return None if counts is None else counts.get(partition, 0)
 
 
 def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threading.Event) -> None:
     """Report every stream's account until `stopping` is set.
 
     Raises:
-        TimeoutError: if the broker does not answer.
+        TimeoutError: if the broker does not answer at the start.
+        KafkaException: if a client can never go on; the next run does, where the count was kept.
     """
     admin = await_broker(settings.kafka)
-    for stream in streams:
-        ensure_topics(admin, stream)
-    ledgers = [StreamLedger(settings, stream, partitions_of(admin, topic(stream.name, Hop.RAW))) for stream in streams]
     reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
-    notify_ready(settings.notify_socket, f"{len(ledgers)} ledgers")
-    while not stopping.is_set():
-        for each in ledgers:
-            heart.beat()
-            reporter.report(each.take())
-        stopping.wait(_EVERY_S)
+    taken_at = {stream.name: time.monotonic() for stream in streams}
+
+    def report(taken: LedgerTaken) -> None:
+        taken_at[taken.stream] = time.monotonic()
+        reporter.report(taken)
+
+    def keep(stream: StreamDefinition) -> None:
+        def begin() -> StreamLedger:
+            ensure_topics(admin, stream)
+            return open_ledger(settings, stream)
+
+        keep_ledger(stream.name, begin, report, stopping)
+
+    with ThreadPoolExecutor(len(streams), thread_name_prefix="ledger") as threads:
+        kept = [threads.submit(keep, stream) for stream in streams]
+        notify_ready(settings.notify_socket, f"{len(streams)} ledgers")
+        while not stopping.is_set() and not any(each.done() for each in kept):
+            if time.monotonic() - min(taken_at.values()) < _HANGS_AFTER_S:
+                heart.beat()
+            wait(kept, timeout=_EVERY_S, return_when=FIRST_COMPLETED)
+        stopping.set()
     reporter.close()
+    for each in kept:
+        each.result()
+
+
+def open_ledger(settings: Settings, stream: StreamDefinition) -> StreamLedger:
+    """A stream's ledger on the real sources; of the thread that opens it."""
+    kept = Kept(settings.data / "ledger" / f"{stream.name}.sqlite")
+    log = KafkaLog(settings.kafka, stream.name)
+    tally = Tally(log, kept)
+    lake = LakeCount(DeltaFiles(lake_table(settings.lake_root, stream.name)), kept)
+    serving = ServingCount(settings.clickhouse, stream.name)
+    schemas = RegistrySchemas(settings.registry)
+
+    def hops() -> closing[Hops]:
+        return closing(Hops(settings.kafka, stream.name, tally.tapes, lake, serving))
+
+    def close() -> None:
+        for each in (log, serving, kept):
+            each.close()
+
+    examiner = Examiner(hops, lambda value: shown(value, schemas), stream.serving_retention)
+    return StreamLedger(stream.name, Sources(tally, lake, serving, kept, close), examiner)
+
+
+def keep_ledger(
+    stream: str, begin: Callable[[], Ledger], report: Callable[[LedgerTaken], None], stopping: threading.Event
+) -> None:
+    """Take one stream's account again and again; begin anew after a failure, and say of what kind it was.
+
+    Raises:
+        KafkaException: if a client can never go on.
+    """
+    while not stopping.is_set():
+        try:
+            _keep(begin(), report, stopping)
+        except Exception as error:
+            if isinstance(error, KafkaException) and error.args[0].fatal():
+                raise
+            _log.exception("the ledger of %s begins anew", stream)
+            reason = f"the ledger failed and begins anew: {type(error).__name__}: {error}"
+            report(
+                LedgerTaken(at=datetime.now(UTC), stream=stream, partitions=(), verdict=Verdict.UNKNOWN, reason=reason)
+            )
+            stopping.wait(_AGAIN_AFTER_S)
+
+
+def _keep(ledger: Ledger, report: Callable[[LedgerTaken], None], stopping: threading.Event) -> None:
+    try:
+        while not stopping.is_set():
+            report(ledger.take())
+            stopping.wait(_EVERY_S)
+    finally:
+        ledger.close()

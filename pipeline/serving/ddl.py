@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controlplane.contract.names import (
+    BLOCK,
     SOURCE_OFFSET,
     SOURCE_PARTITION,
     SOURCE_TIME,
@@ -124,6 +125,7 @@ def _arrivals(stream: StreamDefinition) -> Relation:
     happened = stream.event_time.field
     fold = {
         "partition": (SOURCE_PARTITION, "Int32"),
+        "block": (f"intDiv({SOURCE_OFFSET}, {BLOCK})", "Int64"),
         "events": ("count()", "SimpleAggregateFunction(sum, UInt64)"),
         "max_offset": (f"max({SOURCE_OFFSET})", "SimpleAggregateFunction(max, Int64)"),
         "max_event_ms": (
@@ -132,9 +134,9 @@ def _arrivals(stream: StreamDefinition) -> Relation:
         ),
         "max_raw_ms": (f"max(toUnixTimestamp64Milli({SOURCE_TIME}))", "SimpleAggregateFunction(max, Int64)"),
     }
-    table = arrivals_table(stream.name)
-    select = _select({column: made for column, (made, _) in fold.items()}, ["partition"], events_table(stream.name))
-    return _relation(table, {column: kind for column, (_, kind) in fold.items()}, ["partition"], select)
+    table, keys = arrivals_table(stream.name), ["partition", "block"]
+    select = _select({column: made for column, (made, _) in fold.items()}, keys, events_table(stream.name))
+    return _relation(table, {column: kind for column, (_, kind) in fold.items()}, keys, select)
 
 
 def _rollup(stream: StreamDefinition, key: str, rollup: Rollup) -> Relation:

@@ -28,7 +28,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from fastavro import parse_schema, schemaless_writer
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import Hop, arrivals_table, events_table, rollup_view, subject
+from controlplane.contract.names import BLOCK, Hop, arrivals_table, events_table, rollup_view, subject
 from controlplane.contract.push import Marks
 from controlplane.contract.rollups import span_query
 from controlplane.contract.settings import SHIPPED_STREAMS
@@ -207,8 +207,9 @@ def agrees(measure: Measure, found: Any, events: Sequence[Event]) -> bool:
 def assert_counts_once(served: Served, stream: StreamDefinition, events: Sequence[Event]) -> None:
     name = stream.name
     assert served.rows(f"SELECT count() AS n FROM {events_table(name)}") == [{"n": len(events)}]  # noqa: S608
-    arrived = served.rows(f"SELECT * FROM {arrivals_table(name)} FINAL ORDER BY partition")  # noqa: S608
-    assert arrived == [_arrival(stream, partition, events) for partition in range(4)]
+    arrived = served.rows(f"SELECT * FROM {arrivals_table(name)} FINAL ORDER BY partition, block")  # noqa: S608
+    blocks = sorted({(event["tg_partition"], event["tg_offset"] // BLOCK) for event in events})
+    assert arrived == [_arrival(stream, partition, block, events) for partition, block in blocks]
     for key, rollup in stream.rollups.items():
         groups = counted(stream, rollup, events)
         rows = served.rows(f"SELECT * FROM {rollup_view(name, key)}")  # noqa: S608
@@ -220,10 +221,11 @@ def assert_counts_once(served: Served, stream: StreamDefinition, events: Sequenc
                 assert agrees(measure, row[each], groups[group]), (key, group, each, row[each])
 
 
-def _arrival(stream: StreamDefinition, partition: int, events: Sequence[Event]) -> dict[str, int]:
-    mine = [event for event in events if event["tg_partition"] == partition]
+def _arrival(stream: StreamDefinition, partition: int, block: int, events: Sequence[Event]) -> dict[str, int]:
+    mine = [each for each in events if (each["tg_partition"], each["tg_offset"] // BLOCK) == (partition, block)]
     return {
         "partition": partition,
+        "block": block,
         "events": len(mine),
         "max_offset": max(event["tg_offset"] for event in mine),
         "max_event_ms": max(_ms(event[stream.event_time.field]) for event in mine),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import rollup_view
+from controlplane.contract.names import BLOCK, rollup_view
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.contract.valid import valid_schema
 from pipeline.serving import ddl
@@ -100,6 +100,13 @@ def test_every_table_keeps_the_tokens_of_its_inserts(shop: StreamDefinition) -> 
     tables = [each for each in ddl.statements(shop) if each.startswith("CREATE TABLE")]
     assert len(tables) == 2 + len(shop.rollups)
     assert all("non_replicated_deduplication_window = 1000" in each for each in tables)
+
+
+def test_arrivals_are_counted_by_the_ledgers_blocks(shop: StreamDefinition) -> None:
+    table, fill = ddl.relations(shop)[0].statements
+    assert f"intDiv(tg_offset, {BLOCK}) AS tg_out_block" in fill
+    assert "GROUP BY tg_out_partition, tg_out_block" in fill
+    assert "ORDER BY (`partition`, `block`)" in table
 
 
 def test_every_statement_can_be_run_again(shop: StreamDefinition) -> None:

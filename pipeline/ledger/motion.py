@@ -1,0 +1,75 @@
+"""For how long has it been so? What every hop has passed is settled after a while, and what does not move is overdue."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from controlplane.contract.names import Hop
+from pipeline.ledger.verdict import BEFORE, ROUTED
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipeline.ledger.verdict import PartitionAccount
+
+OVERDUE_AFTER = timedelta(seconds=60)
+"""A shortfall of a partition where nothing has moved for so long is no longer called on its way."""
+SETTLING = timedelta(seconds=30)
+"""What every hop has passed for so long is settled: three delivery timeouts of route's sink."""
+
+
+@dataclass
+class Settling:
+    """Up to where has each partition been passed for `SETTLING`? It never goes back."""
+
+    until: dict[int, int] = field(default_factory=dict)
+    _passed: dict[int, deque[tuple[datetime, int]]] = field(default_factory=dict)
+
+    def saw(self, partition: int, passed: int, now: datetime) -> None:
+        """A partition is passed up to an offset, now."""
+        waiting = self._passed.setdefault(partition, deque())
+        if passed > max(self.until.get(partition, 0), waiting[-1][1] if waiting else 0):
+            waiting.append((now, passed))
+        while waiting and waiting[0][0] <= now - SETTLING:
+            self.until[partition] = waiting.popleft()[1]
+
+
+@dataclass
+class Movement:
+    """When did each partition's counts last change at each hop?"""
+
+    _seen: dict[tuple[int, Hop], tuple[int | None, datetime]] = field(default_factory=dict)
+
+    def saw(self, account: PartitionAccount, now: datetime) -> None:
+        """A partition's counts, now."""
+        for hop in account.counts:
+            seen, total = self._seen.get((account.partition, hop)), account.total(hop)
+            if seen is None or (total is not None and total != seen[0]):
+                self._seen[account.partition, hop] = (total, now)
+
+    def changed_at(self) -> datetime | None:
+        """When any count last changed."""
+        return max((at for _, at in self._seen.values()), default=None)
+
+    def overdue(self, now: datetime) -> set[tuple[int, Hop]]:
+        """Partition and hop where nothing has moved for `OVERDUE_AFTER`, while the hop went on elsewhere or all stands still.
+
+        A hop that stands still everywhere while others move is behind, and what it has not taken yet is not lost.
+        """
+        last = self.changed_at() or now
+        still: dict[int, datetime] = {}
+        for (partition, _), (_, at) in self._seen.items():
+            still[partition] = max(at, still.get(partition, at))
+        return {
+            (partition, hop)
+            for partition, at in still.items()
+            for hop in BEFORE
+            if now - at > OVERDUE_AFTER and (now - last > OVERDUE_AFTER or self._moved(hop) > at + SETTLING)
+        }
+
+    def _moved(self, hop: Hop) -> datetime:
+        hops = ROUTED if hop is Hop.VALID else (hop,)
+        return max(at for (_, each), (_, at) in self._seen.items() if each in hops)

@@ -1,0 +1,121 @@
+"""A stream's account from its sources to the fact: what is away is unknown, what is lost is named."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from controlplane.contract.facts import MismatchKind, Verdict
+from controlplane.contract.names import BLOCK, Hop
+from pipeline.ledger.examine import Examiner
+from pipeline.ledger.kept import Kept
+from pipeline.ledger.lake import FakeLakeFiles, LakeCount
+from pipeline.ledger.log import FakeLog, FakeMessage
+from pipeline.ledger.search import FakeBlockSource
+from pipeline.ledger.serving import FakeServing
+from pipeline.ledger.stream import Sources, StreamLedger
+from pipeline.ledger.tally import Tally
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipeline.ledger.log import Place
+
+EVENTS = [0, 1, 3, BLOCK - 1]
+
+
+class World:
+    """A stream of one partition whose events are everywhere once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = FakeLog({})
+        for hop, sources in {
+            Hop.RAW: EVENTS,
+            Hop.VALID: EVENTS[:-1],
+            Hop.DEAD: EVENTS[-1:],
+            Hop.QUARANTINE: [],
+        }.items():
+            self.put((hop, 0), sources)
+        self.serving = FakeServing({0: EVENTS[:-1]})
+        self.files = FakeLakeFiles({"one": [(0, each) for each in EVENTS[:-1]]})
+        kept = Kept(folder / "shop.sqlite")
+        lake = LakeCount(self.files, kept)
+        examiner = Examiner(lambda: nullcontext(FakeBlockSource([])), lambda _: ("", False), timedelta(days=7))
+        self.ledger = StreamLedger("shop", Sources(Tally(self.log, kept), lake, self.serving, kept), examiner)
+
+    def put(self, place: Place, sources: list[int]) -> None:
+        """Of the raw topic only the first and the last offset matter: markers are as good as records."""
+        written: list[FakeMessage | None] = [None] * BLOCK if place[0] is Hop.RAW else []
+        for each in sources:
+            if place[0] is Hop.RAW:
+                written[each] = FakeMessage(place, each)
+            else:
+                written.append(FakeMessage(place, len(written), each))
+        self.log.records[place] = written
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def test_an_account_that_adds_up_is_balanced(world: World) -> None:
+    taken = world.ledger.take()
+    assert (taken.verdict, taken.reason.split()[:2]) == (Verdict.BALANCED, ["all", "4"])
+    assert [taken.total(each) for each in ("produced", "valid", "dead", "quarantined", "lake", "serving")] == [
+        4, 3, 1, 0, 3, 3,
+    ]  # fmt: skip
+    assert (taken.partitions[0].raw_until, taken.mismatches) == (BLOCK, ())
+
+
+def test_a_source_that_is_away_makes_the_account_unknown_and_it_comes_back(world: World) -> None:
+    world.serving.failure = OSError("connection refused\nand so on")
+    taken = world.ledger.take()
+    assert (taken.verdict, taken.reason) == (Verdict.UNKNOWN, "ClickHouse: connection refused")
+    assert (taken.total("serving"), taken.total("lake")) == (None, 3)
+    world.serving.failure = None
+    assert world.ledger.take().verdict is Verdict.BALANCED
+
+
+def test_a_broker_that_is_away_makes_the_account_unknown_and_it_comes_back(world: World) -> None:
+    world.log.failures.append(KafkaException(KafkaError(KafkaError._TRANSPORT, "it is down")))
+    taken = world.ledger.take()
+    assert taken.verdict is Verdict.UNKNOWN
+    assert world.ledger.take().verdict is Verdict.BALANCED
+
+
+def test_a_fault_without_a_message_is_named_by_its_kind(world: World) -> None:
+    world.serving.failure = TimeoutError()
+    assert world.ledger.take().reason == "ClickHouse: TimeoutError"
+
+
+def test_a_client_that_can_never_go_on_is_not_survived(world: World) -> None:
+    world.log.failures.append(KafkaException(KafkaError(KafkaError._FATAL, "fenced", True)))
+    with pytest.raises(KafkaException):
+        world.ledger.take()
+
+
+def test_an_event_twice_in_clickhouse_is_a_fault_at_once(world: World) -> None:
+    world.serving.events[0].append(3)
+    taken = world.ledger.take()
+    [mismatch] = taken.mismatches
+    assert taken.verdict is Verdict.UNBALANCED
+    assert (mismatch.hop, mismatch.kind, mismatch.events) == (Hop.SERVING, MismatchKind.DOUBLED, 1)
+
+
+def test_a_raw_partition_that_the_outputs_do_not_have_yet_is_counted(world: World) -> None:
+    world.put((Hop.RAW, 1), [7])
+    taken = world.ledger.take()
+    assert taken.verdict is Verdict.IN_FLIGHT
+    assert (taken.total("produced"), taken.partitions[1].valid) == (5, 0)
+
+
+def test_a_topic_that_has_lost_its_beginning_is_unknown_and_says_so(world: World) -> None:
+    world.log.dropped[Hop.RAW, 0] = 2
+    taken = world.ledger.take()
+    assert (taken.verdict, taken.partitions[0].produced) == (Verdict.UNKNOWN, None)
+    assert "shop.raw[0] was counted from offset 2 on: older records were dropped" in taken.reason
