@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 _JVM = (
     "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=160m -XX:MaxMetaspaceSize=320m "
     # A stream with many rules makes methods that HotSpot would leave to its interpreter: route was 1.6 times slower.
-    "-XX:-DontCompileHugeMethods"
+    "-XX:-DontCompileHugeMethods "
+    # A damaged record may claim a string of a gigabyte: Avro would make room for it before it reads on, and the heap is gone.
+    "-Dorg.apache.avro.limits.string.maxLength=16777216 -Dorg.apache.avro.limits.bytes.maxLength=16777216 "
+    "-Dorg.apache.avro.limits.collectionItems.maxLength=1000000"
 )
 JVM_OF = {
     # Half of the heap for the young: what Kafka's client holds for a batch was moved to the old generation only to die there.

@@ -9,6 +9,8 @@ from typing import Any
 UNREGISTERED_ID = 987_654_321
 """A schema id that no registry hands out soon."""
 _FRAME_BYTES = 5
+_GIGABYTE = b"\x80\x80\x80\x80\x08"
+"""2^30 as Avro writes a length: zigzag, seven bits a byte."""
 
 
 class Fault(StrEnum):
@@ -17,6 +19,8 @@ class Fault(StrEnum):
     NOT_AVRO = "not_avro"
     UNKNOWN_SCHEMA_ID = "unknown_schema_id"
     TRUNCATED = "truncated"
+    BLOATED = "bloated"
+    """Its first string claims to be a gigabyte long: whoever makes room for it before reading dies of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +42,5 @@ def spoil(encoded: bytes, fault: Fault) -> bytes:
             return b"\x00" + UNREGISTERED_ID.to_bytes(4, "big") + encoded[_FRAME_BYTES:]
         case Fault.TRUNCATED:
             return encoded[: _FRAME_BYTES + (len(encoded) - _FRAME_BYTES) // 2]
+        case Fault.BLOATED:
+            return encoded[:_FRAME_BYTES] + _GIGABYTE + encoded[_FRAME_BYTES:]

@@ -64,6 +64,11 @@ BAD = {
         Reason.UNKNOWN_SCHEMA_ID,
     ),
     "a-truncated-record-is-a-dead-letter": (lambda p: spoiled(p, Fault.TRUNCATED), Hop.DEAD, Reason.UNDECODABLE),
+    "a-record-that-claims-a-gigabyte-is-a-dead-letter": (
+        lambda p: spoiled(p, Fault.BLOATED),
+        Hop.DEAD,
+        Reason.UNDECODABLE,
+    ),
     "a-broken-rule-is-quarantined": (lambda _: broken(quantity=0), Hop.QUARANTINE, Reason.RULE_BROKEN),
     "an-event-a-year-ahead-is-quarantined": (
         lambda _: broken(event_time=NOW + timedelta(days=365)),
