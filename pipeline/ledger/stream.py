@@ -31,6 +31,8 @@ T = TypeVar("T")
 _AWAY = (UncountedError, StillCountingError, ClickHouseError, KafkaException, OSError)
 """What a source raises that is away, or not done yet."""
 
+_SAID_AT_MOST = 160
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -174,9 +176,14 @@ def _tried(count: Callable[[], T], where: str, unknown: list[str]) -> T | None:
     except _AWAY as error:
         if isinstance(error, KafkaException) and error.args[0].fatal():
             raise
-        said = str(error).splitlines()
-        unknown.append(f"{where}: {said[0] if said else type(error).__name__}")
+        unknown.append(f"{where}: {_said(error)}")
         return None
+
+
+def _said(error: Exception) -> str:
+    """One short line; the kind of the error when it says nothing."""
+    text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    return (text.splitlines() or [type(error).__name__])[0][:_SAID_AT_MOST]
 
 
 def _of(counts: FileCounts | None, partition: int) -> dict[int, int] | None:

@@ -85,7 +85,7 @@ def test_a_source_that_is_away_makes_the_account_unknown_and_it_comes_back(world
 def test_a_broker_that_is_away_makes_the_account_unknown_and_it_comes_back(world: World) -> None:
     world.log.failures.append(KafkaException(KafkaError(KafkaError._TRANSPORT, "it is down")))
     taken = world.ledger.take()
-    assert taken.verdict is Verdict.UNKNOWN
+    assert (taken.verdict, taken.reason) == (Verdict.UNKNOWN, "the topics of shop: it is down")
     assert world.ledger.take().verdict is Verdict.BALANCED
 
 
