@@ -7,7 +7,7 @@ Until a block was searched, and where nothing more can be found out, what the co
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -117,7 +117,8 @@ class Examiner:
         except Exception as error:  # noqa: BLE001 (what the counts say stands, whatever keeps us from looking closer)
             _log.warning("blocks %s could not be searched: %s: %s", due, type(error).__name__, error)
             for place in due:
-                self._results.setdefault(place, _Result(questions[place], now, None, "a search for the events failed"))
+                failed = _Result(questions[place], now, None, "a search for the events failed")
+                self._results[place] = replace(self._results.get(place, failed), at=now)
 
     def _is_due(self, place: Place, asked: tuple[object, ...], now: datetime) -> bool:
         result = self._results.get(place)

@@ -73,12 +73,18 @@ class Tape:
 
 
 class Kept:
-    """A stream's file; to be used by one thread."""
+    """A stream's file; to be used by one thread.
+
+    Raises:
+        sqlite3.OperationalError: if it cannot be had now: another process has it, or the disk is full.
+    """
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._file = _opened(file)
+        except sqlite3.OperationalError:
+            raise
         except sqlite3.DatabaseError as error:
             _log.warning("%s cannot be read (%s): counting anew", file, error)
             _remove(file)

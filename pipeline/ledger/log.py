@@ -147,7 +147,7 @@ class FakeLog:
         self.dropped: dict[Place, int] = {}
         """How many records retention has taken."""
         self.failures: list[Exception] = []
-        """What the next readings raise."""
+        """What the next readings raise, and lose what they had."""
         self.says_ends = True
         """Whether the news of a partition's end comes: on a busy one it never may."""
         self._positions: dict[Place, int] = {}
@@ -170,9 +170,10 @@ class FakeLog:
 
     def read(self) -> list[tuple[Hop, FakeMessage]]:
         """See `Log`."""
+        got = [(place[0], message) for place in self._positions for message in self._rest(place)]
         if self.failures:
             raise self.failures.pop()
-        return [(place[0], message) for place in self._positions for message in self._rest(place)]
+        return got
 
     def _rest(self, place: Place) -> list[FakeMessage]:
         rest = self.records[place][self._positions[place] :]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -17,6 +18,7 @@ _SHOWN_AT_MOST = 400
 _HEADER_BYTES = 5
 """Of a framed record: a zero, then the schema id in four bytes (Confluent's wire format)."""
 _TIMEOUT_S = 2.0
+_AGAIN_AFTER_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -26,17 +28,24 @@ class RegistrySchemas:
     def __init__(self, registry: str) -> None:
         self._registry = registry
         self._known: dict[int, Any] = {}
+        self._ask_again_at = 0.0
 
     def __call__(self, schema_id: int) -> Any:  # noqa: ANN401 (Avro schemas are JSON of any shape)
         """The schema, or None when the registry does not have it or does not answer."""
-        if schema_id not in self._known:
-            try:
-                found = httpx.get(f"{self._registry}/schemas/ids/{schema_id}", timeout=_TIMEOUT_S).raise_for_status()
-                self._known[schema_id] = parse_schema(json.loads(found.json()["schema"]))
-            except Exception as error:  # noqa: BLE001 (whatever is wrong with it, the bytes can be shown)
-                _log.info("schema %d cannot be had: %s", schema_id, error)
-                return None
-        return self._known[schema_id]
+        if schema_id not in self._known and time.monotonic() >= self._ask_again_at:
+            self._ask(schema_id)
+        return self._known.get(schema_id)
+
+    def _ask(self, schema_id: int) -> None:
+        try:
+            found = httpx.get(f"{self._registry}/schemas/ids/{schema_id}", timeout=_TIMEOUT_S)
+            known = found.status_code != httpx.codes.NOT_FOUND
+            self._known[schema_id] = (
+                parse_schema(json.loads(found.raise_for_status().json()["schema"])) if known else None
+            )
+        except Exception as error:  # noqa: BLE001 (whatever is wrong with it, the bytes can be shown)
+            _log.info("schema %d cannot be had: %s", schema_id, error)
+            self._ask_again_at = time.monotonic() + _AGAIN_AFTER_S  # one record after the other would wait for it
 
 
 def shown(value: bytes | None, schema: Callable[[int], Any]) -> tuple[str, bool]:

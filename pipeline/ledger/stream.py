@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _AWAY = (UncountedError, StillCountingError, ClickHouseError, KafkaException, OSError)
 """What a source raises that is away, or not done yet."""
+
+_SAID_AT_MOST = 160
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,14 @@ class StreamLedger:
             for partition in self._tally.partitions()
         ]
         self._watch(accounts, now)
-        overdue = self._movement.overdue(now)
-        judgement = judge(accounts, unknown, self._settling.until, overdue, [*self._astray(), *self._trickle.lost()])
+        judgement, mismatches = self._judged(accounts, unknown, now)
         self._look_into_open_blocks(judgement, now)
-        mismatches, reason = self._explained(judgement, {partition for partition, _ in overdue}, now)
         return LedgerTaken(
             at=now,
             stream=self._name,
             partitions=tuple(each.row(self._settling.until.get(each.partition, 0)) for each in accounts),
             verdict=judgement.verdict,
-            reason=reason,
+            reason=judgement.reason,
             changed_at=self._movement.changed_at(),
             mismatches=mismatches,
         )
@@ -131,6 +131,23 @@ class StreamLedger:
         if self._settling.until != before:
             self._kept.keep_settled(self._settling.until)
 
+    def _judged(
+        self, accounts: Sequence[PartitionAccount], unknown: Sequence[str], now: datetime
+    ) -> tuple[Judgement, tuple[Mismatch, ...]]:
+        """The verdict, and what does not add up, searched; without what a search finds to be in order after all."""
+        overdue = self._movement.overdue(now)
+        before = self._settling.until | {each: self._tally.tapes[Hop.RAW, each].until for each, _ in overdue}
+        while True:
+            seen = [*self._astray(), *self._trickle.lost()]
+            judgement = judge(accounts, unknown, self._settling.until, overdue, seen)
+            if not judgement.faults:
+                return judgement, ()
+            explained = self._examiner.explain(judgement.faults, before, now)
+            if not explained.in_order:
+                return replace(judgement, reason=explained.reason), explained.mismatches
+            for partition, block in explained.in_order:
+                self._tally.clear(partition, block)
+
     def _look_into_open_blocks(self, judgement: Judgement, now: datetime) -> None:
         if judgement.verdict is Verdict.UNKNOWN:
             return
@@ -152,15 +169,6 @@ class StreamLedger:
                         events=1,
                     )
 
-    def _explained(self, judgement: Judgement, overdue: set[int], now: datetime) -> tuple[tuple[Mismatch, ...], str]:
-        if not judgement.faults:
-            return (), judgement.reason
-        before = self._settling.until | {each: self._tally.tapes[Hop.RAW, each].until for each in overdue}
-        explained = self._examiner.explain(judgement.faults, before, now)
-        for partition, block in explained.in_order:
-            self._tally.clear(partition, block)
-        return explained.mismatches, explained.reason or judgement.reason
-
 
 def _tried(count: Callable[[], T], where: str, unknown: list[str]) -> T | None:
     try:
@@ -168,9 +176,14 @@ def _tried(count: Callable[[], T], where: str, unknown: list[str]) -> T | None:
     except _AWAY as error:
         if isinstance(error, KafkaException) and error.args[0].fatal():
             raise
-        said = str(error).splitlines()
-        unknown.append(f"{where}: {said[0] if said else type(error).__name__}")
+        unknown.append(f"{where}: {_said(error)}")
         return None
+
+
+def _said(error: Exception) -> str:
+    """One short line; the kind of the error when it says nothing."""
+    text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+    return (text.splitlines() or [type(error).__name__])[0][:_SAID_AT_MOST]
 
 
 def _of(counts: FileCounts | None, partition: int) -> dict[int, int] | None:

@@ -95,7 +95,7 @@ def test_inside_an_open_block_the_slowest_hop_says_what_has_been_passed() -> Non
     assert ranges(here, bounds) == []
     here.routed = 5
     assert ranges(here, bounds) == [(Hop.LAKE, MISSING, 1, 2, 1), (Hop.SERVING, MISSING, 3, 4, 1)]
-    here.routed = 9
+    here.routed = 20
     assert (Hop.LAKE, MISSING, 5, 6, 1) in ranges(here, bounds)
     assert all(each[2] != 9 for each in ranges(here, bounds))
 

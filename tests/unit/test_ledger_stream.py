@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +15,7 @@ from pipeline.ledger.examine import Examiner
 from pipeline.ledger.kept import Kept
 from pipeline.ledger.lake import FakeLakeFiles, LakeCount
 from pipeline.ledger.log import FakeLog, FakeMessage
-from pipeline.ledger.search import FakeBlockSource
+from pipeline.ledger.search import FakeBlockSource, RawRecord
 from pipeline.ledger.serving import FakeServing
 from pipeline.ledger.stream import Sources, StreamLedger
 from pipeline.ledger.tally import Tally
@@ -44,7 +44,8 @@ class World:
         self.files = FakeLakeFiles({"one": [(0, each) for each in EVENTS[:-1]]})
         kept = Kept(folder / "shop.sqlite")
         lake = LakeCount(self.files, kept)
-        examiner = Examiner(lambda: nullcontext(FakeBlockSource([])), lambda _: ("", False), timedelta(days=7))
+        self.block = FakeBlockSource([])
+        examiner = Examiner(lambda: nullcontext(self.block), lambda _: ("", False), timedelta(days=7))
         self.ledger = StreamLedger("shop", Sources(Tally(self.log, kept), lake, self.serving, kept), examiner)
 
     def put(self, place: Place, sources: list[int]) -> None:
@@ -84,7 +85,7 @@ def test_a_source_that_is_away_makes_the_account_unknown_and_it_comes_back(world
 def test_a_broker_that_is_away_makes_the_account_unknown_and_it_comes_back(world: World) -> None:
     world.log.failures.append(KafkaException(KafkaError(KafkaError._TRANSPORT, "it is down")))
     taken = world.ledger.take()
-    assert taken.verdict is Verdict.UNKNOWN
+    assert (taken.verdict, taken.reason) == (Verdict.UNKNOWN, "the topics of shop: it is down")
     assert world.ledger.take().verdict is Verdict.BALANCED
 
 
@@ -105,6 +106,20 @@ def test_an_event_twice_in_clickhouse_is_a_fault_at_once(world: World) -> None:
     [mismatch] = taken.mismatches
     assert taken.verdict is Verdict.UNBALANCED
     assert (mismatch.hop, mismatch.kind, mismatch.events) == (Hop.SERVING, MismatchKind.DOUBLED, 1)
+
+
+@pytest.mark.parametrize(
+    ("valid", "verdict"),
+    [
+        pytest.param([0, 3, 1], Verdict.BALANCED, id="a-record-that-was-only-late-is-no-fault"),
+        pytest.param([0, 3, 3], Verdict.UNBALANCED, id="a-double-is-one-though-the-counts-agree"),
+    ],
+)
+def test_a_record_out_of_order_is_searched_for(world: World, valid: list[int], verdict: Verdict) -> None:
+    world.block.records = [RawRecord(each, datetime.now(UTC), None, b"") for each in EVENTS]
+    world.block.hops = {Hop.VALID: valid, Hop.DEAD: EVENTS[-1:], Hop.LAKE: valid, Hop.SERVING: valid}
+    world.put((Hop.VALID, 0), valid)
+    assert [world.ledger.take().verdict for _ in range(2)] == [verdict, verdict]
 
 
 def test_a_raw_partition_that_the_outputs_do_not_have_yet_is_counted(world: World) -> None:

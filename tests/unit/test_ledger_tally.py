@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -137,6 +139,17 @@ def test_a_count_whose_topic_went_on_without_it_begins_where_the_topic_does(tmp_
 def test_a_file_that_cannot_be_read_is_begun_anew(tmp_path: Path) -> None:
     (tmp_path / "shop.sqlite").write_bytes(b"no database, but long enough to be taken for one" * 100)
     assert counted(FakeLog({RAW: raw("e")}), tmp_path).tapes[RAW].events == {0: 1}
+
+
+def test_a_file_that_another_process_has_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted(FakeLog({RAW: raw("e")}), tmp_path)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda file: connect(file, timeout=0))
+    with closing(connect(tmp_path / "shop.sqlite")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            Kept(tmp_path / "shop.sqlite")
+    assert Kept(tmp_path / "shop.sqlite").tapes()[RAW].events == {0: 1}
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,12 @@ def test_a_record_seen_twice_is_a_fault_though_the_counts_agree() -> None:
     assert "raw[0] offset 7" in judgement.reason
 
 
+def test_a_record_seen_twice_is_not_named_again_where_the_counts_have_it() -> None:
+    seen = Mismatch(partition=0, hop=Hop.VALID, kind=MismatchKind.DOUBLED, start=7, until=8, events=1)
+    faults = judge([account(valid={0: 11, 1: 10, 2: 5})], [], {}, set(), [seen]).faults
+    assert [(each.hop, each.kind, each.until) for each in faults] == [(Hop.VALID, MismatchKind.DOUBLED, BLOCK)]
+
+
 PASSED = {
     "all-is-passed-where-all-totals-agree": (account(), 3 * BLOCK),
     "the-lake-has-passed-what-lies-before-its-newest-block": (
