@@ -12,6 +12,7 @@ from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from controlplane.service.api import Service, create_api
 from controlplane.service.clickhouse import query_of
+from controlplane.service.history import HistoryFile
 
 
 def main() -> None:
@@ -22,7 +23,9 @@ def main() -> None:
         streams = load_streams(settings.stream_roots)
     except StreamInvalidError as error:
         sys.exit(str(error))
-    service = Service(streams, query_of(settings.clickhouse), settings.console, settings.push_tick.total_seconds())
+    history = HistoryFile(settings.data / "control" / "history.sqlite")
+    query, tick_s = query_of(settings.clickhouse), settings.push_tick.total_seconds()
+    service = Service(streams, query, settings.console, tick_s, history)
     address = urlsplit(settings.api)
     uvicorn.run(
         create_api(service),

@@ -40,7 +40,7 @@ def query_of(address: str) -> Query:
         except ClickHouseError as error:
             local.client = None
             if _UNKNOWN_TABLE in str(error):
-                raise OSError("ClickHouse has no table of this stream yet") from error
+                raise FileNotFoundError("ClickHouse has no table of this stream yet") from error
             raise OSError(f"ClickHouse does not answer: {str(error).splitlines()[0][:200]}") from error
 
     return query
