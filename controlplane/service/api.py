@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
+from starlette.websockets import WebSocketDisconnected
 
 from controlplane.contract.facts import FACTS
 from controlplane.service.answers import add_answers
@@ -217,19 +218,22 @@ def _push(api: FastAPI, service: Service) -> None:
         if not service.may_open(socket.headers.get("origin")):
             await socket.close(1008, "this page may not open the hub")
             return
-        await socket.accept()
         client = service.hub.join()
-        sending = asyncio.create_task(_send(socket, client))
+        sending: asyncio.Task[None] | None = None
         try:
+            # A page that has given up waiting may be gone before it is let in, or found gone by the sending side.
+            await socket.accept()
+            sending = asyncio.create_task(_send(socket, client))
             while True:
                 service.hub.said(client, await socket.receive_text())
-        except WebSocketDisconnect:
+        except (WebSocketDisconnect, WebSocketDisconnected):
             pass
         finally:
             service.hub.leave(client)
-            sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sending
+            if sending is not None:
+                sending.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sending
 
 
 async def _send(socket: WebSocket, client: Client) -> None:

@@ -25,7 +25,9 @@ SHOWN = timedelta(hours=6)
 """What the frame shows, and what is held in memory."""
 POINTS_AT_MOST = 360
 _UNSAVED_AT_MOST = 10_000
-_BADNESS = {Verdict.BALANCED: 0, Verdict.IN_FLIGHT: 1, Verdict.UNKNOWN: 2, Verdict.UNBALANCED: 3}
+_TELLS = (Verdict.IN_FLIGHT, Verdict.BALANCED, Verdict.UNKNOWN, Verdict.UNBALANCED)
+"""The verdicts of a minute, the most telling last: on a busy stream something is always on its way, so that once in a
+minute everything was there says more."""
 
 Place = tuple[int, Verdict]
 """A point's minute since 1970 and its verdict: the first account of both makes the point."""
@@ -93,13 +95,13 @@ def point_of(taken: LedgerTaken) -> LedgerPoint:
 
 
 def thinned(points: Iterable[LedgerPoint]) -> tuple[LedgerPoint, ...]:
-    """The worst point of each minute, the newest so many: what went wrong for a second stays to be seen."""
-    worst: dict[int, LedgerPoint] = {}
+    """The most telling point of each minute, the newest so many: what went wrong for a second stays to be seen."""
+    kept: dict[int, LedgerPoint] = {}
     for point in points:
         minute, verdict = place_of(point)
-        if minute not in worst or _BADNESS[verdict] > _BADNESS[worst[minute].verdict]:
-            worst[minute] = point
-    return tuple(worst[minute] for minute in sorted(worst))[-POINTS_AT_MOST:]
+        if minute not in kept or _TELLS.index(verdict) > _TELLS.index(kept[minute].verdict):
+            kept[minute] = point
+    return tuple(kept[minute] for minute in sorted(kept))[-POINTS_AT_MOST:]
 
 
 def ledger_frame(known: Known, history: LedgerHistory, titles: Mapping[str, str], now: datetime) -> LedgerFrame:

@@ -64,7 +64,7 @@ def test_an_account_folded_twice_is_one_point() -> None:
     assert len(points(account, account)) == 1
 
 
-def test_the_frame_has_the_worst_of_each_minute_and_no_point_where_nothing_was_known() -> None:
+def test_the_frame_has_the_most_telling_of_each_minute_and_no_point_where_nothing_was_known() -> None:
     kept = history(taken(-300), taken(-290, Verdict.UNBALANCED), taken(-280, Verdict.IN_FLIGHT), taken(-10), taken(0))
     [stream] = ledger_frame(Known(), kept, {"shop": "Web shop"}, NOW).streams
     assert [each.verdict for each in stream.history] == [Verdict.UNBALANCED, Verdict.BALANCED, Verdict.BALANCED]
