@@ -18,6 +18,9 @@ from controlplane.service.history import HistoryFile
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for client in ("urllib3", "clickhouse_connect"):
+        # Every try that fails is a warning to them; that ClickHouse does not answer is a problem that the console shows.
+        logging.getLogger(client).setLevel(logging.ERROR)
     settings = Settings()
     try:
         streams = load_streams(settings.stream_roots)
