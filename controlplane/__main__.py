@@ -12,17 +12,23 @@ from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from controlplane.service.api import Service, create_api
 from controlplane.service.clickhouse import query_of
+from controlplane.service.history import HistoryFile
 
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for client in ("urllib3", "clickhouse_connect"):
+        # Every try that fails is a warning to them; that ClickHouse does not answer is a problem that the console shows.
+        logging.getLogger(client).setLevel(logging.ERROR)
     settings = Settings()
     try:
         streams = load_streams(settings.stream_roots)
     except StreamInvalidError as error:
         sys.exit(str(error))
-    service = Service(streams, query_of(settings.clickhouse), settings.console, settings.push_tick.total_seconds())
+    history = HistoryFile(settings.data / "control" / "history.sqlite")
+    query, tick_s = query_of(settings.clickhouse), settings.push_tick.total_seconds()
+    service = Service(streams, query, settings.console, tick_s, history)
     address = urlsplit(settings.api)
     uvicorn.run(
         create_api(service),

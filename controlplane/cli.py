@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.account import COLUMNS, account, mismatch_lines
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
 from controlplane.up.checks import StartError
@@ -174,26 +175,28 @@ def restart(part: Annotated[str, typer.Argument(help="A part's name.")], data: D
 
 
 @app.command()
-def ledger(data: Data = None, output: Output = "text") -> None:
+def ledger(
+    data: Data = None,
+    output: Output = "text",
+    stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,
+) -> None:
     """Does every event add up, from produced to the lake and ClickHouse? Exit code 1 when one does not."""
-    taken = [_account(each) for each in _ask(_running(data), "/api/v1/ledger")]
+    reported = [account(each) for each in _ask(_running(data), "/api/v1/ledger")]
+    taken = [each for each in reported if stream in (None, each["stream"])]
+    if stream is not None and not taken:
+        there = ", ".join(each["stream"] for each in reported) or "none"
+        _fail(f"there is no ledger of {stream!r}; there are: {there}", 2)
     if output == "json":
         typer.echo(json.dumps(taken, indent=2))
     else:
-        columns = ("stream", "produced", "valid", "dead", "quarantined", "lake", "serving", "verdict", "reason")
-        table = Table(*columns, box=None)
+        table = Table("stream", *COLUMNS, "verdict", "reason", box=None)
         for each in taken:
-            table.add_row(*("unknown" if each[column] is None else str(each[column]) for column in columns))
+            cells = (each[column] for column in ("stream", *COLUMNS, "verdict", "reason"))
+            table.add_row(*("unknown" if cell is None else str(cell) for cell in cells))
         Console().print(table)
+        for each in taken:
+            typer.echo("".join(f"\n{line}" for line in mismatch_lines(each)), nl=bool(each["mismatches"]))
     sys.exit(1 if any(each["verdict"] == "unbalanced" for each in taken) else 0)
-
-
-def _account(fact: dict[str, Any]) -> dict[str, Any]:
-    columns = ("produced", "valid", "dead", "quarantined", "lake", "serving")
-    counts = {column: [partition[column] for partition in fact["partitions"]] for column in columns}
-    totals = {column: None if None in values or not values else sum(values) for column, values in counts.items()}
-    kept = {key: fact[key] for key in ("verdict", "reason", "at", "partitions")}
-    return {"stream": fact["stream"], **totals, **kept}
 
 
 @app.command()

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from dash import Dash, Input, Output, dcc, html
 
-from dash_app import views
+from dash_app.pages.elements import message
+from dash_app.pages.frame import banner, frame
+from dash_app.pages.ledger import ledger_page
+from dash_app.pages.live import live_page
+from dash_app.pages.overview import overview_page
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -36,6 +40,7 @@ def create_app(data: ConsoleData) -> Dash:
     app.layout = html.Div(
         [
             dcc.Location(id="location"),
+            banner(),
             html.Div(id="frame"),
             html.Div(id="help", hidden=True),
         ],
@@ -67,12 +72,16 @@ def _arrange(server: Any) -> None:  # noqa: ANN401 (Dash's server is untyped)
 
 def page(data: ConsoleData, path: str) -> Component:
     """The page at an address."""
-    parts = [part for part in path.split("/") if part]
-    if not parts:
-        return views.frame(data.streams, views.overview_page(data.streams))
-    if parts[0] == "live":
-        name = parts[1] if len(parts) > 1 else next(iter(data.streams), "")
-        return views.frame(data.streams, views.live_page(data.streams, name))
-    return views.frame(
-        data.streams, html.Div([html.H1("No such page"), html.P(f"{path} is not a page of the console.")])
-    )
+    return frame(data.streams, _page(data, path))
+
+
+def _page(data: ConsoleData, path: str) -> Component:
+    match [part for part in path.split("/") if part]:
+        case []:
+            return overview_page(data.streams)
+        case ["live", *rest]:
+            return live_page(data.streams, rest[0] if rest else next(iter(data.streams), ""))
+        case ["ledger", *rest]:
+            return ledger_page(data.streams, rest[0] if rest else None)
+        case _:
+            return message("No such page", f"{path} is not a page of the console.")

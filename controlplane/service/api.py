@@ -8,27 +8,39 @@ import logging
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
+from starlette.websockets import WebSocketDisconnected
 
 from controlplane.contract.facts import FACTS
+from controlplane.service.answers import add_answers
 from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import OVERVIEW, Hub
+from controlplane.service.hub import LEDGER, OVERVIEW, Hub
+from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
+from controlplane.service.problems import problems
 from controlplane.service.state import Known
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from controlplane.contract.push import OverviewFrame
+    from controlplane.contract.facts import Fact
+    from controlplane.contract.push import OverviewFrame, Problem
     from controlplane.contract.streams import StreamDefinition
     from controlplane.service.frames import Arrived, Query
+    from controlplane.service.history import HistoryFile
     from controlplane.service.hub import Client
 
 _OVERVIEW_EVERY_S = 0.25
 _OVERVIEW_AT_LEAST_EVERY_S = 1.0
+_LEDGER_EVERY_S = 0.5
+_LEDGER_AT_LEAST_EVERY_S = 5.0
+_LOOK_AT_LEAST_EVERY_S = 5.0
+"""How soon it is seen that ClickHouse does not answer, when nobody watches what is in it."""
+_SAVE_EVERY_S = 1.0
+_SAVE_AGAIN_AFTER_S = 15.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _log = logging.getLogger(__name__)
 
@@ -36,22 +48,40 @@ _log = logging.getLogger(__name__)
 class Service:
     """State, hub and the tasks that feed the hub."""
 
-    def __init__(self, streams: Sequence[StreamDefinition], query: Query, console: str, tick_s: float) -> None:
-        self.known = Known()
+    def __init__(
+        self,
+        streams: Sequence[StreamDefinition],
+        query: Query,
+        console: str,
+        tick_s: float,
+        history_file: HistoryFile | None = None,
+    ) -> None:
+        self.known = Known(began=datetime.now(UTC))
+        self.history = LedgerHistory()
+        self.history_file = history_file
         self.streams = {stream.name: stream for stream in streams}
+        self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        self.hub = Hub(frozenset({OVERVIEW, *live}))
+        self.hub = Hub(frozenset({OVERVIEW, LEDGER, *live}))
         self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
+        self._unanswered: tuple[str, datetime] | None = None
         self._console = urlsplit(console)
         self._tick_s = tick_s
 
+    def fold(self, facts: Sequence[Fact]) -> None:
+        """Take facts in."""
+        self.known.fold(facts)
+        self.history.fold(facts, datetime.now(UTC))
+
+    def problems(self, now: datetime) -> tuple[Problem, ...]:
+        """What is wrong now."""
+        return problems(self.known, self.titles, now, self._unanswered)
+
     def overview(self) -> OverviewFrame:
         """The overview as known now."""
-        titles = {name: stream.title for name, stream in self.streams.items()}
         now = datetime.now(UTC)
-        return self.known.overview(
-            titles, now, self.hub.latencies.percentiles("event_to_pixel_ms", now.timestamp() * 1000)
-        )
+        latency = self.hub.latencies.percentiles("event_to_pixel_ms", now.timestamp() * 1000)
+        return self.known.overview(self.titles, now, latency, self.problems(now))
 
     def may_open(self, origin: str | None) -> bool:
         """A browser says from which page it comes; other programs say nothing."""
@@ -73,14 +103,47 @@ class Service:
                 self.hub.publish(OVERVIEW, self.overview())
             await asyncio.sleep(_OVERVIEW_EVERY_S)
 
+    async def push_ledger(self) -> None:
+        """Publish the ledgers when one was taken, twice a second at most, and every five seconds anyway."""
+        version: tuple[object, ...] = ()
+        pushed_at = 0.0
+        while True:
+            now, seen = time.monotonic(), (self.hub.version, *(taken.id for taken in self.known.ledgers()))
+            if LEDGER in self.hub.watched() and (seen != version or now - pushed_at > _LEDGER_AT_LEAST_EVERY_S):
+                version, pushed_at = seen, now
+                self.hub.publish(LEDGER, ledger_frame(self.known, self.history, self.titles, datetime.now(UTC)))
+            await asyncio.sleep(_LEDGER_EVERY_S)
+
+    async def restore_history(self, file: HistoryFile) -> None:
+        """Take in what an earlier run saved."""
+        now = datetime.now(UTC)
+        self.history.restore(await asyncio.to_thread(file.load, now - SHOWN), now)
+
+    async def keep_history(self, file: HistoryFile) -> None:
+        """Save what comes."""
+        while True:
+            is_saved = await asyncio.to_thread(self.save_history, file)
+            await asyncio.sleep(_SAVE_EVERY_S if is_saved else _SAVE_AGAIN_AFTER_S)
+
+    def save_history(self, file: HistoryFile) -> bool:
+        """Save what is not saved yet; what cannot be saved is kept for the next time."""
+        points = self.history.take_unsaved()
+        is_saved = not points or file.save(points, datetime.now(UTC))
+        if not is_saved:
+            self.history.put_back(points)
+        return is_saved
+
     async def push_live(self, stream: str) -> None:
         """Publish what is new in a stream's watched rollups, every tick."""
+        looked_at = 0.0
         while True:
             began = time.monotonic()
             watched = self._rollups(stream, self.hub.watched())
-            if watched:
+            if watched or began - looked_at > _LOOK_AT_LEAST_EVERY_S:
+                looked_at = began
                 full = frozenset(self._rollups(stream, self.hub.wanting_full()))
                 arrived = await asyncio.to_thread(self._frames[stream].look)
+                self._note_answers()
                 await asyncio.gather(*(self._push_rollup(stream, rollup, arrived, full) for rollup in watched))
             await asyncio.sleep(max(0.01, self._tick_s - (time.monotonic() - began)))
 
@@ -88,6 +151,12 @@ class Service:
         frame = await asyncio.to_thread(self._frames[stream].frame, rollup, arrived, full=rollup in full)
         if frame is not None:
             self.hub.publish(_topic(stream, rollup), frame)
+
+    def _note_answers(self) -> None:
+        """Remember why ClickHouse does not answer, and since when."""
+        reason = next((each.unanswered for each in self._frames.values() if each.unanswered is not None), None)
+        since = datetime.now(UTC) if self._unanswered is None else self._unanswered[1]
+        self._unanswered = None if reason is None else (reason, since)
 
     def _rollups(self, stream: str, topics: frozenset[str]) -> list[str]:
         return [rollup for rollup in self.streams[stream].rollups if _topic(stream, rollup) in topics]
@@ -97,20 +166,34 @@ def _topic(stream: str, rollup: str) -> str:
     return f"live/{stream}/{rollup}"
 
 
+def _complain(task: asyncio.Task[None]) -> None:
+    """A task of ours never ends by itself: if one does, somebody must hear of it."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a task of the hub has ended", exc_info=error)
+
+
 def create_api(service: Service) -> FastAPI:
     """The HTTP and WebSocket application."""
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(service.push_overview())]
-        tasks += [asyncio.create_task(service.push_live(stream)) for stream in service.streams]
+        file = service.history_file
+        if file is not None:
+            await service.restore_history(file)
+        work = [service.push_overview(), service.push_ledger(), *map(service.push_live, service.streams)]
+        work += [] if file is None else [service.keep_history(file)]
+        tasks = [asyncio.create_task(each) for each in work]
+        for task in tasks:
+            task.add_done_callback(_complain)
         yield
         for task in tasks:
             task.cancel()
+        if file is not None:
+            await asyncio.to_thread(service.save_history, file)
 
     api = FastAPI(title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
     _facts(api, service)
-    _answers(api, service)
+    add_answers(api, service)
     _push(api, service)
     return api
 
@@ -122,40 +205,11 @@ def _facts(api: FastAPI, service: Service) -> None:
         if not service.may_open(request.headers.get("origin")):
             raise HTTPException(403, "this page may not report facts")
         try:
-            service.known.fold(FACTS.validate_json(await request.body()))
+            service.fold(FACTS.validate_json(await request.body()))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise HTTPException(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         return Response(status_code=204)
-
-
-def _answers(api: FastAPI, service: Service) -> None:
-    @api.get("/healthz")
-    async def healthy() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @api.get("/api/v1/streams")
-    async def streams() -> list[dict[str, Any]]:
-        return [
-            stream.model_dump(mode="json", exclude={"avro_schema", "folder"}) for stream in service.streams.values()
-        ]
-
-    @api.get("/api/v1/overview")
-    async def overview() -> dict[str, Any]:
-        return service.overview().model_dump(mode="json")
-
-    @api.get("/api/v1/parts")
-    async def parts() -> list[dict[str, Any]]:
-        return [part.model_dump(mode="json") for part in service.known.parts()]
-
-    @api.get("/api/v1/ledger")
-    async def ledger() -> list[dict[str, Any]]:
-        return [each.model_dump(mode="json") for each in service.known.ledgers()]
-
-    @api.get("/api/v1/latency")
-    async def latency() -> dict[str, Any]:
-        found = service.hub.latencies.all(time.time() * 1000)
-        return {name: each.model_dump() for name, each in found.items()}
 
 
 def _push(api: FastAPI, service: Service) -> None:
@@ -164,19 +218,22 @@ def _push(api: FastAPI, service: Service) -> None:
         if not service.may_open(socket.headers.get("origin")):
             await socket.close(1008, "this page may not open the hub")
             return
-        await socket.accept()
         client = service.hub.join()
-        sending = asyncio.create_task(_send(socket, client))
+        sending: asyncio.Task[None] | None = None
         try:
+            # A page that has given up waiting may be gone before it is let in, or found gone by the sending side.
+            await socket.accept()
+            sending = asyncio.create_task(_send(socket, client))
             while True:
                 service.hub.said(client, await socket.receive_text())
-        except WebSocketDisconnect:
+        except (WebSocketDisconnect, WebSocketDisconnected):
             pass
         finally:
             service.hub.leave(client)
-            sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sending
+            if sending is not None:
+                sending.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await sending
 
 
 async def _send(socket: WebSocket, client: Client) -> None:

@@ -40,7 +40,20 @@ def query_of(address: str) -> Query:
         except ClickHouseError as error:
             local.client = None
             if _UNKNOWN_TABLE in str(error):
-                raise OSError("ClickHouse has no table of this stream yet") from error
-            raise OSError(f"ClickHouse does not answer: {str(error).splitlines()[0][:200]}") from error
+                raise FileNotFoundError("ClickHouse has no table of this stream yet") from error
+            raise OSError(f"ClickHouse does not answer: {why(error)}") from error
 
     return query
+
+
+def why(error: BaseException) -> str:
+    """The system's own word for it (`Connection refused`) where there is one: it is short, and the same each time.
+
+    What the client says of a lost connection goes on about retries and names a new query id at every try.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0][:200]

@@ -18,7 +18,7 @@ from controlplane.contract.push import LiveFrame, Marks, Series
 from controlplane.contract.rollups import span_query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from controlplane.contract.streams import Rollup, StreamDefinition
 
@@ -42,7 +42,7 @@ class Query(Protocol):
         """Rows.
 
         Raises:
-            OSError: with a sentence, if ClickHouse cannot be asked.
+            OSError: with a sentence, if ClickHouse cannot be asked; FileNotFoundError if it has no such table.
         """
 
 
@@ -72,13 +72,19 @@ class StreamFrames:
     stream: StreamDefinition
     query: Query
     watched: dict[str, Watched] = field(default_factory=lambda: defaultdict(Watched))
+    now_ms: Callable[[], float] = lambda: time.time() * 1000
+    unanswered: str | None = None
+    """Why ClickHouse did not answer the last look; None when it did, if only to say that there is no table yet."""
 
     def look(self) -> Arrived | str:
         """What has arrived, for every rollup's frame of this tick; or why that is unknown."""
         try:
-            return self.arrived()
+            arrived = self.arrived()
         except OSError as error:
+            self.unanswered = None if isinstance(error, FileNotFoundError) else str(error)
             return str(error)
+        self.unanswered = None
+        return arrived
 
     def frame(self, rollup: str, arrived: Arrived | str, *, full: bool) -> LiveFrame | None:
         """A new frame of a rollup if it has something new, or if `full` says that somebody has no picture yet.
@@ -111,7 +117,7 @@ class StreamFrames:
             return None
         whole = full or late or watched.reason is not None
         rollup = self.stream.rollups[name]
-        bounds = _bounds(rollup, arrived.newest_event_ms)
+        bounds = bounds_of(rollup, arrived.newest_event_ms, self.now_ms())
         if bounds is None:
             return self._unknown(name, "no event has arrived yet", again=full)
         since, until, fresh = bounds
@@ -133,7 +139,7 @@ class StreamFrames:
             series=series,
             totals=_totals(rollup, found),
             newest_event_at=datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=arrived.newest_event_ms or 0),
-            marks=arrived.marks.model_copy(update={"served_ms": time.time() * 1000}),
+            marks=arrived.marks.model_copy(update={"served_ms": self.now_ms()}),
         )
 
     def _unknown(self, name: str, reason: str, *, again: bool) -> LiveFrame | None:
@@ -167,10 +173,15 @@ def summed(rows: Sequence[tuple[int, int, int, int]]) -> Arrived:
     return Arrived(sum(row[1] for row in rows), max(row[2] for row in rows), marks)
 
 
-def _bounds(rollup: Rollup, newest_event_ms: int | None) -> tuple[int, int, int] | None:
-    """First second of the span, end (exclusive), and from where buckets may still change."""
+def bounds_of(rollup: Rollup, newest_event_ms: int | None, now_ms: float) -> tuple[int, int, int] | None:
+    """First second of the span, end (exclusive), and from where buckets may still change.
+
+    The span ends at the newest event, which for a replay is long ago, but never ahead of now: one producer whose clock
+    runs ahead would carry the window away from everyone else's events.
+    """
     if newest_event_ms is None:
         return None
+    newest_event_ms = min(newest_event_ms, int(now_ms))
     width, span = int(rollup.bucket.total_seconds()), int(rollup.span.total_seconds())
     until = (newest_event_ms // 1000 // width + 1) * width
     return until - span, until, until - min(span, _FRESH_BUCKETS * width)

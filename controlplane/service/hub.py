@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from controlplane.contract.push import (
     CLIENT_MESSAGE,
+    LedgerFrame,
     LiveFrame,
     Marks,
     OverviewFrame,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OVERVIEW = "overview"
+LEDGER = "ledger"
 _REMEMBERED = 200
 
 
@@ -130,7 +132,7 @@ class Hub:
             case Painted():
                 self._painted(client, message)
 
-    def publish(self, topic: str, data: OverviewFrame | LiveFrame) -> None:
+    def publish(self, topic: str, data: OverviewFrame | LedgerFrame | LiveFrame) -> None:
         """Send an update to everyone who wants the topic."""
         self._seq[topic] += 1
         seq, sent_ms = self._seq[topic], self._now_ms()

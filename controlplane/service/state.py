@@ -11,18 +11,22 @@ from controlplane.contract.facts import (
     HopMeasured,
     LedgerTaken,
     PartChanged,
+    PartState,
     QueryProgressed,
     Verdict,
 )
 from controlplane.contract.names import Hop
-from controlplane.contract.push import OverviewFrame, Percentiles, StreamState
+from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 STALE_AFTER = timedelta(seconds=10)
 """A measurement that nobody has confirmed for so long is no longer known."""
+LAGGING_FROM_S = 30.0
+"""A hop that is further behind than this is a problem."""
 _ORDER = tuple(Hop)
+_WELL = (PartState.RUNNING, PartState.ENDED)
 
 
 def subject_of(fact: Fact) -> tuple[str, ...]:
@@ -38,12 +42,35 @@ def subject_of(fact: Fact) -> tuple[str, ...]:
             return (fact.kind, fact.stream)
 
 
-class Known:
-    """The newest fact of every subject; `fold` is idempotent and does not depend on the order."""
+def condition_of(fact: Fact) -> str:
+    """What a fact says of its subject, without the numbers that change all the time.
 
-    def __init__(self) -> None:
+    A part that dies and starts again and again is unwell all along, not anew with each start.
+    """
+    match fact:
+        case PartChanged():
+            return "well" if fact.state in _WELL else "unwell"
+        case LedgerTaken():
+            return fact.verdict
+        case HopMeasured():
+            is_lagging = fact.lag_s is not None and fact.lag_s > LAGGING_FROM_S
+            return "unknown" if fact.reason else "lagging" if is_lagging else "well"
+        case _:
+            return ""
+
+
+class Known:
+    """The newest fact of every subject; `fold` is idempotent and does not depend on the order.
+
+    Args:
+        began: since when facts can have come in; None: for so long that all would be here by now.
+    """
+
+    def __init__(self, began: datetime | None = None) -> None:
+        self.began = began
         self.facts: dict[tuple[str, ...], Fact] = {}
         self.version = 0
+        self._since: dict[tuple[str, ...], datetime] = {}
 
     def fold(self, facts: Iterable[Fact]) -> None:
         """Take facts in; a fact that is not newer than what is known changes nothing."""
@@ -51,8 +78,14 @@ class Known:
             subject = subject_of(fact)
             known = self.facts.get(subject)
             if known is None or (fact.at, fact.id) > (known.at, known.id):
+                if known is None or condition_of(known) != condition_of(fact):
+                    self._since[subject] = fact.at
                 self.facts[subject] = fact
                 self.version += 1
+
+    def since(self, fact: Fact) -> datetime:
+        """Since when, at the latest, its subject has been as the fact says."""
+        return self._since.get(subject_of(fact), fact.at)
 
     def parts(self) -> tuple[PartChanged, ...]:
         """Every supervised part, by its name."""
@@ -84,26 +117,39 @@ class Known:
 
     def verdict(self, stream: str, now: datetime) -> tuple[Verdict, str]:
         """The ledger's verdict as known at `now`."""
-        fact = self.facts.get(("ledger_taken", stream))
-        if not isinstance(fact, LedgerTaken):
+        fact = self.ledger(stream)
+        if fact is None:
             return Verdict.UNKNOWN, "no ledger has been taken yet"
         age = now - fact.at
         if age > STALE_AFTER:
             return Verdict.UNKNOWN, f"no ledger has been taken for {age.total_seconds():.0f} s"
         return fact.verdict, fact.reason
 
-    def overview(self, titles: Mapping[str, str], now: datetime, event_to_pixel: Percentiles | None) -> OverviewFrame:
+    def ledger(self, stream: str) -> LedgerTaken | None:
+        """A stream's newest account, however old; None while there is none."""
+        fact = self.facts.get(("ledger_taken", stream))
+        return fact if isinstance(fact, LedgerTaken) else None
+
+    def overview(
+        self,
+        titles: Mapping[str, str],
+        now: datetime,
+        event_to_pixel: Percentiles | None,
+        problems: tuple[Problem, ...] = (),
+    ) -> OverviewFrame:
         """Everything that the overview shows.
 
         Args:
             titles: stream -> what people call it.
             now: the time.
+            problems: what is wrong, the worst first.
             event_to_pixel: the console's own latency, if any page was painted lately.
         """
         return OverviewFrame(
             at=now,
             streams=tuple(self._stream(name, title, now) for name, title in titles.items()),
             parts=self.parts(),
+            problems=problems,
             event_to_pixel=event_to_pixel,
             reason=None if self.parts() else "no supervisor has reported its parts",
         )

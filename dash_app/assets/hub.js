@@ -2,7 +2,7 @@
    animation frame, and tell the hub when it was on screen. The protocol is controlplane/contract/push.py. */
 (function () {
   "use strict";
-  const state = { socket: null, tries: 0, topics: "", clockOffset: 0, bestRoundTrip: Infinity, dirty: new Map(), scheduled: false, nextAt: 0 };
+  const state = { socket: null, tries: 0, retry: 0, triedAt: 0, lostAt: null, heardAt: null, topics: "", clockOffset: 0, bestRoundTrip: Infinity, dirty: new Map(), scheduled: false, nextAt: 0 };
   const paints = [];
   window.tidegate = { paints, state, latest: new Map(), receivedAt: new Map(), painters: [] };
   const KEPT_PAINTS = 20000;
@@ -17,16 +17,42 @@
   }
 
   function connect() {
+    clearTimeout(state.retry);
     const socket = new WebSocket(address());
     state.socket = socket;
-    socket.onopen = () => { state.tries = 0; state.topics = ""; show("live"); subscribe(); ping(); };
-    socket.onmessage = (event) => receive(JSON.parse(event.data));
-    socket.onclose = () => {
-      show("offline");
-      const wait = Math.min(5000, 200 * 2 ** state.tries++) * (0.5 + Math.random());
-      setTimeout(connect, wait);
-    };
+    state.triedAt = now();
+    socket.onopen = () => { state.tries = 0; state.lostAt = null; state.topics = ""; heard(); show("live"); subscribe(); ping(); };
+    socket.onmessage = (event) => { heard(); receive(JSON.parse(event.data)); };
+    socket.onclose = lost;
   }
+
+  /* Whoever is on call looks at the page and waits: try often, a little less so when it takes long. */
+  const PATIENT_AFTER_MS = 30000, SILENT_AFTER_MS = 10000, OPEN_WITHIN_MS = 5000;
+  const heard = () => { state.heardAt = now(); };
+  function lost() {
+    show("offline");
+    state.lostAt = state.lostAt || now();
+    const wait = now() - state.lostAt > PATIENT_AFTER_MS ? 3000 : Math.min(1000, 200 * 2 ** state.tries++);
+    state.retry = setTimeout(connect, wait * (0.75 + Math.random() / 2));
+  }
+  /* A socket may be open to a process that is stopped, or through a network that has gone: no close will ever come. */
+  function abandon() {
+    const socket = state.socket;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    lost();
+  }
+  const isSilent = () => state.socket.readyState === 1 && now() - state.heardAt > SILENT_AFTER_MS;
+  const isStuck = () => state.socket.readyState === 0 && now() - state.triedAt > OPEN_WITHIN_MS;
+  function check() { if (state.socket && (isSilent() || isStuck())) abandon(); }
+  setInterval(check, 1000);
+  function hurry() {
+    if (document.hidden || !state.socket) return;
+    check();
+    if (state.socket.readyState > 1) connect();
+  }
+  window.addEventListener("online", hurry);
+  document.addEventListener("visibilitychange", hurry);
 
   function show(text) {
     document.body.dataset.connection = text;

@@ -18,7 +18,8 @@
   dark.addEventListener("change", apply);
   document.addEventListener("click", (event) => { if (event.target.id === "theme") toggle(); });
 
-  const help = "g o  overview\ng l  live\nt  light or dark\n?  this help\nEsc  close";
+  const help = "g o  overview\ng l  live\ng b  ledger (the books)\nt  light or dark\n?  this help\nEsc  close";
+  const isHere = (href) => href === location.pathname || (href === "/ledger" && location.pathname.startsWith("/ledger/"));
   let waiting = "";
   function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
   document.addEventListener("keydown", (event) => {
@@ -26,13 +27,14 @@
     const panel = document.getElementById("help");
     if (waiting === "g" && event.key === "o") go('.nav a[href="/"]');
     else if (waiting === "g" && event.key === "l") go('.nav a[href^="/live/"]');
+    else if (waiting === "g" && event.key === "b") go('.nav a[href="/ledger"]');
     else if (event.key === "t") toggle();
     else if (event.key === "?") { panel.textContent = help; panel.hidden = !panel.hidden; }
     else if (event.key === "Escape") panel.hidden = true;
     waiting = event.key === "g" ? "g" : "";
   });
   new MutationObserver(() => {
-    for (const link of document.querySelectorAll(".nav-link")) link.classList.toggle("is-here", link.getAttribute("href") === location.pathname);
+    for (const link of document.querySelectorAll(".nav-link")) link.classList.toggle("is-here", isHere(link.getAttribute("href")));
     const button = document.getElementById("theme");
     if (button && !button.dataset.ready) { button.dataset.ready = "yes"; apply(); }
   }).observe(root, { childList: true, subtree: true });

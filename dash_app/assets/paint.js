@@ -1,4 +1,4 @@
-/* Draws updates into the elements that the page laid out. Numbers are written as people read them; what is not known says
+/* How numbers are written, and the live page: draws updates into the elements that the page laid out. Numbers are written as people read them; what is not known says
    "unknown" and why; what is old is dimmed. */
 (function () {
   "use strict";
@@ -28,68 +28,15 @@
     element.textContent = unknown ? "unknown" : text;
     element.title = unknown ? reason || "not measured" : reason || "";
   }
+  /* Clock times are UTC, as in the charts and the logs; the day is given when it is not today's. */
+  function clock(at, length = 19) {
+    const written = new Date(at).toISOString(), today = new Date(window.tidegate.hubNow()).toISOString().slice(0, 10);
+    return (written.startsWith(today) ? written.slice(11, length) : written.slice(0, length).replace("T", " ")) + "\u00a0UTC";
+  }
   const all = (selector) => document.querySelectorAll(selector);
   const age = (iso) => (iso ? Math.max(0, (window.tidegate.hubNow() - Date.parse(iso)) / 1000) : null);
 
-  function overview(frame) {
-    for (const stream of frame.streams) {
-      for (const hop of stream.hops) paintHop(`${stream.name}/${hop.hop}`, hop);
-      for (const element of all(`[data-verdict="${stream.name}"]`)) {
-        put(element, stream.verdict === "unknown" ? null : stream.verdict.replace("_", " "), stream.verdict_reason);
-        element.dataset.state = stream.verdict;
-      }
-      for (const element of all(`[data-verdict-reason="${stream.name}"]`)) {
-        element.classList.remove("is-unknown");
-        element.textContent = stream.verdict_reason;
-      }
-    }
-    const pixel = frame.event_to_pixel;
-    for (const element of all('[data-latency="event_to_pixel"]')) {
-      put(element, pixel ? `p50 ${Math.round(pixel.p50)} · p99 ${Math.round(pixel.p99)} ms` : null, "no live chart has been painted in the last minutes");
-    }
-    const parts = document.getElementById("parts");
-    if (parts && frame.parts.length) parts.replaceChildren(partsTable(frame.parts));
-    return true;
-  }
-
-  function paintHop(key, hop) {
-    const shown = {
-      events: exact(hop.events),
-      rate: hop.events_per_s === null ? null : `${number(hop.events_per_s)}/s`,
-      age: seconds(age(hop.newest_at)),
-      lag: hop.lag_s === null && hop.lag_events === null ? null : hop.lag_events === 0 ? "0 s" : `${seconds(hop.lag_s) || "?"} · ${number(hop.lag_events)} events`,
-    };
-    for (const element of all(`[data-hop="${key}"]`)) {
-      const what = element.dataset.show;
-      put(element, shown[what], what === "age" && hop.events !== null ? "nothing has arrived since this page's monitor started" : hop.reason);
-    }
-    const moving = hop.events_per_s > 0;
-    for (const pipe of all(`[data-pipe="${key}"]`)) {
-      pipe.dataset.state = hop.lag_s === null ? "unknown" : hop.lag_s > 30 ? "behind" : hop.lag_s > 10 ? "slow" : "good";
-      pipe.classList.toggle("is-moving", moving);
-    }
-    for (const box of all(`[data-box="${key}"]`)) box.classList.toggle("has-events", hop.events > 0);
-  }
-
-  function partsTable(parts) {
-    const table = document.createElement("table");
-    const head = table.createTHead().insertRow();
-    for (const title of ["part", "state", "pid", "memory", "up", "restarts", "address", ""]) {
-      head.appendChild(document.createElement("th")).textContent = title;
-    }
-    const body = table.createTBody();
-    for (const part of parts) {
-      const row = body.insertRow();
-      const cells = [part.part, part.state.replace("_", " "), part.pid, bytes(part.memory_bytes), seconds(age(part.started_at)), part.restarts, part.address, part.reason];
-      cells.forEach((cell, index) => {
-        const element = row.insertCell();
-        element.textContent = cell === null || cell === undefined ? (index < 5 && part.state === "running" ? "unknown" : "\u2013") : cell;
-      });
-      row.cells[1].dataset.state = part.state;
-      row.classList.toggle("is-stale", age(part.at) > 10);
-    }
-    return table;
-  }
+  window.tidegate.show = { number, exact, seconds, bytes, put, clock, all, age };
 
   function colours() {
     const style = getComputedStyle(document.documentElement);
@@ -116,6 +63,10 @@
     for (const element of all(`[data-newest="${frame.stream}"]`)) {
       const behind = age(frame.newest_event_at);
       put(element, behind === null ? null : behind < 86400 * 30 ? `${seconds(behind)} ago` : frame.newest_event_at.slice(0, 16).replace("T", " "), frame.reason);
+    }
+    for (const element of all(`[data-rollup-reason="${topic}"]`)) {
+      element.hidden = !frame.reason;
+      if (element.textContent !== (frame.reason || "")) element.textContent = frame.reason || "";
     }
     const boxes = Array.from(all(`[data-chart="${topic}"]`));
     for (const box of boxes) {
@@ -221,8 +172,7 @@
     return window.Plotly.react(graph, traces, layout, { displayModeBar: false, responsive: true });
   }
 
-  window.tidegate.painters.push((update) =>
-    update.topic === "overview" ? overview(update.data) : live(update.topic, update.data));
+  window.tidegate.painters.push((update) => (update.topic.startsWith("live/") ? live(update.topic, update.data) : false));
 
   /* Age by itself changes a page: what has had no update for a while is dimmed. */
   setInterval(() => {

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.contract.settings import Settings
+from controlplane.service.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("controlplane", "pipeline", "quality", "lag_monitor", "dash_app", "load_tests")
@@ -27,6 +28,14 @@ def test_every_setting_is_documented(name: str) -> None:
     assert Settings.model_fields[name].description
     written = "NOTIFY_SOCKET" if name == "notify_socket" else f"TIDEGATE_{name.upper()}"
     assert written in (ROOT / "ARCHITECTURE.md").read_text()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_is_documented_with_its_labels(name: str) -> None:
+    _, described, labels = METRICS[name]
+    assert described
+    rows = [line.split("|") for line in (ROOT / "ARCHITECTURE.md").read_text().splitlines() if f"| `{name}` |" in line]
+    assert [row[3].strip() for row in rows] == [", ".join(labels)]
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))

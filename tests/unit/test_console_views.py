@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 
+import pytest
 from plotly.utils import PlotlyJSONEncoder
 
 from controlplane.contract.folders import load_streams
@@ -11,6 +13,7 @@ from controlplane.contract.names import Hop
 from controlplane.contract.settings import SHIPPED_STREAMS
 from dash_app.app import page
 from dash_app.data import ConsoleData, push_port
+from dash_app.pages.frame import banner
 
 DATA = ConsoleData({stream.name: stream for stream in load_streams([SHIPPED_STREAMS])}, 8090)
 
@@ -34,6 +37,26 @@ def test_a_stream_that_is_not_there_is_named() -> None:
 
 def test_a_page_that_is_not_there_says_so() -> None:
     assert "No such page" in written("/nothing")
+
+
+def test_the_ledger_page_has_a_card_for_every_stream_and_of_one_only_its_own() -> None:
+    assert all(f'"data-ledger": "{stream}"' in written("/ledger") for stream in DATA.streams)
+    assert '"data-ledger": "flights"' not in written("/ledger/shop")
+    assert "nobody" in written("/ledger/nobody")
+
+
+@pytest.mark.parametrize("path", ["/", "/live/shop", "/live/nobody", "/ledger", "/ledger/shop", "/nothing"])
+def test_every_page_hears_of_problems(path: str) -> None:
+    assert re.search(r'"data-topics": "overview\b', written(path))
+
+
+def test_a_live_card_has_room_for_the_reason_why_it_is_unknown() -> None:
+    assert '"data-rollup-reason": "live/shop/traffic"' in written("/live/shop")
+
+
+def test_the_banner_is_said_politely_and_is_not_there_while_all_is_well() -> None:
+    props = banner().to_plotly_json()["props"]
+    assert (props["aria-live"], props["hidden"]) == ("polite", True)
 
 
 def test_no_page_polls() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS
-from controlplane.service.frames import OTHER, SERIES_AT_MOST, StreamFrames, laid_out, summed
+from controlplane.service.frames import OTHER, SERIES_AT_MOST, StreamFrames, bounds_of, laid_out, summed
 
 SHOP = load_stream(SHIPPED_STREAMS / "shop")
 TRAFFIC = SHOP.rollups["traffic"]
@@ -44,3 +46,39 @@ def test_clickhouse_away_is_a_reason_not_a_zero() -> None:
     frame = source.frame("traffic", source.look(), full=True)
     assert frame.reason == "ClickHouse does not answer"
     assert frame.totals == {"events": None, "visitors": None, "page_load": None}
+
+
+NOW_MS = 1_800_000_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("newest_ms", "until_s"),
+    [
+        pytest.param(NOW_MS - 500, 1_800_000_000, id="now"),
+        pytest.param(NOW_MS + 300_000, 1_800_000_001, id="a-clock-that-runs-ahead-does-not-carry-the-window-away"),
+        pytest.param(1_370_000_000_000, 1_370_000_001, id="a-replay-is-shown-at-its-own-time"),
+    ],
+)
+def test_the_window_ends_at_the_newest_event_but_not_ahead_of_now(newest_ms: float, until_s: int) -> None:
+    bounds = bounds_of(TRAFFIC, int(newest_ms), NOW_MS)
+    assert bounds is not None
+    since, until, fresh = bounds
+    assert until == until_s
+    assert until - since == TRAFFIC.span.total_seconds()
+    assert fresh == until - 5
+
+
+def test_a_frame_with_an_event_from_the_future_ends_now() -> None:
+    asked: list[dict[str, int]] = []
+
+    def query(sql: str, **parameters: int) -> list[tuple[object, ...]]:
+        asked.append(parameters)
+        return [] if parameters else [(0, 5, NOW_MS + 300_000, NOW_MS)]
+
+    source = StreamFrames(
+        SHOP, lambda sql, **p: [tuple(map(int, row)) for row in query(sql, **p)], now_ms=lambda: NOW_MS
+    )
+    frame = source.frame("traffic", source.look(), full=True)
+    assert frame is not None
+    assert frame.buckets[-1] == NOW_MS / 1000
+    assert asked[-1]["until"] == NOW_MS / 1000 + 1

@@ -1,0 +1,89 @@
+"""What does the control plane answer to a GET? What is known now, as JSON, and for Prometheus as text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query, Response
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from controlplane.service.history import KEPT
+from controlplane.service.ledger import SHOWN
+from controlplane.service.metrics import registry_of, samples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from controlplane.contract.push import LedgerPoint
+    from controlplane.service.api import Service
+
+Hours = Annotated[float, Query(gt=0, le=KEPT / timedelta(hours=1))]
+
+
+def add_answers(api: FastAPI, service: Service) -> None:
+    """Add every GET."""
+    _state(api, service)
+    _ledger(api, service)
+    _metrics(api, service)
+
+
+def _state(api: FastAPI, service: Service) -> None:
+    @api.get("/healthz")
+    async def healthy() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @api.get("/api/v1/streams")
+    async def streams() -> list[dict[str, Any]]:
+        return [
+            stream.model_dump(mode="json", exclude={"avro_schema", "folder"}) for stream in service.streams.values()
+        ]
+
+    @api.get("/api/v1/overview")
+    async def overview() -> dict[str, Any]:
+        return service.overview().model_dump(mode="json")
+
+    @api.get("/api/v1/parts")
+    async def parts() -> list[dict[str, Any]]:
+        return [part.model_dump(mode="json") for part in service.known.parts()]
+
+    @api.get("/api/v1/latency")
+    async def latency() -> dict[str, Any]:
+        found = service.hub.latencies.all(time.time() * 1000)
+        return {name: each.model_dump() for name, each in found.items()}
+
+
+def _ledger(api: FastAPI, service: Service) -> None:
+    @api.get("/api/v1/ledger")
+    async def ledger() -> list[dict[str, Any]]:
+        return [each.model_dump(mode="json") for each in service.known.ledgers()]
+
+    @api.get("/api/v1/ledger/{stream}/history")
+    async def history(stream: str, hours: Hours = SHOWN / timedelta(hours=1)) -> list[dict[str, Any]]:
+        """Every point of the last hours, oldest first; what is older than the memory comes from the file."""
+        if stream not in service.streams:
+            raise HTTPException(404, f"there is no stream {stream!r}")
+        return [point.model_dump(mode="json") for point in await _points(service, stream, timedelta(hours=hours))]
+
+
+async def _points(service: Service, stream: str, within: timedelta) -> Sequence[LedgerPoint]:
+    now = datetime.now(UTC)
+    held = [point for point in service.history.points(stream, now) if now - point.at <= within]
+    if within <= SHOWN or service.history_file is None:
+        return held
+    saved = await asyncio.to_thread(service.history_file.load, now - within, stream)
+    return [*(point for _, point in saved if now - point.at > SHOWN), *held]
+
+
+def _metrics(api: FastAPI, service: Service) -> None:
+    def look() -> list[tuple[str, tuple[str, ...], float]]:
+        now = datetime.now(UTC)
+        return list(samples(service.known, service.streams, len(service.problems(now)), now))
+
+    registry = registry_of(look)
+
+    @api.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

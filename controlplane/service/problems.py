@@ -1,0 +1,156 @@
+"""What is wrong now?
+
+Only what is known to be wrong, or is not known and should be: an engineer at 3 a.m. trusts a list that never cries wolf
+and never forgets. Each problem is a sentence that goes on from its subject: `part lake` `is held: exited with code 1`.
+What comes first is what costs most if it waits: events lost, then what has stopped for good, then what may mend itself,
+and at the end what merely is not known, because that is mostly a consequence of something above.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from controlplane.contract.facts import PartState, Verdict
+from controlplane.contract.names import Hop
+from controlplane.contract.push import Problem
+from controlplane.service.state import LAGGING_FROM_S, STALE_AFTER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from controlplane.contract.facts import HopMeasured, PartChanged
+    from controlplane.service.state import Known
+
+THERE_WITHIN = timedelta(seconds=60)
+"""How long after the start a part, a measurement or a ledger may not be there yet without being a problem."""
+
+
+class Rank(IntEnum):
+    """The worst first."""
+
+    UNBALANCED = 0
+    SILENT = 1
+    HELD = 2
+    UNANSWERED = 3
+    DOWN = 4
+    LATE = 5
+    LAGGING = 6
+    UNKNOWN = 7
+
+
+Ranked = tuple[Rank, Problem]
+
+_DOWN = {
+    PartState.HELD: (Rank.HELD, "is held and will not start by itself"),
+    PartState.STOPPED: (Rank.HELD, "is stopped"),
+    PartState.UNRESPONSIVE: (Rank.DOWN, "does not respond"),
+    PartState.BACKING_OFF: (Rank.DOWN, "is not running"),
+}
+_LATE = {PartState.WAITING: "is still waiting", PartState.STARTING: "is still starting"}
+
+
+def problems(
+    known: Known, titles: Mapping[str, str], now: datetime, unanswered: tuple[str, datetime] | None = None
+) -> tuple[Problem, ...]:
+    """All that is wrong, the worst first.
+
+    Args:
+        known: the facts.
+        titles: the streams that there should be facts of.
+        now: the time.
+        unanswered: why ClickHouse does not answer the hub, and since when.
+    """
+    found = [*_parts(known, now)]
+    for stream in titles:
+        found += [*_ledger(known, stream, now), *_hops(known, stream, now)]
+    if unanswered is not None:
+        reason = unanswered[0].removeprefix("ClickHouse ")
+        found.append((Rank.UNANSWERED, Problem(subject="ClickHouse", reason=reason, since=unanswered[1])))
+    last = datetime.max.replace(tzinfo=UTC)
+    return tuple(
+        problem for _, problem in sorted(found, key=lambda each: (each[0], each[1].since or last, each[1].subject))
+    )
+
+
+def _should_be_there(known: Known, now: datetime) -> bool:
+    return known.began is None or now - known.began > THERE_WITHIN
+
+
+def _parts(known: Known, now: datetime) -> Iterator[Ranked]:
+    parts = known.parts()
+    if not parts:
+        if _should_be_there(known, now):
+            yield Rank.SILENT, Problem(subject="supervisor", reason="has not reported any part yet")
+        return
+    newest = max(part.at for part in parts)
+    if now - newest > STALE_AFTER:
+        reason = f"has reported nothing for {_seconds(now - newest)}: how its parts are is not known"
+        yield Rank.SILENT, Problem(subject="supervisor", reason=reason, since=newest)
+        return
+    for part in parts:
+        if (found := _part(known, part, now)) is not None:
+            rank, reason, since = found
+            yield rank, Problem(subject=f"part {part.part}", reason=reason, since=since)
+
+
+def _part(known: Known, part: PartChanged, now: datetime) -> tuple[Rank, str, datetime] | None:
+    since = known.since(part)
+    because = "" if part.reason is None else f": {part.reason}"
+    if now - part.at > STALE_AFTER:
+        return Rank.UNKNOWN, f"has not been reported for {_seconds(now - part.at)}", part.at
+    if part.state in _DOWN:
+        rank, what = _DOWN[part.state]
+        return rank, f"{what}{because}", since
+    if part.state is PartState.STARTING and part.restarts > 0:
+        return Rank.LATE, f"starts again (restart {part.restarts}){because}", since
+    if part.state in _LATE and now - since > THERE_WITHIN:
+        return Rank.LATE, f"{_LATE[part.state]} after {_seconds(now - since)}{because}", since
+    return None
+
+
+def _ledger(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:
+    verdict, reason = known.verdict(stream, now)
+    taken = known.ledger(stream)
+    is_stale = taken is not None and now - taken.at > STALE_AFTER
+    since = None if taken is None else taken.at if is_stale else known.since(taken)
+    subject, page = f"ledger of {stream}", f"/ledger/{stream}"
+    if verdict is Verdict.UNBALANCED:
+        reason = f"does not add up: {reason}"
+        yield Rank.UNBALANCED, Problem(subject=subject, reason=reason, since=since, page=page)
+    elif verdict is Verdict.UNKNOWN and (is_stale or _should_be_there(known, now)):
+        yield Rank.UNKNOWN, Problem(subject=subject, reason=f"is unknown: {reason}", since=since, page=page)
+
+
+def _hops(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:
+    unknown: dict[str, list[tuple[Hop, datetime | None]]] = {}
+    for hop in Hop:
+        measured = known.hop(stream, hop, now)
+        fact = known.facts.get(("hop_measured", stream, hop))
+        is_stale = fact is not None and now - fact.at > STALE_AFTER
+        if measured.lag_s is not None and measured.lag_s > LAGGING_FROM_S:
+            yield Rank.LAGGING, _lagging(measured, known.since(measured))
+        if measured.reason is not None and (is_stale or _should_be_there(known, now)):
+            since = None if fact is None else fact.at if is_stale else known.since(fact)
+            unknown.setdefault(measured.reason, []).append((hop, since))
+    for reason, hops in unknown.items():
+        yield Rank.UNKNOWN, _unmeasured(stream, reason, hops)
+
+
+def _lagging(hop: HopMeasured, since: datetime) -> Problem:
+    events = "" if hop.lag_events is None else f" ({hop.lag_events:,} events)"
+    return Problem(subject=f"{hop.stream}.{hop.hop}", reason=f"is {hop.lag_s:.0f} s behind{events}", since=since)
+
+
+def _unmeasured(stream: str, reason: str, hops: Sequence[tuple[Hop, datetime | None]]) -> Problem:
+    """One problem for all hops of a stream that are unknown for the same reason: mostly they have one cause."""
+    since = min((moment for _, moment in hops if moment is not None), default=None)
+    if len(hops) == 1:
+        return Problem(subject=f"{stream}.{hops[0][0]}", reason=f"is unknown: {reason}", since=since)
+    names = ", ".join(hop for hop, _ in hops)
+    return Problem(subject=f"{len(hops)} hops of {stream}", reason=f"are unknown ({names}): {reason}", since=since)
+
+
+def _seconds(age: timedelta) -> str:
+    return f"{age.total_seconds():.0f} s"

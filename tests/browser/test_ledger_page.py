@@ -1,0 +1,147 @@
+"""The ledger page and what is wrong now, in Chromium, over an API in this process: facts are posted, ClickHouse is away."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import uvicorn
+
+from controlplane.contract.facts import (
+    FACTS,
+    LedgerPartition,
+    LedgerRecord,
+    LedgerTaken,
+    Mismatch,
+    MismatchKind,
+    PartChanged,
+    PartState,
+    Verdict,
+)
+from controlplane.contract.names import Hop
+from controlplane.service.api import Service, create_api
+from dash_app.app import create_app
+from dash_app.data import ConsoleData
+from load_tests.bench.browser import opened_console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from controlplane.contract.facts import Fact
+    from controlplane.contract.streams import StreamDefinition
+
+_WITHIN_MS = 15_000
+
+
+def _away(sql: str, **parameters: int) -> Sequence[tuple[object, ...]]:
+    raise OSError("ClickHouse does not answer: refused")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _served(app: Any, port: int) -> Iterator[None]:
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, port=port, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", access_log=False
+        )
+    )
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def _account(stream: str, verdict: Verdict, *mismatches: Mismatch, serving: int | None = 8) -> LedgerTaken:
+    partition = LedgerPartition(
+        partition=0, raw_from=0, raw_until=12, produced=10, valid=8, dead=1, quarantined=1, lake=8, serving=serving
+    )
+    return LedgerTaken(
+        at=datetime.now(UTC),
+        stream=stream,
+        partitions=(partition,),
+        verdict=verdict,
+        reason="missing: 3 in serving" if mismatches else "as counted",
+        mismatches=mismatches,
+    )
+
+
+def _missing() -> Mismatch:
+    record = LedgerRecord(
+        offset=120_004,
+        at=datetime.now(UTC),
+        key="u-7",
+        found={Hop.VALID: 1, Hop.LAKE: 1, Hop.SERVING: 0},
+        payload='{"kind": "<b>view</b>"}',
+        is_decoded=True,
+    )
+    return Mismatch(
+        partition=2,
+        hop=Hop.SERVING,
+        kind=MismatchKind.MISSING,
+        start=120_004,
+        until=120_102,
+        events=3,
+        records=(record,),
+    )
+
+
+def _report(port: int, *facts: Fact) -> None:
+    httpx.post(f"http://127.0.0.1:{port}/api/v1/facts", content=FACTS.dump_json(list(facts))).raise_for_status()
+
+
+def _says(page: Any, selector: str, *texts: str) -> None:
+    shown = f"(document.querySelector({selector!r})?.textContent ?? '')"
+    wanted = " && ".join(f"{shown}.includes({text!r})" for text in texts)
+    page.wait_for_function(wanted, timeout=_WITHIN_MS)
+
+
+def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop: StreamDefinition) -> None:
+    flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
+    api, console = _free_port(), _free_port()
+    address = f"http://127.0.0.1:{console}"
+    service = Service([shop, flights], _away, address, 0.1)
+    with (
+        _served(create_app(ConsoleData({"shop": shop, "flights": flights}, api)).server, console),
+        opened_console("about:blank") as page,
+    ):
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        with _served(create_api(service), api):
+            page.goto(f"{address}/ledger")
+            page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
+            well = PartChanged(at=datetime.now(UTC), part="lake", state=PartState.RUNNING)
+            _report(api, well, _account("shop", Verdict.UNBALANCED, _missing()), _account("flights", Verdict.BALANCED))
+            _says(page, '[data-ledger="shop"] .mismatch', "3 events missing in serving", "offsets 120,004-120,101")
+            _says(page, ".records", "u-7", "valid 1", "serving 0", '{"kind": "<b>view</b>"}')
+            _says(page, '[data-ledger-reason="flights"]', "All 10 events add up")
+            assert page.get_attribute(".copy", "data-copies") == "tidegate ledger --stream shop -o json"
+            assert page.locator('[data-ledger-history="shop"] i').count() == 360
+            assert page.locator('[data-ledger-history="shop"] i:not([data-state=gap])').count() in {1, 2}
+            _says(page, "#banner", "ledger of shop", "does not add up")
+            _report(api, PartChanged(at=datetime.now(UTC), part="lake", state=PartState.HELD, reason="died"))
+            _report(api, _account("shop", Verdict.BALANCED, serving=None), _account("flights", Verdict.BALANCED))
+            _says(page, "#banner li:first-child", "part lake", "is held", "died")
+            _says(page, '[data-ledger-table="shop"]', "serving unknown")
+            page.keyboard.press("g")
+            page.keyboard.press("o")
+            _says(page, "#parts", "held", "died")
+        _says(page, "#banner", "does not answer since", "what you see is of then")
+        with _served(create_api(service), api):
+            page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
+            page.wait_for_function(
+                "!document.getElementById('banner').textContent.includes('what you see is of then')", timeout=_WITHIN_MS
+            )
+        assert complaints == []

@@ -1,0 +1,97 @@
+"""Prometheus gets what is known; what is not has no sample, and never a 0."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from controlplane.contract.facts import (
+    LedgerPartition,
+    LedgerTaken,
+    Mismatch,
+    MismatchKind,
+    PartChanged,
+    PartState,
+    Verdict,
+)
+from controlplane.contract.names import Hop
+from controlplane.service.metrics import METRICS, registry_of, samples
+from controlplane.service.state import STALE_AFTER, Known
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ONE = LedgerPartition(partition=0, raw_from=0, raw_until=9, produced=9, valid=9, dead=0, quarantined=0, lake=None)
+MISSING = Mismatch(partition=0, hop=Hop.SERVING, kind=MismatchKind.MISSING, start=3, until=6, events=3)
+
+
+def known(verdict: Verdict = Verdict.UNBALANCED) -> Known:
+    folded = Known()
+    folded.fold(
+        [
+            LedgerTaken(at=NOW, stream="shop", partitions=(ONE,), verdict=verdict, reason="so", mismatches=(MISSING,)),
+            PartChanged(at=NOW, part="lake", state=PartState.HELD, restarts=4),
+            PartChanged(at=NOW, part="live", state=PartState.RUNNING),
+            PartChanged(at=NOW, part="feed", state=PartState.ENDED),
+        ]
+    )
+    return folded
+
+
+def scraped(folded: Known, now: datetime = NOW) -> dict[str, float]:
+    """What Prometheus' own parser reads, as `name{values}` -> value."""
+    text = generate_latest(registry_of(lambda: samples(folded, ["shop"], 2, now))).decode()
+    return {
+        f"{sample.name}{{{','.join(sample.labels[label] for label in METRICS[sample.name][2])}}}": sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_what_is_known_is_exposed() -> None:
+    found = scraped(known())
+    assert found["tidegate_ledger_events_total{shop,raw}"] == 9
+    assert found["tidegate_ledger_events_total{shop,dead}"] == 0
+    assert found["tidegate_ledger_mismatched_events{shop,serving,missing}"] == 3
+    assert found["tidegate_ledger_mismatched_events{shop,lake,doubled}"] == 0
+    assert found["tidegate_ledger_taken_timestamp_seconds{shop}"] == NOW.timestamp()
+    assert found["tidegate_part_restarts_total{lake}"] == 4
+    assert found["tidegate_problems{}"] == 2
+
+
+def test_the_verdict_is_one_and_the_others_are_zero() -> None:
+    found = scraped(known())
+    assert {verdict: found[f"tidegate_ledger_verdict{{shop,{verdict}}}"] for verdict in Verdict} == {
+        Verdict.BALANCED: 0,
+        Verdict.IN_FLIGHT: 0,
+        Verdict.UNBALANCED: 1,
+        Verdict.UNKNOWN: 0,
+    }
+
+
+def test_an_unknown_count_is_absent() -> None:
+    found = scraped(known())
+    assert "tidegate_ledger_events_total{shop,lake}" not in found
+    assert "tidegate_ledger_mismatched_events{shop,serving,missing}" not in scraped(known(Verdict.UNKNOWN))
+
+
+def test_a_part_is_up_or_not_and_one_that_has_ended_is_neither() -> None:
+    found = scraped(known())
+    assert found["tidegate_part_up{lake}"] == 0
+    assert found["tidegate_part_up{live}"] == 1
+    assert "tidegate_part_up{feed}" not in found
+
+
+def test_what_is_old_is_unknown() -> None:
+    found = scraped(known(), NOW + 2 * STALE_AFTER)
+    assert found["tidegate_ledger_verdict{shop,unknown}"] == 1
+    assert found["tidegate_ledger_verdict{shop,unbalanced}"] == 0
+    assert {name.partition("{")[0] for name in found} == {
+        "tidegate_ledger_verdict",
+        "tidegate_ledger_taken_timestamp_seconds",
+        "tidegate_problems",
+    }
+
+
+def test_nothing_is_exposed_that_is_not_in_the_list() -> None:
+    assert {name.partition("{")[0] for name in scraped(known())} == set(METRICS)

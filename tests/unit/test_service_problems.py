@@ -1,0 +1,173 @@
+"""What is wrong now is said, the worst first; what is well, ended or only just starting is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controlplane.contract.facts import Fact, HopMeasured, LedgerTaken, PartChanged, PartState, Verdict
+from controlplane.contract.names import Hop
+from controlplane.service.problems import problems
+from controlplane.service.state import Known
+
+NOW = datetime(2026, 1, 1, 3, tzinfo=UTC)
+TITLES = {"shop": "Web shop"}
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def part(state: PartState, at: datetime = NOW, name: str = "lake", **more: object) -> PartChanged:
+    return PartChanged.model_validate({"at": at, "part": name, "state": state, **more})
+
+
+def ledger(verdict: Verdict, at: datetime = NOW, reason: str = "because") -> LedgerTaken:
+    return LedgerTaken(at=at, stream="shop", partitions=(), verdict=verdict, reason=reason)
+
+
+def hop(at: datetime = NOW, which: Hop = Hop.LAKE, **more: object) -> HopMeasured:
+    return HopMeasured.model_validate({"at": at, "stream": "shop", "hop": which, **more})
+
+
+WELL: tuple[Fact, ...] = (
+    part(PartState.RUNNING),
+    part(PartState.ENDED, name="feed-shop", reason="its work is done"),
+    ledger(Verdict.BALANCED),
+    *(hop(which=which, events=5, lag_s=0.0) for which in Hop),
+)
+
+
+def found(*facts: Fact, began: datetime | None = None, unanswered: tuple[str, datetime] | None = None) -> list[str]:
+    """Each problem as `subject reason [since]`."""
+    known = Known(began)
+    known.fold([*WELL, *facts])
+    return [
+        f"{each.subject} {each.reason}" + (f" [{(NOW - each.since).total_seconds():.0f} s ago]" if each.since else "")
+        for each in problems(known, TITLES, NOW, unanswered)
+    ]
+
+
+CASES: list[tuple[str, tuple[Fact, ...], list[str]]] = [
+    ("all-is-well", (), []),
+    ("in-flight-is-well", (ledger(Verdict.IN_FLIGHT, NOW + timedelta(seconds=1)),), []),
+    (
+        "held",
+        (part(PartState.HELD, reason="exited with code 1, 5 times", name="a"),),
+        ["part a is held and will not start by itself: exited with code 1, 5 times [0 s ago]"],
+    ),
+    (
+        "unresponsive",
+        (part(PartState.UNRESPONSIVE, reason="has said nothing for 12 s", name="a"),),
+        ["part a does not respond: has said nothing for 12 s [0 s ago]"],
+    ),
+    (
+        "a-crash-loop-is-one-problem-since-its-first-exit",
+        (
+            part(PartState.RUNNING, ago(50), "a"),
+            part(PartState.BACKING_OFF, ago(40), "a"),
+            part(PartState.STARTING, ago(20), "a", restarts=1),
+            part(PartState.BACKING_OFF, ago(1), "a", restarts=1, reason="exited with code 1"),
+        ),
+        ["part a is not running: exited with code 1 [40 s ago]"],
+    ),
+    (
+        "starting-again",
+        (part(PartState.STARTING, name="a", restarts=2, reason="waiting for it to answer"),),
+        ["part a starts again (restart 2): waiting for it to answer [0 s ago]"],
+    ),
+    ("starting-for-the-first-time-is-no-problem", (part(PartState.STARTING, name="a"),), []),
+    ("running-after-restarts-is-no-problem", (part(PartState.RUNNING, name="a", restarts=3),), []),
+    (
+        "waiting-for-a-while-is-no-problem",
+        (part(PartState.WAITING, ago(30), "a"), part(PartState.WAITING, name="a")),
+        [],
+    ),
+    (
+        "waiting-when-it-should-be-there",
+        (part(PartState.WAITING, ago(90), "a"), part(PartState.WAITING, name="a", reason="waits for kafka")),
+        ["part a is still waiting after 90 s: waits for kafka [90 s ago]"],
+    ),
+    (
+        "one-part-not-reported-any-more",
+        (part(PartState.RUNNING, ago(15), "a"),),
+        ["part a has not been reported for 15 s [15 s ago]"],
+    ),
+    (
+        "unbalanced-since-it-first-was",
+        (ledger(Verdict.UNBALANCED, NOW + timedelta(seconds=1), "missing: 3 in serving"),),
+        ["ledger of shop does not add up: missing: 3 in serving [-1 s ago]"],
+    ),
+    (
+        "ledger-unknown",
+        (ledger(Verdict.UNKNOWN, NOW + timedelta(seconds=1), "still counting"),),
+        ["ledger of shop is unknown: still counting [-1 s ago]"],
+    ),
+    (
+        "lagging",
+        (hop(NOW + timedelta(seconds=1), events=5, lag_s=45.2, lag_events=1234),),
+        ["shop.lake is 45 s behind (1,234 events) [-1 s ago]"],
+    ),
+    ("a-lag-of-half-a-minute-is-no-problem", (hop(NOW + timedelta(seconds=1), events=5, lag_s=30.0),), []),
+    (
+        "a-hop-unknown",
+        (hop(NOW + timedelta(seconds=1), reason="the broker is silent"),),
+        ["shop.lake is unknown: the broker is silent [-1 s ago]"],
+    ),
+    (
+        "hops-unknown-for-one-reason-are-one-problem",
+        tuple(hop(NOW + timedelta(seconds=1), which, reason="silent") for which in (Hop.VALID, Hop.DEAD)),
+        ["2 hops of shop are unknown (valid, dead): silent [-1 s ago]"],
+    ),
+    (
+        "the-worst-first",
+        (
+            hop(NOW + timedelta(seconds=1), reason="silent"),
+            part(PartState.BACKING_OFF, name="b"),
+            part(PartState.HELD, name="a"),
+            ledger(Verdict.UNBALANCED, NOW + timedelta(seconds=1)),
+        ),
+        [
+            "ledger of shop does not add up: because [-1 s ago]",
+            "part a is held and will not start by itself [0 s ago]",
+            "part b is not running [0 s ago]",
+            "shop.lake is unknown: silent [-1 s ago]",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_what_is_wrong_is_said(facts: tuple[Fact, ...], expected: list[str]) -> None:
+    assert found(*facts) == expected
+
+
+def test_a_silent_supervisor_is_one_problem_not_one_a_part() -> None:
+    known = Known()
+    known.fold([*WELL[2:], part(PartState.HELD, ago(20)), part(PartState.RUNNING, ago(21), "live")])
+    [only] = problems(known, TITLES, NOW)
+    assert (only.subject, only.since) == ("supervisor", ago(20))
+    assert "for 20 s" in only.reason
+
+
+def test_what_was_never_reported_is_unknown_but_not_in_the_first_minute() -> None:
+    assert {each.subject for each in problems(Known(), TITLES, NOW)} == {
+        "supervisor",
+        "ledger of shop",
+        "6 hops of shop",
+    }
+    assert problems(Known(began=ago(59)), TITLES, NOW) == ()
+
+
+def test_what_was_known_and_is_no_more_is_a_problem_in_the_first_minute_too() -> None:
+    known = Known(began=ago(30))
+    known.fold([part(PartState.RUNNING), ledger(Verdict.BALANCED, ago(12))])
+    [only] = problems(known, TITLES, NOW)
+    assert (only.subject, only.since, only.page) == ("ledger of shop", ago(12), "/ledger/shop")
+
+
+def test_clickhouse_that_does_not_answer_is_a_problem() -> None:
+    assert found(unanswered=("ClickHouse does not answer: refused", ago(7))) == [
+        "ClickHouse does not answer: refused [7 s ago]"
+    ]
