@@ -45,6 +45,7 @@ _SCREEN_WITHIN_S = 60.0
 _WHOLE_WITHIN_S = 90.0
 _DRAINED_WITHIN_S = 180.0
 _MOMENT_WITHIN_S = 40.0
+_UNBALANCED = f"{STREAM} is unbalanced"
 _POLL_S = 0.05
 _PARTITIONS_AT_MOST = 8
 _PAINTED_AFTER = "at => window.tidegate?.paints.find(paint => paint.marks?.raw_ms > at)?.at_ms"
@@ -122,9 +123,10 @@ class Stage:
     def drain(self) -> str:
         """End the load and wait until every ledger balances; why it does not, or nothing."""
         os.kill(self._pid(f"feed-{STREAM}"), signal.SIGTERM)
-        waits: list[str] = []
+        waits = ["nothing was said"]
         drained = Drained(self.platform, waits.append)
-        return "" if self._wait(drained.check, _DRAINED_WITHIN_S) else (waits or ["nothing was said"])[-1]
+        ended = self._wait(lambda: (drained.check() and "balanced") or waits[-1] == _UNBALANCED, _DRAINED_WITHIN_S)
+        return "" if ended == "balanced" else waits[-1]
 
     def close_platform(self) -> None:
         """Stop everything."""
