@@ -7,12 +7,13 @@ import shutil
 import signal
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from confluent_kafka.admin import NewPartitions
+from playwright.sync_api import Error
 
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import Hop, lake_table, topic
@@ -48,6 +49,9 @@ _MOMENT_WITHIN_S = 40.0
 _UNBALANCED = f"{STREAM} is unbalanced"
 _POLL_S = 0.05
 _PARTITIONS_AT_MOST = 8
+_BANNER = "() => Array.from(document.querySelectorAll('#banner:not([hidden]) li strong'), line => line.textContent)"
+"""What the page names as wrong."""
+_HUB_AWAY = "The control plane"
 _PAINTED_AFTER = "at => window.tidegate?.paints.find(paint => paint.marks?.raw_ms > at)?.at_ms"
 _WELL = ("running", "ended")
 
@@ -74,6 +78,8 @@ class Stage:
         self._told = told
         self._exit = ExitStack()
         self._bursts = 0
+        self._said: set[str] = set()
+        """What the page has named as wrong since the fault."""
         self.stream = load_stream(SHIPPED_STREAMS / STREAM)
 
     def __enter__(self) -> Self:
@@ -106,7 +112,7 @@ class Stage:
 
     def commit(self, fault: Fault) -> Outcome:
         """Do a fault, wait until events come to the screen again and every part runs."""
-        began = time.time()
+        self._said.clear()
         self._page.evaluate("window.tidegate.paints.length = 0")
         over = self._do(fault)
         if fault == Killed("console"):
@@ -117,7 +123,7 @@ class Stage:
             fault=fault,
             recovery_s=None if painted_ms is None else round(painted_ms / 1000 - over, 2),
             whole_s=round(time.time() - over, 2) if whole else None,
-            unsaid=self._unsaid(fault, began),
+            unsaid=self._unsaid(fault),
         )
 
     def drain(self) -> str:
@@ -146,11 +152,11 @@ class Stage:
                 os.kill(self._pid(part), signal.SIGTERM)
             case Suspended(part, for_s):
                 pid = self._signal(part, signal.SIGSTOP)
-                time.sleep(for_s)
+                self._wait(lambda: False, for_s)
                 _signal_group(pid, signal.SIGCONT)
             case DiskFull(for_s):
                 with self.disk.filled():
-                    time.sleep(for_s)
+                    self._wait(lambda: False, for_s)
             case CheckpointLost(damaged):
                 self._lose_checkpoint(damaged=damaged)
             case Burst(sort, events):
@@ -210,8 +216,6 @@ class Stage:
         """A console that was killed is opened anew: what is open in a browser needs it no more."""
 
         def loaded() -> bool:
-            from playwright.sync_api import Error
-
             try:
                 return bool(self._page.reload(wait_until="load", timeout=5_000))
             except Error:
@@ -230,21 +234,26 @@ class Stage:
 
         return whole
 
-    def _unsaid(self, fault: Fault, since: float) -> str | None:
+    def _unsaid(self, fault: Fault) -> str | None:
         match fault:
+            case Killed("control") | Suspended("control"):
+                expected = _HUB_AWAY
             case Killed(part) | Stopped(part) | Suspended(part):
                 expected = f"part {part}"
             case DiskFull() | CheckpointLost():
                 expected = "part lake"
             case _:
                 return None
-        said = {each.subject for each in self.witness.heard_since(since)}
-        return None if expected in said else f"{fault}: nothing was said of {expected}, only of {sorted(said)}"
+        said = sorted(self._said)
+        return None if expected in said else f"{fault}: the page said nothing of {expected}, only of {said}"
 
     def _wait(self, look: Callable[[], Any], within_s: float) -> Any:  # noqa: ANN401 (whatever was looked for)
+        """Look until there is something, and meanwhile read what the page says."""
         deadline = time.monotonic() + within_s
         while not (found := look()) and time.monotonic() < deadline:
-            self._page.wait_for_timeout(_POLL_S * 1000) if hasattr(self, "_page") else time.sleep(_POLL_S)
+            self._page.wait_for_timeout(_POLL_S * 1000)
+            with suppress(Error):  # it may be loading
+                self._said.update(self._page.evaluate(_BANNER))
         return found
 
 

@@ -1,26 +1,14 @@
-"""What did the console say meanwhile? Everything that the overview pushes is asked for again and again, and kept."""
+"""How do the parts stand meanwhile? The overview is asked for again and again."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
 _EVERY_S = 0.2
-_HUB_AWAY = "the control plane does not answer"
-
-
-@dataclass(frozen=True)
-class Said:
-    """Something that the console named as wrong, and when."""
-
-    at_s: float
-    subject: str
-    reason: str
 
 
 class Witness:
@@ -28,7 +16,6 @@ class Witness:
 
     def __init__(self, api: str) -> None:
         self._url = f"{api}/api/v1/overview"
-        self._said: list[Said] = []
         self._closing = threading.Event()
         self.now: dict[str, Any] = {}
         """The newest overview; empty while the control plane does not answer."""
@@ -36,10 +23,6 @@ class Witness:
         """Part -> resident bytes over time."""
         self._thread = threading.Thread(target=self._watch, name="witness", daemon=True)
         self._thread.start()
-
-    def heard_since(self, at_s: float) -> list[Said]:
-        """What was said after a moment (`time.time()`)."""
-        return [each for each in self._said if each.at_s >= at_s]
 
     def states(self) -> dict[str, str]:
         """Part -> state, as known now."""
@@ -65,12 +48,9 @@ class Witness:
     def _look(self, client: httpx.Client) -> None:
         try:
             self.now = client.get(self._url).raise_for_status().json()
-        except httpx.HTTPError as error:
+        except httpx.HTTPError:
             self.now = {}
-            self._said.append(Said(time.time(), "part control", f"{_HUB_AWAY}: {error}"))
             return
-        for problem in self.now["problems"]:
-            self._said.append(Said(time.time(), problem["subject"], problem["reason"]))
         for part in self.now["parts"]:
             if part["memory_bytes"]:
                 self.memory[part["part"]].append(part["memory_bytes"])
