@@ -164,12 +164,15 @@ class StreamFrames:
 
 
 def summed(rows: Sequence[tuple[int, int, int, int]]) -> Arrived:
-    """Low marks over the partitions that had an event within five seconds of the newest."""
+    """Low marks over the partitions that had an event within five seconds of the newest.
+
+    An event that is dated later than the raw topic took it came from a clock that runs ahead: it is as old as raw says.
+    """
     if not rows:
         return Arrived(0, None, Marks())
     newest = max(raw_ms for *_, raw_ms in rows)
     active = [row for row in rows if row[3] > newest - _ACTIVE_MS]
-    marks = Marks(event_ms=float(min(row[2] for row in active)), raw_ms=float(min(row[3] for row in active)))
+    marks = Marks(event_ms=float(min(min(row[2:]) for row in active)), raw_ms=float(min(row[3] for row in active)))
     return Arrived(sum(row[1] for row in rows), max(row[2] for row in rows), marks)
 
 

@@ -31,6 +31,10 @@ def test_what_is_not_in_the_top_is_summed_where_it_adds_and_unknown_where_it_doe
     assert other.measures["page_load"] == (None,)
 
 
+def test_a_clock_that_runs_ahead_makes_no_event_younger_than_its_arrival() -> None:
+    assert summed([(0, 5, 900_000, 90_000)]).marks.event_ms == 90_000
+
+
 def test_the_marks_are_the_low_ones_of_the_partitions_that_move() -> None:
     arrived = summed([(0, 5, 1000, 90_000), (1, 5, 900, 89_000), (2, 5, 1, 10)])
     assert arrived.events == 15
