@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.names import Hop
 from pipeline.ledger.verdict import BEFORE, ROUTED
+from pipeline.route.tails import MARGIN
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from pipeline.ledger.verdict import PartitionAccount
 
-OVERDUE_AFTER = timedelta(seconds=60)
+OVERDUE_AFTER = timedelta(seconds=90)
 """A shortfall of a partition where nothing has moved for so long is no longer called on its way."""
-SETTLING = timedelta(seconds=30)
-"""What every hop has passed for so long is settled: three delivery timeouts of route's sink."""
+SETTLING = MARGIN
+"""What every hop has passed for so long is settled: route writes nothing older any more."""
 
 
 @dataclass

@@ -26,7 +26,7 @@ from pipeline.registry import register, schemas_of
 from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
-from pipeline.route.tails import Resumption, resume
+from pipeline.route.tails import DELIVERY_TIMEOUT, Resumption, resume
 from pipeline.spark import failure_of
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
     from pipeline.route.frame import RuleCompiler
 
-DELIVERY_TIMEOUT = timedelta(seconds=10)
-"""Of the sink's producer; short, because a restart reads again from a few of these before the newest output."""
 LOOK_EVERY = timedelta(seconds=5)
 """How often registry and broker are asked for new versions and new partitions."""
 SPARK_SETTINGS = {
@@ -191,7 +189,7 @@ class RouteRun:
     def _resumption(self) -> Resumption:
         client = consumer(self.options.kafka, group="tidegate-route")
         try:
-            return resume(client, self.stream.name, self.partitions, DELIVERY_TIMEOUT)
+            return resume(client, self.stream.name, self.partitions)
         finally:
             client.close()
 

@@ -13,6 +13,7 @@ route came. Two numbers follow for each source partition:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from confluent_kafka import TopicPartition
@@ -22,10 +23,13 @@ from pipeline.kafka import OUTPUT_HOPS, last_record, read_range, watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import timedelta
 
     from confluent_kafka import Consumer, Message
 
+DELIVERY_TIMEOUT = timedelta(seconds=20)
+"""Of the sink's producer: long enough for a broker that starts again, short because `MARGIN` is read again at each start."""
+MARGIN = 3 * DELIVERY_TIMEOUT
+"""What landed so long before the newest output is followed by nothing older."""
 _TIMEOUT_S = 10.0
 
 
@@ -65,14 +69,14 @@ def source_offset(message: Message) -> int:
     return int(offset)
 
 
-def resume(client: Consumer, stream: str, partitions: Iterable[int], delivery_timeout: timedelta) -> Resumption:
+def resume(client: Consumer, stream: str, partitions: Iterable[int]) -> Resumption:
     """Read the tails of a stream's outputs; takes some milliseconds a partition.
 
     Only safe once every task of the run before is dead: the sink has no fencing.
     """
     tails: dict[Hop, dict[int, int]] = {hop: {} for hop in OUTPUT_HOPS}
     starts: dict[int, int] = {}
-    margin_ms = round(3 * delivery_timeout.total_seconds() * 1000)
+    margin_ms = round(MARGIN.total_seconds() * 1000)
     sources = watermarks(client, topic(stream, Hop.RAW), partitions)
     for partition, (low, _) in sources.items():
         landed = _landed(client, stream, partition)

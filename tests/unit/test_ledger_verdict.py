@@ -188,7 +188,7 @@ def test_what_is_passed_is_settled_after_a_while_and_never_unsettled() -> None:
     assert settling.until == {}
     settling.saw(0, 2 * BLOCK, NOW + SETTLING)
     assert settling.until == {0: BLOCK}
-    settling.saw(0, 0, NOW + 60 * SECOND)
+    settling.saw(0, 0, NOW + SETTLING + 20 * SECOND)
     assert settling.until == {0: 2 * BLOCK}
 
 
@@ -205,18 +205,18 @@ def moved(*beats: tuple[int, dict[int, int]]) -> Movement:
 @pytest.mark.parametrize(
     ("movement", "after", "overdue"),
     [
-        pytest.param(moved((0, {0: 4, 1: 4})), 59, set(), id="within-a-minute-nothing-is-overdue"),
+        pytest.param(moved((0, {0: 4, 1: 4})), 89, set(), id="within-a-minute-and-a-half-nothing-is-overdue"),
         pytest.param(
-            moved((0, {0: 4, 1: 4}), (30, {0: 4, 1: 5})), 80, set(), id="a-hop-that-may-be-behind-is-waited-for"
+            moved((0, {0: 4, 1: 4}), (30, {0: 4, 1: 5})), 100, set(), id="a-hop-that-may-be-behind-is-waited-for"
         ),
-        pytest.param(moved((0, {0: 4, 1: 4}), (50, {0: 4, 1: 5})), 61, {0}, id="a-hop-that-went-on-elsewhere-is-not"),
-        pytest.param(moved((0, {0: 4, 1: 4})), 61, {0, 1}, id="after-a-minute-without-any-movement-all-is-overdue"),
+        pytest.param(moved((0, {0: 4, 1: 4}), (70, {0: 4, 1: 5})), 91, {0}, id="a-hop-that-went-on-elsewhere-is-not"),
+        pytest.param(moved((0, {0: 4, 1: 4})), 91, {0, 1}, id="after-that-without-any-movement-all-is-overdue"),
     ],
 )
 def test_overdue(movement: Movement, after: int, overdue: set[int]) -> None:
     found = movement.overdue(NOW + after * SECOND)
     assert {partition for partition, hop in found if hop is Hop.SERVING} == overdue
-    assert OVERDUE_AFTER == 60 * SECOND
+    assert OVERDUE_AFTER == 90 * SECOND
 
 
 BLOCKS = st.dictionaries(st.integers(0, 3), st.integers(1, 5), max_size=4)
