@@ -147,11 +147,27 @@ def partitions_of(admin: AdminClient, name: str) -> list[int]:
 
 
 def watermarks(client: Consumer, name: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """First and end offset of each partition, as the broker has them now."""
-    return {
-        partition: client.get_watermark_offsets(TopicPartition(name, partition), timeout=_TIMEOUT_S, cached=False)
-        for partition in partitions
-    }
+    """First and end offset of each partition, as the broker has them now.
+
+    Raises:
+        KafkaException: if the broker does not say.
+    """
+    return {partition: _watermark(client, TopicPartition(name, partition)) for partition in partitions}
+
+
+def _watermark(client: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """A client that was made before a partition learns of it only by asking."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            found: tuple[int, int] = client.get_watermark_offsets(place, timeout=_TIMEOUT_S, cached=False)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:  # noqa: SLF001
+                raise
+            client.list_topics(place.topic, timeout=_TIMEOUT_S)
+            time.sleep(_POLL_S)
+        else:
+            return found
 
 
 def last_record(client: Consumer, name: str, partition: int) -> Message | None:
