@@ -39,6 +39,7 @@ _QUIET = {
     "org.apache.spark.util.Utils": "OFF",
     "org.apache.spark.executor.Executor": "OFF",
     "org.apache.spark.scheduler.TaskSetManager": "OFF",
+    "org.apache.spark.sql.delta.files.DeltaFileFormatWriter": "OFF",
     "org.apache.spark.sql.execution.datasources.v2.DataWritingSparkTask": "OFF",
     "org.apache.spark.sql.execution.datasources.v2.WriteToDataSourceV2Exec": "OFF",
     "org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution": "OFF",

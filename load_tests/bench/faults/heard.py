@@ -1,7 +1,7 @@
 """Which errors in the parts' logs does no fault explain?
 
 A process that is killed makes its neighbours complain, and rightly so. What they may say is listed here, each with what
-explains it; anything else at level ERROR, and any traceback that no line explains, is unexpected.
+explains it; any other line at level ERROR, and any other reason for which a part has ended, is unexpected.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_ERROR = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|^Traceback|^[\w.]+(Error|Exception): ")
-_EXPECTED: dict[str, str] = {}
+_ERROR = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|^[A-Z]\w*(Error|Exception)\b")
+"""A log line of that level, or the one line that says why a part has ended."""
+_EXPECTED = {
+    r"ERROR __main__: this part ends$": "the line that says why follows, and is looked at itself",
+    r"^IOException: No space left on device": "the disk was full",
+    r"^TimeoutException: Expiring \d+ record": "the broker was away for longer than a delivery may take",
+    r"ERROR logger: .*Expected partition .* to exist, but it was missing\. Creating": "Kafka says so when a topic gains one",
+}
 """Regular expression -> what explains it."""
 _LONGEST = 300
 
