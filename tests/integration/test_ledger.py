@@ -45,7 +45,8 @@ def test_a_ledger_that_begins_from_nothing_comes_to_the_same_account(
     running: Any, shop: StreamDefinition, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     produce(running, shop, 200)
-    another = open_ledger(running.settings.model_copy(update={"data": tmp_path}), shop)
+    elsewhere = {"data": tmp_path, "lake": running.settings.lake_root}
+    another = open_ledger(running.settings.model_copy(update=elsewhere), shop)
     taken = eventually(
         lambda: (found := another.take()).verdict is Verdict.BALANCED and (found.total("valid") or 0) >= 200 and found,
         "a balanced account",
@@ -62,6 +63,7 @@ def test_a_ledger_that_begins_from_nothing_comes_to_the_same_account(
 def test_a_search_reads_every_hop_and_finds_nothing_amiss(
     running: Any, shop: StreamDefinition, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
+    before = running.total("shop", "produced") or 0
     produce(running, shop, 200)
     settings = running.settings
     kept = Kept(tmp_path / "shop.sqlite")
@@ -71,7 +73,12 @@ def test_a_search_reads_every_hop_and_finds_nothing_amiss(
         LakeCount(DeltaFiles(f"{settings.lake_root}/shop/events"), kept),
         ServingCount(settings.clickhouse, "shop"),
     )
-    eventually(lambda: running.ledger("shop")["verdict"] == "balanced", "a balanced account")
+    eventually(
+        lambda: (
+            (running.total("shop", "produced") or 0) > before + 200 and running.ledger("shop")["verdict"] == "balanced"
+        ),
+        "a balanced account of the new events",
+    )
     tally.advance()
     lake.read()
     hops = Hops(settings.kafka, "shop", tally.tapes, lake, serving)
