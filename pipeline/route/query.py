@@ -26,7 +26,7 @@ from pipeline.registry import register, schemas_of
 from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
-from pipeline.route.tails import DELIVERY_TIMEOUT, Resumption, resume
+from pipeline.route.tails import DELIVERY_TIMEOUT, MARGIN, Resumption, resume
 from pipeline.spark import failure_of
 
 if TYPE_CHECKING:
@@ -88,17 +88,21 @@ class RouteRun:
     refused: set[int] = field(default_factory=set)
     _known: dict[int, str] = field(default_factory=dict)
     _looked_at: float = 0.0
+    _begun_at: float = 0.0
     _reported: int | None = None
 
     def __post_init__(self) -> None:
         self._kept = self.options.scratch / f"{self.stream.name}.refused.json"
         if self._kept.exists():
             self.refused = set(json.loads(self._kept.read_text()))
+        self._short_run = self.options.scratch / f"{self.stream.name}.starts.json"
+        """Where the run before began; there while that run has not outlived the margin."""
 
     def start(self) -> None:
         """Start where the outputs end."""
         self._known = self._ask()
         resumption = self._resumption()
+        self._begun_at = time.monotonic()
         source = self._source(resumption)
         schemas = Schemas(
             writers=self._known,
@@ -131,6 +135,8 @@ class RouteRun:
             _log.info("%s: starting again with it", news)
             self.query.stop()
             self.start()
+        elif time.monotonic() - self._begun_at > MARGIN.total_seconds():
+            self._short_run.unlink(missing_ok=True)
         return self._progress()
 
     def stop(self) -> None:
@@ -158,7 +164,7 @@ class RouteRun:
                 subject(self.stream.name, Hop.RAW),
             )
             self.refused.add(schema_id)
-            self._kept.write_text(json.dumps(sorted(self.refused)))
+            replaced(self._kept, json.dumps(sorted(self.refused)))
 
     def _ask(self) -> dict[int, str]:
         found = schemas_of(self.registry, subject(self.stream.name, Hop.RAW))
@@ -187,11 +193,15 @@ class RouteRun:
         return gained
 
     def _resumption(self) -> Resumption:
+        kept = json.loads(self._short_run.read_text()) if self._short_run.exists() else {}
+        short_run = {int(partition): start for partition, start in kept.items()}
         client = consumer(self.options.kafka, group="tidegate-route")
         try:
-            return resume(client, self.stream.name, self.partitions)
+            found = resume(client, self.stream.name, self.partitions, short_run)
         finally:
             client.close()
+        replaced(self._short_run, json.dumps(found.starts))
+        return found
 
     def _source(self, resumption: Resumption) -> DataFrame:
         name = topic(self.stream.name, Hop.RAW)
@@ -247,3 +257,10 @@ class RouteRun:
             rows_per_s=last["processedRowsPerSecond"],
             took_s=last["batchDuration"] / 1000,
         )
+
+
+def replaced(file: Path, text: str) -> None:
+    """Write a file in one step: a process that is killed leaves the old one or the new one."""
+    partial = file.with_suffix(".part")
+    partial.write_text(text)
+    partial.replace(file)

@@ -8,6 +8,10 @@ route came. Two numbers follow for each source partition:
 - the *start*: where to read from. The three topics are written side by side, so a record may still have been on its way
   to one while a later one had landed in another. Whatever the sink sent longer ago than its delivery timeout, measured
   from the newest landed record, has landed or failed the query; so we start a few timeouts before the newest tail.
+
+A run that ends before it has lived for that long may leave behind it something older than the newest record by more than
+that: what the run before it had left, read again and not yet landed. So a run also begins no later than one that ended so
+soon (`begin`).
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from controlplane.contract.names import HEADER_SOURCE, Hop, topic
 from pipeline.kafka import OUTPUT_HOPS, last_record, read_range, watermarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from confluent_kafka import Consumer, Message
 
@@ -69,8 +73,10 @@ def source_offset(message: Message) -> int:
     return int(offset)
 
 
-def resume(client: Consumer, stream: str, partitions: Iterable[int]) -> Resumption:
+def resume(client: Consumer, stream: str, partitions: Iterable[int], short_run: Mapping[int, int]) -> Resumption:
     """Read the tails of a stream's outputs; takes some milliseconds a partition.
+
+    `short_run` says where a run before began that has not outlived `MARGIN`.
 
     Only safe once every task of the run before is dead: the sink has no fencing.
     """
@@ -82,8 +88,20 @@ def resume(client: Consumer, stream: str, partitions: Iterable[int]) -> Resumpti
         landed = _landed(client, stream, partition)
         for last in landed:
             tails[last.hop][partition] = last.source_offset
-        starts[partition] = max(low, _start(client, stream, partition, landed, margin_ms))
+        settled = _start(client, stream, partition, landed, margin_ms)
+        starts[partition] = begin(low, settled, short_run.get(partition))
     return Resumption(starts, tails)
+
+
+def begin(low: int, settled: int, short_run: int | None) -> int:
+    """Where to read a source partition from; the tails drop what is there already.
+
+    Args:
+        low: its first offset that is still there.
+        settled: one past what had landed `MARGIN` before the newest output.
+        short_run: where a run before began that has not outlived `MARGIN`; None when there is none.
+    """
+    return max(low, settled if short_run is None else min(settled, short_run))
 
 
 def _landed(client: Consumer, stream: str, partition: int) -> list[Landed]:
