@@ -24,13 +24,14 @@ from controlplane.contract.valid import valid_schema
 from pipeline.kafka import consumer, ensure_topics, partitions_of
 from pipeline.registry import register, schemas_of
 from pipeline.route.decode import UNKNOWN_ID, Schemas
+from pipeline.route.definition import Before, Kept, digest_of
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
-from pipeline.route.tails import DELIVERY_TIMEOUT, MARGIN, Resumption, resume
+from pipeline.route.tails import DELIVERY_TIMEOUT, MARGIN, Resumption, resume, until_of
 from pipeline.spark import failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Literal
 
     from confluent_kafka.admin import AdminClient
@@ -95,33 +96,30 @@ class RouteRun:
         self._kept = self.options.scratch / f"{self.stream.name}.refused.json"
         if self._kept.exists():
             self.refused = set(json.loads(self._kept.read_text()))
+        self._definition = Kept(self.options.scratch, self.stream.name)
         self._short_run = self.options.scratch / f"{self.stream.name}.starts.json"
         """Where the run before began; there while that run has not outlived the margin."""
 
     def start(self) -> None:
-        """Start where the outputs end."""
+        """Start where the outputs end; what an older definition has begun is finished by it first."""
         self._known = self._ask()
-        resumption = self._resumption()
-        self._begun_at = time.monotonic()
-        source = self._source(resumption)
         schemas = Schemas(
             writers=self._known,
             valid_id=register(self.registry, subject(self.stream.name, Hop.VALID), valid_schema(self.stream)),
             refused=frozenset(self.refused),
             stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
         )
-        frame = route(
-            source,
-            self.stream,
-            schemas,
-            references_of(self.session, self.stream),
-            self.options.broken_rules,
-            resumption.tails,
-        )
+        resumption = self._resumption(schemas)
+        self._begun_at = time.monotonic()
+        frame = self._routed(self._source(resumption), self.stream, schemas, resumption)
         self.query = self._triggered(self._sink(frame)).start()
         _log.info(
             "route of %s starts at %s, knowing schema ids %s", self.stream.name, resumption.starts, sorted(self._known)
         )
+
+    def _routed(self, raw: DataFrame, stream: StreamDefinition, schemas: Schemas, resumption: Resumption) -> DataFrame:
+        references = references_of(self.session, stream)
+        return route(raw, stream, schemas, references, self.options.broken_rules, resumption.tails)
 
     def beat(self) -> QueryProgressed | None:
         """Look at the query once; start it again if a schema id was met or has appeared.
@@ -192,7 +190,19 @@ class RouteRun:
             self.partitions = now
         return gained
 
-    def _resumption(self) -> Resumption:
+    def _resumption(self, schemas: Schemas) -> Resumption:
+        before = self._definition.read()
+        since: Mapping[int, int] = before.since if before is not None else {}
+        found = self._resume(since)
+        if before is not None and before.sends_elsewhere(digest_of(self.stream.folder), schemas):
+            since = until_of(found)
+            self._finish(before, found, since)
+            found = Resumption(dict(since), {})
+        self._definition.write(self.stream, schemas, since)
+        replaced(self._short_run, json.dumps(found.starts))
+        return found
+
+    def _resume(self, since: Mapping[int, int]) -> Resumption:
         kept = json.loads(self._short_run.read_text()) if self._short_run.exists() else {}
         short_run = {int(partition): start for partition, start in kept.items()}
         client = consumer(self.options.kafka, group="tidegate-route")
@@ -200,8 +210,27 @@ class RouteRun:
             found = resume(client, self.stream.name, self.partitions, short_run)
         finally:
             client.close()
-        replaced(self._short_run, json.dumps(found.starts))
-        return found
+        starts = {partition: max(start, since.get(partition, 0)) for partition, start in found.starts.items()}
+        return Resumption(starts, found.tails)
+
+    def _finish(self, before: Before, found: Resumption, until: Mapping[int, int]) -> None:
+        """Route what is in doubt as the run before would have, in one batch; done again it changes nothing."""
+        in_doubt = {partition: start for partition, start in found.starts.items() if start < until[partition]}
+        if not in_doubt:
+            return
+        _log.info("%s: its definition has changed; finishing what the one before began", self.stream.name)
+        name = topic(self.stream.name, Hop.RAW)
+        raw = (
+            self.session.read.format("kafka")
+            .option("kafka.bootstrap.servers", self.options.kafka)
+            .option("assign", json.dumps({name: sorted(in_doubt)}))
+            .option("startingOffsets", json.dumps({name: in_doubt}))
+            .option("endingOffsets", json.dumps({name: {partition: until[partition] for partition in in_doubt}}))
+            .option("kafka.isolation.level", "read_committed")
+            .load()
+        )
+        frame = self._routed(raw, before.stream, before.schemas, found)
+        frame.write.format("kafka").options(**self._sink_options()).save()
 
     def _source(self, resumption: Resumption) -> DataFrame:
         name = topic(self.stream.name, Hop.RAW)
@@ -219,17 +248,22 @@ class RouteRun:
     def _sink(self, frame: DataFrame) -> DataStreamWriter:
         checkpoint = self.options.scratch / "route" / self.stream.name
         shutil.rmtree(checkpoint, ignore_errors=True)
-        timeout_ms = round(DELIVERY_TIMEOUT.total_seconds() * 1000)
         return (
             frame.writeStream.format("kafka")
             .queryName(f"route {self.stream.name}")
             .outputMode("update")
-            .option("kafka.bootstrap.servers", self.options.kafka)
-            .options(**SINK_OPTIONS)
-            .option("kafka.delivery.timeout.ms", str(timeout_ms))
-            .option("kafka.request.timeout.ms", str(timeout_ms // 2))
+            .options(**self._sink_options())
             .option("checkpointLocation", str(checkpoint))
         )
+
+    def _sink_options(self) -> dict[str, str]:
+        timeout_ms = round(DELIVERY_TIMEOUT.total_seconds() * 1000)
+        return {
+            "kafka.bootstrap.servers": self.options.kafka,
+            **SINK_OPTIONS,
+            "kafka.delivery.timeout.ms": str(timeout_ms),
+            "kafka.request.timeout.ms": str(timeout_ms // 2),
+        }
 
     def _triggered(self, writer: DataStreamWriter) -> DataStreamWriter:
         if self.options.mode == "microbatch":

@@ -93,6 +93,14 @@ def resume(client: Consumer, stream: str, partitions: Iterable[int], short_run: 
     return Resumption(starts, tails)
 
 
+def until_of(resumption: Resumption) -> dict[int, int]:
+    """Source partition -> one past the last offset that any output has; what is before it is in doubt from `starts` on."""
+    return {
+        partition: max(start, *(tails.get(partition, -1) + 1 for tails in resumption.tails.values()))
+        for partition, start in resumption.starts.items()
+    }
+
+
 def begin(low: int, settled: int, short_run: int | None) -> int:
     """Where to read a source partition from; the tails drop what is there already.
 

@@ -1,0 +1,78 @@
+"""What a run began is finished by its own definition, wherever today's would send a record elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from controlplane.contract.folders import load_stream
+from controlplane.contract.names import Hop
+from controlplane.contract.settings import SHIPPED_STREAMS
+from pipeline.route.decode import Schemas
+from pipeline.route.definition import Before, Kept, digest_of
+from pipeline.route.tails import Resumption, until_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controlplane.contract.streams import StreamDefinition
+
+KNOWN = Schemas(writers={1: "{}"}, valid_id=9, refused=frozenset({7}))
+
+
+def ids(*writers: int, refused: frozenset[int] = frozenset({7})) -> Schemas:
+    return Schemas(writers=dict.fromkeys(writers, "{}"), valid_id=9, refused=refused)
+
+
+CHANGES = {
+    "nothing": (ids(1), False),
+    "an-id-that-nobody-has-used-yet": (ids(1, 2), False),
+    "a-further-bad-id": (ids(1, refused=frozenset({7, 8})), False),
+    "a-bad-id-that-is-registered-now": (ids(1, 7, refused=frozenset()), True),
+    "an-id-that-was-taken-back": (ids(2), True),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_only_what_may_send_a_routed_record_elsewhere_counts(case: str, shop: StreamDefinition) -> None:
+    now, elsewhere = CHANGES[case]
+    assert Before(shop, KNOWN, "same").sends_elsewhere("same", now) is elsewhere
+    assert Before(shop, KNOWN, "same").sends_elsewhere("other", now)
+
+
+def test_where_unknown_ids_were_dead_letters_without_asking_any_new_one_counts(shop: StreamDefinition) -> None:
+    careless = Schemas(writers={1: "{}"}, valid_id=9, stop_at_unknown=False)
+    assert Before(shop, careless, "same").sends_elsewhere("same", ids(1, 2))
+
+
+def test_what_is_kept_is_read_again_whole_and_replaced_whole(tmp_path: Path, shop: StreamDefinition) -> None:
+    kept = Kept(tmp_path, "shop")
+    assert kept.read() is None
+    kept.write(shop, KNOWN, {0: 5})
+    kept.write(shop, KNOWN, {0: 6, 1: 2})
+    found = kept.read()
+    assert found is not None
+    assert (found.schemas, found.since, found.digest) == (KNOWN, {0: 6, 1: 2}, digest_of(shop.folder))
+    assert found.stream.row_rules == shop.row_rules
+
+
+def test_a_changed_rule_is_another_definition(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED_STREAMS / "shop", tmp_path / "shop")
+    before = digest_of(tmp_path / "shop")
+    suite = tmp_path / "shop" / "suite.json"
+    suite.write_text(suite.read_text().replace("quantity", "page_ms", 1))
+    assert digest_of(tmp_path / "shop") != before
+
+
+def test_one_that_cannot_be_followed_any_more_is_none(tmp_path: Path, shop: StreamDefinition) -> None:
+    kept = Kept(tmp_path, "shop")
+    kept.write(load_stream(SHIPPED_STREAMS / "shop"), KNOWN, {})
+    (tmp_path / "shop.before" / "shop" / "stream.yaml").write_text("nonsense: true")
+    assert kept.read() is None
+
+
+def test_what_is_in_doubt_ends_behind_the_last_output() -> None:
+    tails = {Hop.VALID: {0: 150}, Hop.DEAD: {0: 90, 1: 3}}
+    assert until_of(Resumption({0: 95, 1: 0, 2: 7}, tails)) == {0: 151, 1: 4, 2: 7}
