@@ -82,6 +82,9 @@ def _properties(home: Path, port: int, controller_port: int) -> str:
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
+        # A broker that was killed is let in again only when its session before has run out.
+        "broker.session.timeout.ms": 4000,
+        "broker.heartbeat.interval.ms": 1000,
         "log.segment.bytes": 256 * 2**20,
         "log.cleaner.dedupe.buffer.size": 8 * 2**20,
         "num.network.threads": 2,
