@@ -1,6 +1,6 @@
 """How is route started, and when does it start anew?
 
-A run begins with what its outputs say (`pipeline.route.tails`) and what the registry knows. It ends in one of three ways:
+A run begins where its outputs say (`pipeline.route.beginning`), with what the registry knows. It ends in one of three ways:
 it met a schema id that it has not asked about, or there is a new version or a new partition (start again with it), or it
 failed.
 Spark's checkpoint is made fresh for each run: the outputs themselves are the record of what was done.
@@ -21,17 +21,18 @@ from typing import TYPE_CHECKING, Any
 from controlplane.contract.facts import QueryProgressed
 from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
-from pipeline.kafka import consumer, ensure_topics, partitions_of
+from pipeline.kafka import ensure_topics, partitions_of
 from pipeline.registry import register, schemas_of
+from pipeline.route.beginning import Beginning, replaced
 from pipeline.route.decode import UNKNOWN_ID, Schemas
-from pipeline.route.definition import Before, Kept, digest_of
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
-from pipeline.route.tails import DELIVERY_TIMEOUT, MARGIN, Resumption, resume, until_of
+from pipeline.route.tails import MARGIN
+from pipeline.route.wiring import raw_stream, sink_options
 from pipeline.spark import failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from typing import Literal
 
     from confluent_kafka.admin import AdminClient
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.streams import StreamDefinition
     from pipeline.route.frame import RuleCompiler
+    from pipeline.route.tails import Resumption
 
 LOOK_EVERY = timedelta(seconds=5)
 """How often registry and broker are asked for new versions and new partitions."""
@@ -50,14 +52,6 @@ SPARK_SETTINGS = {
     "spark__sql__optimizer__excludedRules": "org.apache.spark.sql.catalyst.optimizer.PushDownPredicates",
 }
 """Of the session that route runs in, as `build_session` takes them."""
-SINK_OPTIONS = {
-    "kafka.acks": "all",
-    "kafka.enable.idempotence": "true",
-    "kafka.linger.ms": "5",
-    "kafka.batch.size": str(256 * 1024),
-    "kafka.compression.type": "lz4",
-}
-"""Of the sink's producer; all that counts for what writing an event costs."""
 _BAD_IDS_IN_A_ROW = 3
 """After so many ids that the registry does not have, further unknown ones are dead letters without a stop each."""
 _UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
@@ -96,9 +90,8 @@ class RouteRun:
         self._kept = self.options.scratch / f"{self.stream.name}.refused.json"
         if self._kept.exists():
             self.refused = set(json.loads(self._kept.read_text()))
-        self._definition = Kept(self.options.scratch, self.stream.name)
-        self._short_run = self.options.scratch / f"{self.stream.name}.starts.json"
-        """Where the run before began; there while that run has not outlived the margin."""
+        options = self.options
+        self._beginning = Beginning(self.session, self.stream, options.kafka, options.scratch, self._routed)
 
     def start(self) -> None:
         """Start where the outputs end; what an older definition has begun is finished by it first."""
@@ -109,9 +102,10 @@ class RouteRun:
             refused=frozenset(self.refused),
             stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
         )
-        resumption = self._resumption(schemas)
+        resumption = self._beginning.of(self.partitions, schemas)
         self._begun_at = time.monotonic()
-        frame = self._routed(self._source(resumption), self.stream, schemas, resumption)
+        raw = raw_stream(self.session, self.options.kafka, self.stream.name, resumption.starts)
+        frame = self._routed(raw, self.stream, schemas, resumption)
         self.query = self._triggered(self._sink(frame)).start()
         _log.info(
             "route of %s starts at %s, knowing schema ids %s", self.stream.name, resumption.starts, sorted(self._known)
@@ -134,7 +128,7 @@ class RouteRun:
             self.query.stop()
             self.start()
         elif time.monotonic() - self._begun_at > MARGIN.total_seconds():
-            self._short_run.unlink(missing_ok=True)
+            self._beginning.outlived()
         return self._progress()
 
     def stop(self) -> None:
@@ -190,61 +184,6 @@ class RouteRun:
             self.partitions = now
         return gained
 
-    def _resumption(self, schemas: Schemas) -> Resumption:
-        before = self._definition.read()
-        since: Mapping[int, int] = before.since if before is not None else {}
-        found = self._resume(since)
-        if before is not None and before.sends_elsewhere(digest_of(self.stream.folder), schemas):
-            since = until_of(found)
-            self._finish(before, found, since)
-            found = Resumption(dict(since), {})
-        self._definition.write(self.stream, schemas, since)
-        replaced(self._short_run, json.dumps(found.starts))
-        return found
-
-    def _resume(self, since: Mapping[int, int]) -> Resumption:
-        kept = json.loads(self._short_run.read_text()) if self._short_run.exists() else {}
-        short_run = {int(partition): start for partition, start in kept.items()}
-        client = consumer(self.options.kafka, group="tidegate-route")
-        try:
-            found = resume(client, self.stream.name, self.partitions, short_run)
-        finally:
-            client.close()
-        starts = {partition: max(start, since.get(partition, 0)) for partition, start in found.starts.items()}
-        return Resumption(starts, found.tails)
-
-    def _finish(self, before: Before, found: Resumption, until: Mapping[int, int]) -> None:
-        """Route what is in doubt as the run before would have, in one batch; done again it changes nothing."""
-        in_doubt = {partition: start for partition, start in found.starts.items() if start < until[partition]}
-        if not in_doubt:
-            return
-        _log.info("%s: its definition has changed; finishing what the one before began", self.stream.name)
-        name = topic(self.stream.name, Hop.RAW)
-        raw = (
-            self.session.read.format("kafka")
-            .option("kafka.bootstrap.servers", self.options.kafka)
-            .option("assign", json.dumps({name: sorted(in_doubt)}))
-            .option("startingOffsets", json.dumps({name: in_doubt}))
-            .option("endingOffsets", json.dumps({name: {partition: until[partition] for partition in in_doubt}}))
-            .option("kafka.isolation.level", "read_committed")
-            .load()
-        )
-        frame = self._routed(raw, before.stream, before.schemas, found)
-        frame.write.format("kafka").options(**self._sink_options()).save()
-
-    def _source(self, resumption: Resumption) -> DataFrame:
-        name = topic(self.stream.name, Hop.RAW)
-        starts = ",".join(f'"{partition}":{offset}' for partition, offset in sorted(resumption.starts.items()))
-        return (
-            self.session.readStream.format("kafka")
-            .option("kafka.bootstrap.servers", self.options.kafka)
-            .option("assign", json.dumps({name: sorted(resumption.starts)}))  # others have no output partition yet
-            .option("startingOffsets", f'{{"{name}":{{{starts}}}}}')
-            .option("kafka.isolation.level", "read_committed")
-            .option("failOnDataLoss", "true")
-            .load()
-        )
-
     def _sink(self, frame: DataFrame) -> DataStreamWriter:
         checkpoint = self.options.scratch / "route" / self.stream.name
         shutil.rmtree(checkpoint, ignore_errors=True)
@@ -252,18 +191,9 @@ class RouteRun:
             frame.writeStream.format("kafka")
             .queryName(f"route {self.stream.name}")
             .outputMode("update")
-            .options(**self._sink_options())
+            .options(**sink_options(self.options.kafka))
             .option("checkpointLocation", str(checkpoint))
         )
-
-    def _sink_options(self) -> dict[str, str]:
-        timeout_ms = round(DELIVERY_TIMEOUT.total_seconds() * 1000)
-        return {
-            "kafka.bootstrap.servers": self.options.kafka,
-            **SINK_OPTIONS,
-            "kafka.delivery.timeout.ms": str(timeout_ms),
-            "kafka.request.timeout.ms": str(timeout_ms // 2),
-        }
 
     def _triggered(self, writer: DataStreamWriter) -> DataStreamWriter:
         if self.options.mode == "microbatch":
@@ -291,10 +221,3 @@ class RouteRun:
             rows_per_s=last["processedRowsPerSecond"],
             took_s=last["batchDuration"] / 1000,
         )
-
-
-def replaced(file: Path, text: str) -> None:
-    """Write a file in one step: a process that is killed leaves the old one or the new one."""
-    partial = file.with_suffix(".part")
-    partial.write_text(text)
-    partial.replace(file)
