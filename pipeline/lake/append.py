@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from delta.tables import DeltaTable
 from pyspark.sql import functions as sf
 
 from controlplane.contract.facts import BatchCommitted
 from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, Hop, lake_table, topic
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.lake.checkpoint import HadoopFiles, Start, decide, look, starting_offsets
-from pipeline.lake.offsets import ranges_in, ranges_of_batch, user_metadata
+from pipeline.lake.held import held_in
+from pipeline.lake.offsets import ranges_of_batch, user_metadata
 from pipeline.route.decode import body, by_writer, framed_id
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 EVENT_DATE = "event_date"
 _ROWS_A_FILE = 250_000
 _ROWS_A_BATCH = 1_000_000
-_COMMITS = 50
 _log = logging.getLogger(__name__)
 
 
@@ -113,9 +112,8 @@ class LakeWriter:
         )
 
     def _begin(self) -> Start:
-        files = self._files()
-        has_table = DeltaTable.isDeltaTable(self.session, self.table)
-        begin = decide(look(files), self._held() if has_table else None, has_table=has_table, where=self.checkpoint)
+        files, (has_table, held) = self._files(), held_in(self.table)
+        begin = decide(look(files), held, has_table=has_table, where=self.checkpoint)
         if begin.set_aside is not None:
             target = files.set_aside(f"aside-{datetime.now(UTC):%Y%m%dT%H%M%S}")
             _log.warning(
@@ -125,16 +123,6 @@ class LakeWriter:
                 target,
             )
         return begin
-
-    def _held(self) -> dict[int, int] | None:
-        """Up to where the table has every event, by its newest commit that says so."""
-        table = DeltaTable.forPath(self.session, self.table)
-        for history in (table.history(_COMMITS), table.history()):
-            rows = history.select("userMetadata").collect()
-            newest = next((found for row in rows if (found := ranges_in(row["userMetadata"])) is not None), None)
-            if newest is not None:
-                return {partition: until for partition, (_, until) in newest.items()}
-        return None
 
     def append(self, batch: DataFrame, batch_id: int) -> None:
         """Write one micro-batch; a second time changes nothing."""

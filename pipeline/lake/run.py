@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,8 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     }
     queries: dict[str, StreamingQuery] = {}
     try:
-        for name, writer in writers.items():
-            queries[name] = writer.start()
+        with ThreadPoolExecutor(len(writers), thread_name_prefix="start") as threads:
+            queries = dict(zip(writers, threads.map(LakeWriter.start, writers.values()), strict=True))
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
         reported: dict[str, int] = {}
         while not stopping.wait(_BEAT_S):
