@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
@@ -28,8 +30,11 @@ if TYPE_CHECKING:
 _BEAT_S = 0.5
 _LOOK_EVERY_S = 5.0
 """How often a topic is looked at for new partitions."""
+_STOP_WITHIN_S = 8.0
 _HANGS_AFTER_S = 5.0
 """A pump whose beat takes longer is no sign of life; one that retries counts each try."""
+
+_log = logging.getLogger(__name__)
 
 
 def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threading.Event) -> None:
@@ -73,6 +78,9 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
                 heart.beat(next((each.waits_for for each in pumps.values() if each.waits_for), ""))
             wait(running, timeout=_BEAT_S, return_when=FIRST_COMPLETED)
         stopping.set()
+        if wait(running, timeout=_STOP_WITHIN_S).not_done:
+            _log.warning("a pump waits for a broker that is away; what it was about to do is done by the next run")
+            os._exit(1)  # a thread inside the broker's client can be stopped in no other way
     reporter.close()
     for each in running:
         each.result()
