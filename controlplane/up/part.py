@@ -48,6 +48,8 @@ class Seen:
     """When it last answered, or said that it is at work."""
     waits_for: str = ""
     """What it says that it waits for."""
+    gives_way: bool = False
+    """Its priority is lowered already."""
     is_stopped: bool = False
     """A signal has stopped its process."""
     ended_with: str = ""

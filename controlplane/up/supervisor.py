@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (used at run time)
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from controlplane.up.running import RESTARTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+GIVES_WAY_AFTER = timedelta(seconds=45)
+"""One that comes back is waited for: it gives way only when it has caught up."""
 _WORDS_AT_MOST = 300
 
 
@@ -111,7 +113,8 @@ class Supervisor:
         seen = self.seen[part.name]
         process = PartProcess(part, self._environment, self.log_of(part.name), self._sockets / part.name)
         self._processes[part.name] = process
-        if part.nice and not seen.was_ready:
+        gives_way = part.nice != 0 and not seen.was_ready
+        if gives_way:
             process.give_way(part.nice)
         self.seen[part.name] = replace(
             seen,
@@ -121,6 +124,7 @@ class Supervisor:
             exited_at=None,
             heard_at=None,
             waits_for="",
+            gives_way=gives_way,
             restarts=seen.restarts + (1 if seen.exited_at else 0),
         )
 
@@ -166,6 +170,9 @@ class Supervisor:
             seen = replace(seen, heard_at=now, waits_for=waits_for)
         if seen.failures and seen.started_at and now - seen.started_at > STEADY_AFTER:
             seen = replace(seen, failures=0)
+        if part.nice and not seen.gives_way and seen.started_at and now - seen.started_at > GIVES_WAY_AFTER:
+            process.give_way(part.nice)
+            seen = replace(seen, gives_way=True)
         self.seen[part.name] = seen
         if is_ready and not seen.ready:
             self._welcome(part, seen, now)
@@ -173,8 +180,6 @@ class Supervisor:
     def _welcome(self, part: Part, seen: Seen, now: datetime) -> None:
         if part.on_ready is not None:
             part.on_ready()
-        if part.nice:  # one that comes back is waited for: it gives way only when it is there
-            self._processes[part.name].give_way(part.nice)
         if not seen.was_ready:
             self._told(f"{part.name} is ready after {(now - self.began_at).total_seconds():.1f} s")
         self.seen[part.name] = replace(seen, ready=True, was_ready=True)
