@@ -26,6 +26,7 @@ TOPIC_HOPS = (Hop.RAW, Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 OUTPUT_HOPS = (Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 _TIMEOUT_S = 10.0
 _POLL_S = 0.05
+_AT_ONCE = 10_000
 _AWAY = (
     KafkaError._TRANSPORT,  # noqa: SLF001 (the client's own errors: their public names)
     KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
@@ -196,8 +197,9 @@ def read_range(client: Consumer, name: str, partition: int, start: int, until: i
     client.assign([here])
     deadline = time.monotonic() + _TIMEOUT_S
     records: list[Message] = []
-    while client.position([here])[0].offset < until:
-        got = client.consume(10_000, timeout=0.05)
+    while (at := client.position([here])[0].offset) < until:
+        # Asked for more than there is, it would wait for its whole time.
+        got = client.consume(min(_AT_ONCE, until - max(at, start)), timeout=_POLL_S)
         for message in got:
             if message.error():
                 raise KafkaException(message.error())

@@ -61,7 +61,7 @@ def route(
         broken_rules: turns row rules into an array column of the names of those that a row breaks.
         tails: what is already in each output; such rows are dropped.
     """
-    decoded = _decode(raw, stream, schemas)
+    decoded = _decode(raw.where(sf.col("offset") > _tail(_least(tails), "partition")), stream, schemas)
     enriched = _enrich(decoded, stream, references)
     judged = _judge(enriched, stream, broken_rules)
     return _address(judged, stream, schemas, tails)
@@ -133,7 +133,13 @@ def _address(
     )
 
 
-def _tail(offsets: Mapping[int, int]) -> Column:
+def _least(tails: Mapping[Hop, Mapping[int, int]]) -> dict[int, int]:
+    """What every output is past, so that it is dropped wherever it belongs, before it is decoded."""
+    by_hop = [tails.get(hop, {}) for hop in OUTPUT_HOPS]
+    return {partition: min(each.get(partition, -1) for each in by_hop) for each in by_hop for partition in each}
+
+
+def _tail(offsets: Mapping[int, int], partition: str = SOURCE_PARTITION) -> Column:
     """The last source offset that is already in a topic; -1 for a partition where nothing is.
 
     Looked up by position in a literal array: conditions nested by partition would grow with their number.
@@ -141,7 +147,7 @@ def _tail(offsets: Mapping[int, int]) -> Column:
     by_partition = sf.array(
         *(sf.lit(offsets.get(each, -1)).cast("bigint") for each in range(max(offsets, default=-1) + 1))
     )
-    return sf.coalesce(sf.get(by_partition.cast("array<bigint>"), sf.col(SOURCE_PARTITION)), sf.lit(-1))
+    return sf.coalesce(sf.get(by_partition.cast("array<bigint>"), sf.col(partition)), sf.lit(-1))
 
 
 def _source() -> tuple[str, Column]:

@@ -7,7 +7,7 @@ route came. Two numbers follow for each source partition:
 - per topic, the *tail*: the source offset of its last record. What is not beyond it is already there and is dropped.
 - the *start*: where to read from. The three topics are written side by side, so a record may still have been on its way
   to one while a later one had landed in another. Whatever the sink sent longer ago than its delivery timeout, measured
-  from the newest landed record, has landed or failed the query; so we start a few timeouts before the newest tail.
+  from the newest landed record, has landed or failed the query; so we start a margin before the newest tail.
 
 A run that ends before it has lived for that long may leave behind it something older than the newest record by more than
 that: what the run before it had left, read again and not yet landed. So a run also begins no later than one that ended so
@@ -32,8 +32,12 @@ if TYPE_CHECKING:
 
 DELIVERY_TIMEOUT = timedelta(seconds=20)
 """Of the sink's producer: long enough for a broker that starts again, short because `MARGIN` is read again at each start."""
-MARGIN = 3 * DELIVERY_TIMEOUT
-"""What landed so long before the newest output is followed by nothing older."""
+MARGIN = 2 * DELIVERY_TIMEOUT + timedelta(seconds=5)
+"""What landed so long before the newest output is followed by nothing older.
+
+A record that is handed to the sink lands or expires within one timeout; what the same task handed over before it noticed
+that may land within another.
+"""
 _TIMEOUT_S = 10.0
 
 
