@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
+import psutil
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
@@ -26,6 +28,7 @@ _JVM = (
     "-Dorg.apache.avro.limits.string.maxLength=16777216 -Dorg.apache.avro.limits.bytes.maxLength=16777216 "
     "-Dorg.apache.avro.limits.collectionItems.maxLength=1000000"
 )
+_FORKED_S = 0.005
 JVM_OF = {
     # Half of the heap for the young: what Kafka's client holds for a batch was moved to the old generation only to die there.
     "route": "-XX:NewRatio=1",
@@ -63,13 +66,17 @@ def _from_archive(settings: Settings) -> str:
 
 
 def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "") -> threading.Thread:
-    """Start the JVM in the background: it takes seconds, in which the rest can be imported and asked.
+    """Start the JVM, and return as soon as its process is there: it takes seconds, in which the rest can be imported.
 
     `build_session` with the same options waits for it.
     """
     conf = SparkConf(loadDefaults=False).setAll(list(_jvm_options(memory, jars, scratch, jvm).items()))
     thread = threading.Thread(target=lambda: SparkContext._ensure_initialized(conf=conf), name="start-jvm")  # noqa: SLF001
     thread.start()
+    me = psutil.Process()
+    # A fork while another thread imports would leave the child with an import lock that nobody holds.
+    while thread.is_alive() and not me.children():
+        time.sleep(_FORKED_S)
     return thread
 
 
