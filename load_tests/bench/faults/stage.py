@@ -132,7 +132,15 @@ class Stage:
         waits = ["nothing was said"]
         drained = Drained(self.platform, waits.append)
         ended = self._wait(lambda: (drained.check() and "balanced") or waits[-1] == _UNBALANCED, _DRAINED_WITHIN_S)
-        return "" if ended == "balanced" else waits[-1]
+        if ended == "balanced":
+            return ""
+        self._wait(self._has_arrived, _WHOLE_WITHIN_S)  # what is late is not lost
+        return waits[-1]
+
+    def _has_arrived(self) -> bool:
+        """Have the lake and ClickHouse as many events as the valid topic, or more?"""
+        valid, lake, serving = (self.witness.events(STREAM, hop) for hop in (Hop.VALID, Hop.LAKE, Hop.SERVING))
+        return valid is not None and min(lake or 0, serving or 0) >= valid
 
     def close_platform(self) -> None:
         """Stop everything."""
