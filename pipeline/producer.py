@@ -130,6 +130,10 @@ class EventProducer:
             if self._failed:
                 raise self._failed.pop()
 
+    def flush(self) -> None:
+        """Wait until the broker has what was sent so far; inside a transaction nobody reads it yet."""
+        self._producer.flush(_TIMEOUT_S)
+
     def __enter__(self) -> Self:
         return self
 

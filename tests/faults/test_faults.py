@@ -20,6 +20,7 @@ FAULTS: list[Fault] = [
     Killed("control"),
     Killed("feed-shop"),
     Burst(Sort.POISON, 300),
+    Burst(Sort.FENCED, 300),
     Stopped("kafka"),
     Expanded(),
 ]

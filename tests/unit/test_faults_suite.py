@@ -11,7 +11,7 @@ import pytest
 from controlplane.contract.names import Hop
 from load_tests.bench.faults.fault import chosen, every
 from load_tests.bench.faults.heard import unexpected
-from load_tests.bench.faults.load import SEED, of_key, of_position
+from load_tests.bench.faults.load import NOBODY, SEED, of_key, of_position
 from load_tests.bench.faults.truth import Account
 from pipeline.feed import shop
 
@@ -37,8 +37,9 @@ def test_where_a_feed_event_belongs_follows_from_its_position() -> None:
 
 def test_a_record_that_nobody_here_sent_is_an_error() -> None:
     assert of_key("burst:valid:abc") == (Hop.VALID, "abc")
-    with pytest.raises(ValueError, match="nobody here sent it"):
-        of_key("u1:s:x")
+    for key in ("u1:s:x", NOBODY):
+        with pytest.raises(ValueError, match="nobody here sent it"):
+            of_key(key)
 
 
 def test_what_a_store_lacks_and_has_twice_is_counted_with_examples() -> None:

@@ -79,6 +79,8 @@ class Sort(StrEnum):
     CLOCK_FAR_AHEAD = "clock two hours ahead"
     LATE = "late and out of order"
     FLOOD = "flood"
+    FENCED = "a producer fenced off in its transaction"
+    """Its events must not be seen; those of its successor, with the same transactional id, must."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ _WEIGHTED: tuple[tuple[int, Sequence[Fault]], ...] = (
     (1, [Suspended(part) for part in ("route", "lake", "live", "clickhouse", "feed-shop", "kafka")]),
     (1, [DiskFull(), CheckpointLost(damaged=True), CheckpointLost(damaged=False)]),
     (2, [Burst(Sort.POISON, 500), Burst(Sort.LATE, 2_000), Burst(Sort.CLOCK_AHEAD, 200)]),
+    (1, [Burst(Sort.FENCED, 500)]),
     (1, [Burst(Sort.CLOCK_FAR_AHEAD, 200), Burst(Sort.FLOOD, 100_000), Expanded()]),
 )
 

@@ -6,9 +6,12 @@ ours; each of its records has a key of its own that says where the record belong
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
+
+from confluent_kafka import KafkaException
 
 from controlplane.contract.names import Hop
 from load_tests.bench.faults.fault import Sort
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 SEED, FAULT_SHARE = 1, 0.02
 """Of the feed."""
+NOBODY = "nobody may read this"
+"""Key of what was never committed."""
 _KEY = "burst"
 _TRANSACTION = 5_000
 _DATED = {
@@ -32,6 +37,7 @@ _DATED = {
     Sort.CLOCK_AHEAD: timedelta(minutes=5),
     Sort.CLOCK_FAR_AHEAD: timedelta(hours=2),
     Sort.LATE: timedelta(days=-1),
+    Sort.FENCED: timedelta(),
 }
 
 
@@ -50,7 +56,7 @@ def of_key(key: str) -> tuple[Hop, str | None]:
     Raises:
         ValueError: if no burst made it.
     """
-    burst, hop, event_id = key.split(":")
+    burst, hop, event_id = key.split(":") if key.startswith(f"{_KEY}:") else ("", "", "")
     if burst != _KEY:
         raise ValueError(f"a raw record has key {key!r} and no feed position: nobody here sent it")
     return Hop(hop), event_id or None
@@ -62,9 +68,9 @@ def send(settings: Settings, stream: StreamDefinition, sort: Sort, events: int, 
     Raises:
         KafkaException: if the broker refuses.
     """
-    with EventProducer(
-        stream, settings.kafka, settings.registry, transactional_id=f"tidegate-faults-{seed}"
-    ) as producer:
+    if sort is Sort.FENCED:
+        return _fenced(settings, stream, events, seed)
+    with _producer(settings, stream, seed) as producer:
         left = _burst(sort, events, seed)
         while batch := list(islice(left, _TRANSACTION)):
             with producer.transaction() as send_one:
@@ -73,6 +79,23 @@ def send(settings: Settings, stream: StreamDefinition, sort: Sort, events: int, 
                     value = encoded if event.fault is None else spoil(encoded, event.fault)
                     send_one(value, key=_key(sort, event))
     return events
+
+
+def _fenced(settings: Settings, stream: StreamDefinition, events: int, seed: int) -> int:
+    """A producer has everything but its commit at the broker when its successor starts: as one that was killed, or hung."""
+    sent = 0
+    with _producer(settings, stream, seed) as first, suppress(KafkaException), first.transaction() as send_one:
+        for event in _burst(Sort.LATE, events, seed):
+            send_one(first.encode(event.value), key=NOBODY)
+        first.flush()
+        sent = send(settings, stream, Sort.LATE, events, seed)
+    if not sent:
+        raise RuntimeError("the successor of a producer that hangs could not send")
+    return sent
+
+
+def _producer(settings: Settings, stream: StreamDefinition, seed: int) -> EventProducer:
+    return EventProducer(stream, settings.kafka, settings.registry, transactional_id=f"tidegate-faults-{seed}")
 
 
 def _burst(sort: Sort, events: int, seed: int) -> Iterator[FeedEvent]:
