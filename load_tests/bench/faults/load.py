@@ -84,7 +84,7 @@ def send(settings: Settings, stream: StreamDefinition, sort: Sort, events: int, 
 def _fenced(settings: Settings, stream: StreamDefinition, events: int, seed: int) -> int:
     """A producer has everything but its commit at the broker when its successor starts: as one that was killed, or hung."""
     sent = 0
-    with _producer(settings, stream, seed) as first, suppress(KafkaException), first.transaction() as send_one:
+    with suppress(KafkaException), _producer(settings, stream, seed) as first, first.transaction() as send_one:
         for event in _burst(Sort.LATE, events, seed):
             send_one(first.encode(event.value), key=NOBODY)
         first.flush()
