@@ -142,10 +142,6 @@ class Stage:
         valid, lake, serving = (self.witness.events(STREAM, hop) for hop in (Hop.VALID, Hop.LAKE, Hop.SERVING))
         return valid is not None and min(lake or 0, serving or 0) >= valid
 
-    def close_platform(self) -> None:
-        """Stop everything."""
-        self._exit.close()
-
     def __exit__(self, *_: object) -> None:
         self._exit.close()
 
