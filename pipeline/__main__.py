@@ -123,9 +123,8 @@ def main() -> None:
     """Entry point."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    logging.getLogger("py4j.clientserver").setLevel(
-        logging.CRITICAL
-    )  # what fails in a batch is raised, and logged once
+    # What fails in a batch is raised, and logged once.
+    logging.getLogger("py4j.clientserver").setLevel(logging.CRITICAL)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         app()

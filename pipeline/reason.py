@@ -8,6 +8,16 @@ _CAUSE = re.compile(r"^\s*(?:Caused by: |:\s*)?((?:[\w$]+\.)*[\w$]*(?:Exception|
 _PACKAGES = re.compile(r"^(?:[\w$]+\.)+(?=[\w$]+:)")
 
 
+_SAID_AT_MOST = 160
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in one short line: of a Kafka client's its own words; its kind when it says nothing."""
+    inner = error.args[0] if error.args else None
+    text = str(inner.str() if inner is not None and hasattr(inner, "str") else error)
+    return (text.splitlines() or [type(error).__name__])[0][:_SAID_AT_MOST]
+
+
 def reason_of(error: BaseException) -> str:
     """One line: the innermost cause that the message names, else the message's first line, with the error's type."""
     text = str(error)

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pipeline.lake.offsets import ends_in
+from pipeline.lake.offsets import ends_in, last_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,20 +77,15 @@ def _look(files: Files) -> Checkpoint | None:
     if not batches:
         return Checkpoint({}, {}, is_new=True)
     newest = batches[-1]
-    begun, first = ends_in(files.read(f"offsets/{newest}")), files.read("sources/0/0")
-    before = ends_in(files.read(f"offsets/{newest - 1}") if newest else first)
+    begun = ends_in(files.read(f"offsets/{newest}"))
+    before = ends_in(files.read(f"offsets/{newest - 1}" if newest else "sources/0/0"))
     if commits:
-        _whole(files.read(f"commits/{commits[-1]}"))
+        json.loads(last_line(files.read(f"commits/{commits[-1]}")))
     if commits and commits[-1] not in (newest, newest - 1):
         raise ValueError(f"its newest batch is {newest}, its newest commit {commits[-1]}")
     if newest and not commits:
         raise ValueError(f"its newest batch is {newest} and it has no commit")
     return Checkpoint(begun, before, is_new=not commits)
-
-
-def _whole(text: str | None) -> None:
-    """Spark reads the version and one line of JSON."""
-    json.loads((text or "").strip().splitlines()[-1] if text and text.strip() else "")
 
 
 def decide(found: Checkpoint | str | None, held: Ends | None, *, has_table: bool, where: str) -> Start:

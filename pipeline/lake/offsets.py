@@ -27,13 +27,18 @@ def ranges_of_batch(read: Callable[[str], str | None], batch_id: int) -> Ranges:
     return {partition: (since.get(partition, 0), end) for partition, end in until.items()}
 
 
+def last_line(text: str | None) -> str:
+    """Where each of Spark's files has what it is about, after its version; empty when there is none."""
+    return next(reversed((text or "").strip().splitlines()), "")
+
+
 def ends_in(text: str | None) -> dict[int, int]:
     """Partition -> offset in a file of the checkpoint: its last line is the source's offset, `{"shop.valid":{"0":12}}`.
 
     Raises:
         ValueError: if there is none.
     """
-    line = text.strip().splitlines()[-1] if text and text.strip() else ""
+    line = last_line(text)
     if "{" not in line:
         raise ValueError(f"the checkpoint does not name offsets where it should: {(text or '')[:80]!r}")
     [partitions] = json.loads(line[line.index("{") :]).values()

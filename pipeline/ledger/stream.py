@@ -16,6 +16,7 @@ from pipeline.ledger.motion import SETTLING, Movement, Settling
 from pipeline.ledger.tally import StillCountingError, routed_until
 from pipeline.ledger.trickle import Trickle
 from pipeline.ledger.verdict import ROUTED, PartitionAccount, judge, passed_until
+from pipeline.reason import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _AWAY = (UncountedError, StillCountingError, ClickHouseError, KafkaException, OSError)
 """What a source raises that is away, or not done yet."""
-
-_SAID_AT_MOST = 160
 
 
 @dataclass(frozen=True)
@@ -176,14 +175,8 @@ def _tried(count: Callable[[], T], where: str, unknown: list[str]) -> T | None:
     except _AWAY as error:
         if isinstance(error, KafkaException) and error.args[0].fatal():
             raise
-        unknown.append(f"{where}: {_said(error)}")
+        unknown.append(f"{where}: {first_line(error)}")
         return None
-
-
-def _said(error: Exception) -> str:
-    """One short line; the kind of the error when it says nothing."""
-    text = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-    return (text.splitlines() or [type(error).__name__])[0][:_SAID_AT_MOST]
 
 
 def _of(counts: FileCounts | None, partition: int) -> dict[int, int] | None:

@@ -18,6 +18,7 @@ from controlplane.contract.facts import RangeInserted
 from controlplane.contract.names import Hop, arrivals_table, events_table, topic
 from pipeline.kafka import may_pass, read_range, watermarks
 from pipeline.live.ranges import Range, Remembered, open_ranges, ranges_of, remembered, token
+from pipeline.reason import first_line
 from pipeline.serving.ddl import INSERT_SETTINGS
 
 if TYPE_CHECKING:
@@ -173,8 +174,8 @@ class Pump:
                 if isinstance(error, KafkaException) and not may_pass(error):
                     raise
                 if not self.waits_for:
-                    _log.warning("%s: %s (%s); trying again", self._topic, trouble, _first_line(error))
-                self.waits_for = f"{self._topic}: {trouble}: {_first_line(error)}"
+                    _log.warning("%s: %s (%s); trying again", self._topic, trouble, first_line(error))
+                self.waits_for = f"{self._topic}: {trouble}: {first_line(error)}"
                 if stopping.wait(_RETRY_AFTER_S):
                     raise
             else:
@@ -211,7 +212,3 @@ class Pump:
                 at=datetime.now(UTC), stream=self._stream, rows=done.rows, inserts=done.inserts, took_s=done.took_s
             )
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from controlplane.contract.facts import (
 )
 from controlplane.contract.names import Hop
 from controlplane.service.api import Service, create_api
+from controlplane.up.checks import free_port
 from dash_app.app import create_app
 from dash_app.data import ConsoleData
 from load_tests.bench.browser import opened_console
@@ -39,13 +39,6 @@ _WITHIN_MS = 15_000
 
 def _away(sql: str, **parameters: int) -> Sequence[tuple[object, ...]]:
     raise OSError("ClickHouse does not answer: refused")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -110,7 +103,7 @@ def _says(page: Any, selector: str, *texts: str) -> None:
 
 def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop: StreamDefinition) -> None:
     flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
-    api, console = _free_port(), _free_port()
+    api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
     service = Service([shop, flights], _away, address, 0.1)
     with (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
-from pipeline.reason import reason_of
+from pipeline.reason import first_line, reason_of
 
 CASES = {
     "a-plain-error-is-its-first-line": (ValueError("no such stream\nmore"), "ValueError: no such stream"),
@@ -30,3 +31,9 @@ CASES = {
 def test_one_line_says_why(case: str) -> None:
     error, reason = CASES[case]
     assert reason_of(error) == reason
+
+
+def test_a_short_line_for_what_is_tried_again() -> None:
+    assert first_line(KafkaException(KafkaError(KafkaError.REQUEST_TIMED_OUT))) == "Broker: Request timed out"
+    assert first_line(OSError("refused\nby the server")) == "refused"
+    assert first_line(TimeoutError()) == "TimeoutError"
