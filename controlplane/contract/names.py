@@ -29,6 +29,9 @@ SOURCE_OFFSET = "tg_offset"
 SOURCE_TIME = "tg_raw_at"
 """Field of every valid record: when the raw topic took it."""
 
+SOURCE_REFERENCES = "tg_references"
+"""Field of every valid record of a stream with enrichments: fingerprint of the reference tables that enriched it."""
+
 BLOCK = 20_000
 """Raw offsets in one block: what the ledger and ClickHouse's arrivals count by. A block of a partition is its raw offset
 divided by this, rounded down. Large enough that a billion events are few rows, small enough to be searched in a second."""
@@ -71,6 +74,16 @@ def subject(stream: str, hop: Hop) -> str:
 def lake_table(lake: str, stream: str, table: str = "events") -> str:
     """Path of a stream's Delta table below the lake's root."""
     return f"{lake.rstrip('/')}/{stream}/{table}"
+
+
+def lake_entity(entity: str) -> str:
+    """Folder of an entity's Delta table, below its stream's."""
+    return f"entity_{entity}"
+
+
+def lake_rollup(rollup: str) -> str:
+    """Folder of a rollup's Delta table of closed windows, below its stream's."""
+    return f"rollup_{rollup}"
 
 
 def events_table(stream: str) -> str:

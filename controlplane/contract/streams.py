@@ -7,6 +7,7 @@ reads files; `controlplane.contract.folders` does, and checks that the parts of 
 from __future__ import annotations
 
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,6 +54,9 @@ class Enrichment(_Written):
     """New field of the valid event -> reference column."""
 
 
+_FUNCTIONS = ("sum", "min", "max", "average", "distinct", "quantile")
+
+
 class Measure(_Written):
     """One number of a rollup; exactly one of the functions is given."""
 
@@ -60,27 +64,30 @@ class Measure(_Written):
     sum: FieldName | None = None
     min: FieldName | None = None
     max: FieldName | None = None
+    average: FieldName | None = None
     distinct: FieldName | None = None
     quantile: FieldName | None = None
     at: float = Field(0.5, gt=0, lt=1)
     """Which quantile."""
+    exact: bool = False
+    """distinct, quantile: exact also while the window is open, for memory that grows with the values; a closed one always is."""
     unit: str = ""
     """Shown behind the number: `USD`, `min`, `%`."""
 
     @model_validator(mode="after")
     def _has_one_function(self) -> Measure:
-        given = [name for name in ("sum", "min", "max", "distinct", "quantile") if getattr(self, name) is not None]
+        given = [name for name in _FUNCTIONS if getattr(self, name) is not None]
         if len(given) + self.count != 1:
-            message = "give exactly one of count: true, sum, min, max, distinct, quantile"
+            message = f"give exactly one of count: true, {', '.join(_FUNCTIONS)}"
             raise ValueError(message)
         return self
 
     @property
     def function(self) -> str:
-        """`count`, `sum`, `min`, `max`, `distinct` or `quantile`."""
+        """`count`, `sum`, `min`, `max`, `average`, `distinct` or `quantile`."""
         if self.count:
             return "count"
-        return next(name for name in ("sum", "min", "max", "distinct", "quantile") if getattr(self, name) is not None)
+        return next(name for name in _FUNCTIONS if getattr(self, name) is not None)
 
     @property
     def field(self) -> str | None:
@@ -88,10 +95,66 @@ class Measure(_Written):
         return None if self.count else str(getattr(self, self.function))
 
 
+class WindowKind(StrEnum):
+    """How windows lie on the time axis."""
+
+    TUMBLING = "tumbling"
+    SLIDING = "sliding"
+    SESSION = "session"
+
+
+class Window(_Written):
+    """Over which stretches of event time is a rollup aggregated? All lengths are whole seconds.
+
+    `{tumbling: 1h}`; `{sliding: 10m, every: 1m}`; `{session: 30m}`, where a session of a tuple of dimensions ends when
+    nothing has happened for so long. Windows begin at multiples of their step since 1970 (UTC), as in Flink and Spark.
+    """
+
+    tumbling: Duration | None = None
+    sliding: Duration | None = None
+    every: Duration | None = None
+    """Step of a sliding window; it divides the window's length."""
+    session: Duration | None = None
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Window:
+        given = [each for each in WindowKind if getattr(self, each) is not None]
+        if len(given) != 1:
+            message = f"give exactly one of {', '.join(WindowKind)}"
+            raise ValueError(message)
+        if (self.sliding is None) != (self.every is None):
+            message = "`every` is the step of a sliding window: give both or neither"
+            raise ValueError(message)
+        for length in (self.length, self.step):
+            if length < timedelta(seconds=1) or length % timedelta(seconds=1):
+                message = "a window is a whole number of seconds, 1s or more"
+                raise ValueError(message)
+        if self.length % self.step:
+            message = "`every` must divide the length of the sliding window"
+            raise ValueError(message)
+        return self
+
+    @property
+    def kind(self) -> WindowKind:
+        """Which of the three."""
+        return next(each for each in WindowKind if getattr(self, each) is not None)
+
+    @property
+    def length(self) -> timedelta:
+        """Of a window; of the gap for a session."""
+        return timedelta() + next(each for each in (self.tumbling, self.sliding, self.session) if each is not None)
+
+    @property
+    def step(self) -> timedelta:
+        """From one window's start to the next one's; a second for sessions, which may begin at any."""
+        return self.every or (self.tumbling if self.tumbling is not None else timedelta(seconds=1))
+
+
 class Rollup(_Written):
-    """An aggregate kept per second of event time, by dimensions."""
+    """An aggregate over windows of event time, by dimensions."""
 
     title: str
+    window: Window = Window(tumbling=timedelta(minutes=1))
     dimensions: tuple[FieldName, ...] = ()
     measures: dict[FieldName, Measure] = Field(min_length=1)
     where: dict[FieldName, tuple[str | int | bool, ...]] = {}
@@ -113,10 +176,49 @@ class Rollup(_Written):
 
 
 class Entity(_Written):
-    """The latest state of a thing, upserted by key (built by the batch layer)."""
+    """The latest state of a thing, upserted by key: of each key's events the one with the greatest ordering field.
+
+    Events equal in it are ordered by their place in the raw topic. One whose key has a null belongs to no thing.
+    """
 
     key: tuple[FieldName, ...] = Field(min_length=1)
     ordering: FieldName
+    """A field whose values grow: a time or a number."""
+    deleted_when: dict[FieldName, tuple[str | int | bool, ...]] = {}
+    """A thing whose latest event has these values is gone; its tombstone stays, so that a late event can't revive it."""
+    deletion_vectors: bool = False
+    """Mark replaced rows instead of rewriting their files: fewer bytes an upsert, slower reads and fewer readers."""
+    cluster_by: tuple[FieldName, ...] = ()
+    """Maintenance lays rows that are near in these fields together; the key when empty."""
+
+
+class Compatibility(StrEnum):
+    """Which schema changes the registry lets through (Confluent's levels)."""
+
+    BACKWARD = "BACKWARD"
+    BACKWARD_TRANSITIVE = "BACKWARD_TRANSITIVE"
+    FORWARD = "FORWARD"
+    FORWARD_TRANSITIVE = "FORWARD_TRANSITIVE"
+    FULL = "FULL"
+    FULL_TRANSITIVE = "FULL_TRANSITIVE"
+    NONE = "NONE"
+
+
+class Maintenance(_Written):
+    """What keeps a stream's Delta tables in shape, and when."""
+
+    every: Duration = timedelta(hours=1)
+    """How often the tables are looked at."""
+    small_file_bytes: int = Field(64 * 2**20, ge=2**16)
+    """A file below this is small."""
+    small_files: int = Field(16, ge=2)
+    """A partition with so many small files is compacted."""
+    target_file_bytes: int = Field(256 * 2**20, ge=2**16)
+    """Size of a compacted file."""
+    cluster_by: tuple[FieldName, ...] = ()
+    """Of the events: compaction lays rows that are near in these fields together (Z-order)."""
+    time_travel: Duration = timedelta(days=7)
+    """Every version younger than this can be read; vacuum deletes only files that are older."""
 
 
 class ServiceLevels(_Written):
@@ -141,7 +243,12 @@ class StreamDocument(_Written):
     topics: Topics = Topics()
     enrich: tuple[Enrichment, ...] = ()
     rollups: dict[Name, Rollup] = {}
+    lateness: Duration = timedelta(seconds=10)
+    """How far events may be behind the newest before a window closes; a later one is late, and corrects its window."""
     entities: dict[Name, Entity] = {}
+    compatibility: Compatibility = Compatibility.BACKWARD
+    """Of the raw subject."""
+    maintenance: Maintenance = Maintenance()
     service_levels: ServiceLevels = ServiceLevels()
     serving_retention: Duration = timedelta(days=1)
     """How long single events stay in ClickHouse; rollups stay."""
