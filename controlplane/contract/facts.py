@@ -101,6 +101,53 @@ class BatchCommitted(Reported):
     took_s: float
 
 
+class EntitiesUpserted(Reported):
+    """One MERGE into an entity's table is durable."""
+
+    kind: Literal["entities_upserted"] = "entities_upserted"
+    stream: str
+    table: str
+    version: int
+    events: int
+    """How many events it folded in."""
+    inserted: int
+    updated: int
+    files_read: int | None = None
+    """Of the table's files, those that the condition could not leave out; None for the first write."""
+    files_there: int | None = None
+    bytes_written: int
+    took_s: float
+
+
+class WindowsClosed(Reported):
+    """Closed windows of a rollup are durable in the lake."""
+
+    kind: Literal["windows_closed"] = "windows_closed"
+    stream: str
+    table: str
+    version: int
+    rows: int
+    """Windows by dimensions, written or corrected."""
+    horizon: AwareDatetime
+    """End of the last closed window, event time."""
+    corrected: bool
+    """Late events have changed windows that had closed."""
+    took_s: float
+
+
+class WindowsPublished(Reported):
+    """A rollup's closed windows are what readers of ClickHouse see, up to the horizon."""
+
+    kind: Literal["windows_published"] = "windows_published"
+    stream: str
+    rollup: str
+    lake_version: int
+    horizon: AwareDatetime
+    rows: int
+    """Sent to ClickHouse; the whole partitions that had changed."""
+    took_s: float
+
+
 class RangeInserted(Reported):
     """The pump's inserts since its last report are durable in ClickHouse."""
 
@@ -207,7 +254,16 @@ class LedgerTaken(Reported):
 
 
 Fact = Annotated[
-    PartChanged | HopMeasured | FeedProgressed | BatchCommitted | RangeInserted | QueryProgressed | LedgerTaken,
+    PartChanged
+    | HopMeasured
+    | FeedProgressed
+    | BatchCommitted
+    | EntitiesUpserted
+    | WindowsClosed
+    | WindowsPublished
+    | RangeInserted
+    | QueryProgressed
+    | LedgerTaken,
     Field(discriminator="kind"),
 ]
 

@@ -101,6 +101,21 @@ def live_table(stream: str, rollup: str) -> str:
     return f"{stream}_{rollup}_live"
 
 
+def batch_tables(stream: str, rollup: str) -> tuple[str, str]:
+    """ClickHouse tables with a rollup's closed windows: of the two copies one is read while the other is written."""
+    return f"{stream}_{rollup}_batch_0", f"{stream}_{rollup}_batch_1"
+
+
+def staging_table(stream: str, rollup: str) -> str:
+    """ClickHouse table in which what is to be published is put together."""
+    return f"{stream}_{rollup}_staging"
+
+
+def published_table(stream: str) -> str:
+    """ClickHouse table that says which copy of each rollup is read, and up to where."""
+    return f"{stream}_published"
+
+
 def filling_view(table: str) -> str:
     """ClickHouse materialized view that fills a table from the stream's events."""
     return f"{table}_mv"
@@ -110,11 +125,12 @@ def serving_relations(stream: str, rollup: str | None) -> tuple[str, ...]:
     """Every table and view that ClickHouse has for a rollup; for None, what it has for the stream itself."""
     if rollup is None:
         arrivals = arrivals_table(stream)
-        return (events_table(stream), arrivals, filling_view(arrivals))
+        return (events_table(stream), arrivals, filling_view(arrivals), published_table(stream))
     live = live_table(stream, rollup)
-    return (live, filling_view(live), rollup_view(stream, rollup))
+    batch = (*batch_tables(stream, rollup), staging_table(stream, rollup))
+    return (live, filling_view(live), *batch, rollup_view(stream, rollup))
 
 
 def rollup_view(stream: str, rollup: str) -> str:
-    """ClickHouse view that finishes a rollup's states: what people and the console query."""
+    """ClickHouse view of a rollup's windows, the closed ones and the live ones: what people query."""
     return f"{stream}_{rollup}"

@@ -1,7 +1,8 @@
 """What is a rollup in SQL? Its states, how an event folds into them and how they are finished.
 
-Whoever keeps a rollup (ClickHouse's materialized views) and whoever reads it (the hub) must mean the same column, so
-both take their SQL from here. States merge: any bucket is the merge of its seconds, any total the merge of its buckets.
+Whoever keeps a rollup (ClickHouse's materialized views), whoever reads it (the hub) and whoever computes it again from
+history (Spark) must mean the same number, so all take their SQL from here. States merge: any bucket is the merge of its
+seconds, any total the merge of its buckets.
 """
 
 from __future__ import annotations
@@ -17,36 +18,55 @@ SECOND = "second"
 """Column of a rollup's table: start of the second of event time, `DateTime('UTC')`."""
 
 
-OWN_COLUMNS = frozenset({SECOND, "bucket", "is_total"})
-"""What a rollup's table and its queries call columns of their own; no dimension or measure may be named so."""
+WINDOW_START, WINDOW_END = "window_start", "window_end"
+"""Columns of a finished rollup: the window, its end exclusive."""
+LAYER, AS_OF, LATE, PERIOD, SLOT = "layer", "as_of", "late", "period", "slot"
+"""Of a finished rollup: `batch` or `live`; when the newest event that it may hold was taken; events that came after the
+window had closed; what is published as one; which of two copies is read."""
+
+OWN_COLUMNS = frozenset({SECOND, "bucket", "is_total", WINDOW_START, WINDOW_END, LAYER, AS_OF, LATE, PERIOD, SLOT})
+"""What a rollup's tables and queries call columns of their own; no dimension or measure may be named so."""
+
+
+def number_type(measure: Measure, *, whole: bool) -> str:
+    """ClickHouse type of a finished measure; `whole` says that the measured field is an integer."""
+    match measure.function:
+        case "count" | "distinct":
+            return "UInt64"
+        case "average" | "quantile":
+            return "Nullable(Float64)"
+        case _:
+            return _number(whole=whole)
 
 
 def state_type(measure: Measure, *, whole: bool) -> str:
     """ClickHouse type of a measure's state; `whole` says that the measured field is an integer."""
-    number = "Nullable(Int64)" if whole else "Nullable(Float64)"
     match measure.function:
         case "count":
             return "SimpleAggregateFunction(sum, UInt64)"
         case "distinct":
-            return "AggregateFunction(uniq, Nullable(String))"
+            return f"AggregateFunction({_distinct(measure)}, Nullable(String))"
         case "quantile":
-            return f"AggregateFunction(quantileTDigest({measure.at}), Nullable(Float64))"
+            return f"AggregateFunction({_quantile(measure)}({measure.at}), Nullable(Float64))"
+        case "average":
+            return "AggregateFunction(avg, Nullable(Float64))"
         case simple:
-            return f"SimpleAggregateFunction({simple}, {number})"
+            return f"SimpleAggregateFunction({simple}, {_number(whole=whole)})"
 
 
 def folded(measure: Measure, *, whole: bool) -> str:
     """The aggregate over event rows that makes a state."""
-    number = "Nullable(Int64)" if whole else "Nullable(Float64)"
     match measure.function:
         case "count":
             return "count()"
         case "distinct":
-            return f"uniqState(CAST({measure.field} AS Nullable(String)))"
+            return f"{_distinct(measure)}State(CAST({measure.field} AS Nullable(String)))"
         case "quantile":
-            return f"quantileTDigestState({measure.at})(CAST({measure.field} AS Nullable(Float64)))"
+            return f"{_quantile(measure)}State({measure.at})(CAST({measure.field} AS Nullable(Float64)))"
+        case "average":
+            return f"avgState(CAST({measure.field} AS Nullable(Float64)))"
         case simple:
-            return f"{simple}(CAST({measure.field} AS {number}))"
+            return f"{simple}(CAST({measure.field} AS {_number(whole=whole)}))"
 
 
 def finished(name: str, measure: Measure) -> str:
@@ -55,27 +75,65 @@ def finished(name: str, measure: Measure) -> str:
         case "count":
             return f"sum({name})"
         case "distinct":
-            return f"uniqMerge({name})"
+            return f"{_distinct(measure)}Merge({name})"
         case "quantile":
-            return f"quantileTDigestMerge({measure.at})({name})"
+            return f"{_quantile(measure)}Merge({measure.at})({name})"
+        case "average":
+            return f"avgMerge({name})"
         case simple:
             return f"{simple}({name})"
 
 
-def finished_measures(rollup: Rollup) -> list[str]:
-    """One aggregate a measure, in the order written."""
-    return [finished(name, measure) for name, measure in rollup.measures.items()]
+def recomputed(measure: Measure, *, whole: bool) -> str:
+    """The same number in Spark's SQL, from event rows: what the batch layer says of a closed window; always exact.
+
+    A sum that does not fit is null, which is unknown, as it must not stop every other window.
+    """
+    field, number = f"`{measure.field}`", "bigint" if whole else "double"
+    match measure.function:
+        case "count":
+            return "count(1)"
+        case "distinct":
+            return f"count(DISTINCT {field})"
+        case "quantile":
+            return f"percentile(CAST({field} AS double), {measure.at}D)"
+        case "average":
+            return f"avg(CAST({field} AS double))"
+        case "sum":
+            return f"try_sum(CAST({field} AS {number}))"
+        case simple:
+            return f"{simple}(CAST({field} AS {number}))"
 
 
 def merged(name: str, measure: Measure) -> str:
     """The aggregate over state rows that makes a state again."""
     match measure.function:
         case "distinct":
-            return f"uniqMergeState({name})"
+            return f"{_distinct(measure)}MergeState({name})"
         case "quantile":
-            return f"quantileTDigestMergeState({measure.at})({name})"
+            return f"{_quantile(measure)}MergeState({measure.at})({name})"
+        case "average":
+            return f"avgMergeState({name})"
         case _:
             return finished(name, measure)
+
+
+def _number(*, whole: bool) -> str:
+    return "Nullable(Int64)" if whole else "Nullable(Float64)"
+
+
+def _distinct(measure: Measure) -> str:
+    return "uniqExact" if measure.exact else "uniq"
+
+
+def _quantile(measure: Measure) -> str:
+    """Between two values both read in a straight line, as Spark's `percentile` and pandas do."""
+    return "quantileExactInclusive" if measure.exact else "quantileTDigest"
+
+
+def finished_measures(rollup: Rollup) -> list[str]:
+    """One aggregate a measure, in the order written."""
+    return [finished(name, measure) for name, measure in rollup.measures.items()]
 
 
 def span_query(stream: str, name: str, rollup: Rollup) -> str:

@@ -44,6 +44,10 @@ class Settings(BaseSettings):
         parse_duration("5m"), description="Length of a real-time batch; each boundary is a gap of 0.2-0.8 s."
     )
     lake_trigger: Duration = Field(parse_duration("10s"), description="How often lake starts a micro-batch.")
+    tables_trigger: Duration = Field(
+        parse_duration("20s"),
+        description="How often entities and rollups follow the lake's events, and closed windows are published.",
+    )
     push_tick: Duration = Field(parse_duration("100ms"), description="How often the hub looks for something new.")
     notify_socket: str = Field(
         "", validation_alias="NOTIFY_SOCKET", description="Where to say that a part is ready (systemd's sd_notify)."

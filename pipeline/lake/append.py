@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 EVENT_DATE = "event_date"
+_WIDE = {"int": "bigint", "float": "double"}
 _ROWS_A_FILE = 250_000
 _ROWS_A_BATCH = 1_000_000
 _log = logging.getLogger(__name__)
@@ -52,13 +53,23 @@ def rows(valid: DataFrame, stream: StreamDefinition, writers: Mapping[int, str])
     decoded = valid.select(sf.col("value"), framed_id(writers).alias("schema_id")).select(
         sf.when(sf.col("schema_id").isin(*writers), event).otherwise(unread).alias("event")
     )
-    return decoded.select("event.*").withColumn(EVENT_DATE, sf.to_date(_timestamp(stream)))
+    columns = [_wide(f"event.{field['name']}", field) for field in valid_schema(stream)["fields"]]
+    return decoded.select(*columns).withColumn(EVENT_DATE, sf.to_date(stream.event_time.field))
 
 
-def _timestamp(stream: StreamDefinition) -> Column:
-    field = stream.event_time.field
-    kind = next(type_name(each["type"]) for each in stream.avro_schema["fields"] if each["name"] == field)
-    return sf.timestamp_millis(sf.col(field)) if kind == "long" else sf.col(field)
+def _wide(column: str, field: dict[str, Any]) -> Column:
+    """As the widest of its kind: a schema that widens a number changes nothing in the table, whoever reads it."""
+    wide = _WIDE.get(type_name(field["type"]))
+    found = sf.col(column)
+    return (found if wide is None else found.cast(wide)).alias(field["name"])
+
+
+def table_options(stream: StreamDefinition) -> dict[str, str]:
+    """How the events table is kept: what files are skipped by, and that others can follow what was appended."""
+    return {
+        "delta.dataSkippingStatsColumns": f"{SOURCE_PARTITION},{SOURCE_OFFSET},{stream.event_time.field}",
+        "delta.enableChangeDataFeed": "true",
+    }
 
 
 @dataclass
@@ -141,7 +152,7 @@ class LakeWriter:
             .option("txnVersion", str(batch_id))
             .option("userMetadata", user_metadata(self.stream.name, name, ranges))
             .partitionBy(EVENT_DATE)
-            .option("delta.dataSkippingStatsColumns", f"{SOURCE_PARTITION},{SOURCE_OFFSET}")
+            .options(**table_options(self.stream))
             .save(self.table)
         )
         self.reporter.report(

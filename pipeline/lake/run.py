@@ -14,6 +14,7 @@ from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.lake.append import LakeWriter
 from pipeline.registry import await_registry, register_stream, schemas_of
 from pipeline.spark import QueryFailedError, build_session, failure_of, session_options
+from pipeline.tables.run import Tables
 
 if TYPE_CHECKING:
     import threading
@@ -44,20 +45,24 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         register_stream(registry, stream)
     partitions = {stream.name: partitions_of(admin, topic(stream.name, Hop.VALID)) for stream in streams}
     schemas = {stream.name: schemas_of(registry, subject(stream.name, Hop.VALID)) for stream in streams}
-    session = build_session("tidegate lake", slots=2, **session_options(settings, "lake"))
+    session = build_session(
+        "tidegate lake", slots=2, spark__scheduler__mode="FAIR", **session_options(settings, "lake")
+    )
     reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
     writers = {
         stream.name: LakeWriter(session, stream, schemas[stream.name], partitions[stream.name], settings, reporter)
         for stream in streams
     }
+    tables = Tables(session, streams, settings, reporter)
     queries: dict[str, StreamingQuery] = {}
     try:
         with ThreadPoolExecutor(len(writers), thread_name_prefix="start") as threads:
             queries = dict(zip(writers, threads.map(LakeWriter.start, writers.values()), strict=True))
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
+        tables.start()
         reported: dict[str, int] = {}
         while not stopping.wait(_BEAT_S):
-            heart.beat()
+            heart.beat(tables.waits_for)
             for name, writer in writers.items():
                 queries[name] = _kept_running(writer, queries[name])
                 if (fact := _progress(name, queries[name], reported)) is not None:
@@ -65,6 +70,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     finally:
         for query in queries.values():
             query.stop()
+        tables.stop()
         reporter.close()
         session.stop()
 

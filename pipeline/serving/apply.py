@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlplane.contract.names import events_table
+from controlplane.contract.names import batch_tables, events_table, published_table
 from pipeline.serving import ddl
+from pipeline.serving.columns import text
+from pipeline.serving.windows import published
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -32,8 +34,15 @@ def create(client: Client, stream: StreamDefinition) -> None:
     events = events_table(stream.name)
     altered = ddl.alterations(stream, _columns(client, events), _of_table(client, events, "engine_full") or "")
     made = [statement for relation in relations for statement in relation.statements]
-    for statement in [ddl.events(stream), *altered, *made]:
+    for statement in [ddl.events(stream), published(stream.name), *altered, *_forgotten(client, stream), *made]:
         client.command(statement)
+
+
+def _forgotten(client: Client, stream: StreamDefinition) -> list[str]:
+    """A rollup whose tables were dropped has nothing published any more."""
+    lost = [key for key in stream.rollups if _of_table(client, batch_tables(stream.name, key)[0], "comment") is None]
+    names = ", ".join(text(key) for key in lost)
+    return [f"DELETE FROM {published_table(stream.name)} WHERE rollup IN ({names})"] if lost else []  # noqa: S608
 
 
 def _refuse_changed(relation: ddl.Relation, comment: str | None) -> None:

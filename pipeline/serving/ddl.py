@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.contract.names import (
@@ -18,20 +19,23 @@ from controlplane.contract.names import (
     SOURCE_PARTITION,
     SOURCE_TIME,
     arrivals_table,
+    batch_tables,
     events_table,
     filling_view,
     live_table,
     rollup_view,
+    staging_table,
 )
-from controlplane.contract.rollups import SECOND, finished, folded, state_type
+from controlplane.contract.rollups import SECOND, WINDOW_START, folded, state_type
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.serving.columns import WHOLE, column_type, literal, milliseconds, name, second, text, widens
+from pipeline.serving.windows import batch_columns, published, view_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from controlplane.contract.streams import Rollup, StreamDefinition
+    from controlplane.contract.streams import Rollup, StreamDefinition, Window
 
 INSERT_SETTINGS = {
     "async_insert": 0,
@@ -63,7 +67,11 @@ class ServingChangedError(Exception):
 
 def statements(stream: StreamDefinition) -> list[str]:
     """Every table and view of a stream, in an order that can be run."""
-    return [events(stream), *(each for relation in relations(stream) for each in relation.statements)]
+    return [
+        events(stream),
+        published(stream.name),
+        *(each for relation in relations(stream) for each in relation.statements),
+    ]
 
 
 def events(stream: StreamDefinition) -> str:
@@ -84,7 +92,7 @@ def _expires(stream: StreamDefinition) -> str:
 
 def event_columns(stream: StreamDefinition) -> dict[str, str]:
     """Column -> ClickHouse type of a stream's events."""
-    return {field: column_type(avro) for field, avro in _fields(stream).items()}
+    return {field: column_type(avro) for field, avro in valid_fields(stream).items()}
 
 
 def alterations(stream: StreamDefinition, present: Mapping[str, str], engine: str) -> list[str]:
@@ -129,7 +137,7 @@ def _arrivals(stream: StreamDefinition) -> Relation:
         "events": ("count()", "SimpleAggregateFunction(sum, UInt64)"),
         "max_offset": (f"max({SOURCE_OFFSET})", "SimpleAggregateFunction(max, Int64)"),
         "max_event_ms": (
-            f"max({milliseconds(name(happened), _fields(stream)[happened])})",
+            f"max({milliseconds(name(happened), valid_fields(stream)[happened])})",
             "SimpleAggregateFunction(max, Int64)",
         ),
         "max_raw_ms": (f"max(toUnixTimestamp64Milli({SOURCE_TIME}))", "SimpleAggregateFunction(max, Int64)"),
@@ -140,7 +148,7 @@ def _arrivals(stream: StreamDefinition) -> Relation:
 
 
 def _rollup(stream: StreamDefinition, key: str, rollup: Rollup) -> Relation:
-    fields = _fields(stream)
+    fields = valid_fields(stream)
     whole = {each: type_name(fields.get(measure.field or "", "")) in WHOLE for each, measure in rollup.measures.items()}
     table, keys = live_table(stream.name, key), [SECOND, *rollup.dimensions]
     happened = stream.event_time.field
@@ -154,13 +162,28 @@ def _rollup(stream: StreamDefinition, key: str, rollup: Rollup) -> Relation:
         **dict.fromkeys(rollup.dimensions, "String"),
         **{each: state_type(measure, whole=whole[each]) for each, measure in rollup.measures.items()},
     }
-    done = {
-        **{each: name(each) for each in keys},
-        **{each: finished(each, measure) for each, measure in rollup.measures.items()},
-    }
     select = _select(made, keys, events_table(stream.name), _where(rollup, fields))
-    view = f"CREATE VIEW IF NOT EXISTS {rollup_view(stream.name, key)} AS {_select(done, keys, table)}"
-    return _relation(table, columns, keys, select, view, partition=f"PARTITION BY toYYYYMM({SECOND}) ")
+    view = (
+        f"CREATE VIEW IF NOT EXISTS {rollup_view(stream.name, key)} AS {view_query(stream.name, key, rollup, fields)}"
+    )
+    more = (*_closed(stream.name, key, rollup, fields), view)
+    return _relation(table, columns, keys, select, *more, partition=f"PARTITION BY toYYYYMM({SECOND}) ")
+
+
+def _closed(stream: str, key: str, rollup: Rollup, fields: Mapping[str, Any]) -> list[str]:
+    """Both copies of the closed windows, and where the next is put together."""
+    columns = ", ".join(f"{name(column)} {kind}" for column, kind in batch_columns(rollup, fields).items())
+    keys = ", ".join(map(name, (WINDOW_START, *rollup.dimensions)))
+    return [
+        f"CREATE TABLE IF NOT EXISTS {table} ({columns}) ENGINE = MergeTree "
+        f"PARTITION BY {period_of(rollup.window)} ORDER BY ({keys})"
+        for table in (*batch_tables(stream, key), staging_table(stream, key))
+    ]
+
+
+def period_of(window: Window) -> str:
+    """The partition of a closed window: a day of short ones, a month of long ones; as Spark's `date_format` has it."""
+    return f"{'toYYYYMMDD' if window.length < timedelta(hours=1) else 'toYYYYMM'}({WINDOW_START})"
 
 
 def _relation(
@@ -191,5 +214,6 @@ def _where(rollup: Rollup, fields: Mapping[str, Any]) -> str:
     return f" WHERE {' AND '.join(kept)}" if kept else ""
 
 
-def _fields(stream: StreamDefinition) -> dict[str, Any]:
+def valid_fields(stream: StreamDefinition) -> dict[str, Any]:
+    """Field -> Avro type of a valid event."""
     return {field["name"]: field["type"] for field in valid_schema(stream)["fields"]}

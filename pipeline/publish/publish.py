@@ -1,0 +1,176 @@
+"""How do closed windows take the place of live ones, for every reader at once?
+
+There are two copies of them in ClickHouse, and one row says which is read and up to where (`pipeline/serving/windows.py`).
+The other copy is brought up to the lake's newest version, partition by partition, each whole from the lake; then a row names
+it. A crash in between leaves readers what they had, and the next run begins with what each copy's own row says.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from controlplane.contract.facts import WindowsPublished
+from controlplane.contract.names import (
+    batch_tables,
+    lake_rollup,
+    lake_table,
+    live_table,
+    published_table,
+    staging_table,
+)
+from controlplane.contract.rollups import PERIOD, SECOND
+from pipeline.serving.ddl import valid_fields
+from pipeline.serving.windows import batch_columns
+from pipeline.tables.cursor import commits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from clickhouse_connect.driver.client import Client
+
+    from controlplane.contract.streams import Rollup, StreamDefinition
+    from pipeline.tables.cursor import Commits
+
+KEEP_LIVE_S = 3600.0
+"""A query that has begun before a horizon moved is done by then: live seconds behind it may go."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What a copy of the closed windows holds."""
+
+    slot: int
+    version: int
+    """Counts publications; the highest is read."""
+    lake_version: int
+
+
+class Publisher:
+    """Of one rollup."""
+
+    def __init__(self, client: Client, stream: StreamDefinition, key: str, lake_root: str) -> None:
+        self._client, self._stream, self._key = client, stream.name, key
+        self._rollup: Rollup = stream.rollups[key]
+        self._columns = list(batch_columns(self._rollup, valid_fields(stream)))
+        self._path = lake_table(lake_root, stream.name, lake_rollup(key))
+        self._floors: list[tuple[float, int]] = []
+        """When (monotonic) which floor was published."""
+
+    def publish(self) -> WindowsPublished | None:
+        """Bring readers up to the lake's newest version; None if they are.
+
+        Raises:
+            ClickHouseError: if ClickHouse is away or refuses; readers have what they had.
+        """
+        commits = commits_of(self._path)
+        if commits is None or commits.cursor.horizon is None:
+            return None
+        copies = self._copies()
+        read = max(copies.values(), key=lambda each: each.version)
+        if read.lake_version == commits.version:
+            return None
+        began, target = time.monotonic(), copies[1 - read.slot]
+        rows = self._refill(target, commits)
+        self._choose(Copy(target.slot, read.version + 1, commits.version), commits)
+        self._drop_live(commits.cursor.floor or 0)
+        return WindowsPublished(
+            at=datetime.now(UTC),
+            stream=self._stream,
+            rollup=self._key,
+            lake_version=commits.version,
+            horizon=datetime.fromtimestamp(commits.cursor.horizon, UTC),
+            rows=rows,
+            took_s=time.monotonic() - began,
+        )
+
+    def _copies(self) -> dict[int, Copy]:
+        found = self._client.query(
+            f"SELECT slot, max(version), argMax(lake_version, version) FROM {published_table(self._stream)} "  # noqa: S608
+            "WHERE rollup = {key:String} GROUP BY slot",
+            parameters={"key": self._key},
+        ).result_rows
+        known = {int(slot): Copy(int(slot), int(version), int(lake)) for slot, version, lake in found}
+        return {slot: known.get(slot, Copy(slot, 0, -1)) for slot in (0, 1)}
+
+    def _refill(self, target: Copy, commits: Commits) -> int:
+        """Every partition that has changed since this copy was written; the rows sent."""
+        table = DeltaTable(self._path, version=commits.version)
+        there = {str(each[PERIOD]) for each in table.partitions()}
+        changed = commits.periods_since(target.lake_version)
+        due = there if changed is None else changed
+        emptied = self._periods_of(target) - there
+        return sum(self._replace(target, table, period) for period in sorted(due | emptied))
+
+    def _periods_of(self, target: Copy) -> set[str]:
+        found = self._client.query(
+            "SELECT DISTINCT partition FROM system.parts "
+            "WHERE active AND database = currentDatabase() AND table = {table:String}",
+            parameters={"table": batch_tables(self._stream, self._key)[target.slot]},
+        ).result_rows
+        return {str(row[0]) for row in found}
+
+    def _replace(self, target: Copy, table: DeltaTable, period: str) -> int:
+        staging, into = staging_table(self._stream, self._key), batch_tables(self._stream, self._key)[target.slot]
+        rows = table.to_pyarrow_table(partitions=[(PERIOD, "=", period)], columns=self._columns)
+        self._client.command(f"TRUNCATE TABLE {staging}")
+        if rows.num_rows:
+            self._client.insert_arrow(staging, _to_seconds(rows))
+        arrived = int(self._client.query(f"SELECT count() FROM {staging}").result_rows[0][0])  # noqa: S608
+        if arrived != rows.num_rows:
+            raise RuntimeError(f"{staging} has {arrived} rows of {rows.num_rows} of period {period}: not published")
+        self._client.command(f"ALTER TABLE {into} REPLACE PARTITION {int(period)} FROM {staging}")
+        return int(rows.num_rows)
+
+    def _choose(self, copy: Copy, commits: Commits) -> None:
+        """One row, by which every query that begins from now on reads this copy, this horizon and this floor."""
+        cursor = commits.cursor
+        self._client.command(
+            f"INSERT INTO {published_table(self._stream)} "  # noqa: S608 (checked names)
+            "(rollup, slot, version, horizon, floor, lake_version, published_at) "
+            "VALUES ({key:String}, {slot:UInt8}, {version:UInt64}, toDateTime({horizon:Int64}, 'UTC'), "
+            "toDateTime({floor:Int64}, 'UTC'), {lake:Int64}, now64(3, 'UTC'))",
+            parameters={
+                "key": self._key,
+                "slot": copy.slot,
+                "version": copy.version,
+                "horizon": cursor.horizon,
+                "floor": cursor.floor or 0,
+                "lake": copy.lake_version,
+            },
+        )
+
+    def _drop_live(self, floor: int) -> None:
+        """Whole months of live seconds that no query reads any more: not of the view, not of a chart."""
+        now = time.monotonic()
+        self._floors.append((now, floor))
+        old = [each for at, each in self._floors if at <= now - KEEP_LIVE_S]
+        if not old:
+            return
+        self._floors = [each for each in self._floors if each[0] > now - KEEP_LIVE_S]
+        until = datetime.fromtimestamp(old[-1], UTC) - self._rollup.span
+        table = live_table(self._stream, self._key)
+        for month in _months_before(until, self._months_of(table)):
+            self._client.command(f"ALTER TABLE {table} DROP PARTITION {month}")
+
+    def _months_of(self, table: str) -> list[int]:
+        found = self._client.query(f"SELECT DISTINCT toYYYYMM({SECOND}) FROM {table}").result_rows  # noqa: S608
+        return [int(row[0]) for row in found]
+
+
+def _months_before(until: datetime, months: Iterable[int]) -> list[int]:
+    return sorted(month for month in months if month < until.year * 100 + until.month)
+
+
+def _to_seconds(rows: pa.Table) -> pa.Table:
+    """Timestamps as `DateTime` takes them; every other column as it is."""
+    fields = [
+        pa.field(each.name, pa.timestamp("s", "UTC") if pa.types.is_timestamp(each.type) else each.type)
+        for each in rows.schema
+    ]
+    return rows.cast(pa.schema(fields))

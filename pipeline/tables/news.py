@@ -1,0 +1,103 @@
+"""What has come into a stream's events since a table last looked?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as sf
+
+from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIME
+from pipeline.tables.watermark import Newest, joined
+from pipeline.tables.windows import second
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+    from controlplane.contract.streams import StreamDefinition
+    from pipeline.tables.cursor import Cursor
+
+_CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
+
+
+@dataclass(frozen=True)
+class News:
+    """Events of the versions after a cursor's, up to a version."""
+
+    version: int
+    seen: Mapping[int, Newest]
+    """The newest of each partition, of all events up to the version."""
+    rows: int
+    earliest: int | None
+    """First second of event time among the new ones; None when there are none."""
+    added: DataFrame
+    """The new ones."""
+    events: DataFrame
+    """All of them, at the version."""
+
+
+class Events:
+    """A stream's events table."""
+
+    def __init__(self, session: SparkSession, stream: StreamDefinition, path: str) -> None:
+        self._session, self._stream, self._path = session, stream, path
+        self._table: DeltaTable | None = None
+
+    def version(self) -> int | None:
+        """The newest one; None while there is no table."""
+        try:
+            if self._table is None:
+                self._table = DeltaTable(self._path)
+            self._table.update_incremental()
+        except TableNotFoundError:
+            self._table = None
+            return None
+        return self._table.version()
+
+    def since(self, cursor: Cursor, version: int) -> News:
+        """What has come after the cursor's version."""
+        events = self._session.read.format("delta").option("versionAsOf", version).load(self._path)
+        added = self._added(cursor, version, events)
+        happened = sf.least(sf.unix_millis(self._stream.event_time.field), sf.unix_millis(SOURCE_TIME))
+        found = (
+            added.groupBy(SOURCE_PARTITION)
+            .agg(
+                sf.max(SOURCE_OFFSET),
+                sf.max(happened),
+                sf.max(sf.unix_millis(SOURCE_TIME)),
+                sf.count(sf.lit(1)),
+                sf.min(second(self._stream)),
+            )
+            .collect()
+        )
+        newest = {row[0]: Newest(row[1], row[2], row[3]) for row in found}
+        earliest = min((row[5] for row in found), default=None)
+        return News(version, joined(cursor.seen, newest), sum(row[4] for row in found), earliest, added, events)
+
+    def _added(self, cursor: Cursor, version: int, events: DataFrame) -> DataFrame:
+        if cursor.events_version < 0:
+            return events
+        if cursor.events_version == version:
+            return events.where(sf.expr("false"))
+        try:
+            changes = (
+                self._session.read.format("delta")
+                .option("readChangeFeed", "true")
+                .option("startingVersion", cursor.events_version + 1)
+                .option("endingVersion", version)
+                .load(self._path)
+            )
+            added = changes.where(sf.col("_change_type") == "insert").drop(*_CHANGE_COLUMNS)
+        except PySparkException:
+            # The log of these versions is gone, or a change of schema lies between: offsets tell as well, only slower.
+            added = events
+        return added.where(self._is_after(cursor.seen))
+
+    def _is_after(self, seen: Mapping[int, Newest]) -> Column:
+        known = sf.create_map(*(sf.lit(each) for pair in seen.items() for each in (pair[0], pair[1].offset)))
+        return sf.col(SOURCE_OFFSET) > sf.coalesce(sf.try_element_at(known, sf.col(SOURCE_PARTITION)), sf.lit(-1))

@@ -1,0 +1,114 @@
+"""What runs beside lake's appends: tables follow their events, and closed windows are published.
+
+On a thread of lake's own process, so that one JVM serves both, in a scheduler pool of its own, so that a table that is computed
+anew does not hold up the appends. What fails is tried again at the next beat, for every commit says how far it is; it never
+stops the appends.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from pipeline.publish.publish import Publisher
+from pipeline.reason import first_line
+from pipeline.tables.follow import Following
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pyspark.sql import SparkSession
+
+    from controlplane.contract.reporting import Reporter
+    from controlplane.contract.settings import Settings
+    from controlplane.contract.streams import StreamDefinition
+
+POOL = "tables"
+_STOP_WITHIN_S = 15.0
+_log = logging.getLogger(__name__)
+
+
+class Tables:
+    """The thread; `stop` it before the session."""
+
+    def __init__(
+        self, session: SparkSession, streams: Sequence[StreamDefinition], settings: Settings, reporter: Reporter
+    ) -> None:
+        self._session = session
+        self._settings, self._reporter = settings, reporter
+        self._streams = streams
+        self._stopping = threading.Event()
+        self._publishers: dict[str, list[Publisher]] = {}
+        self.troubles: dict[str, str] = {}
+        """What could not be done at the last beat -> why."""
+        self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
+
+    @property
+    def waits_for(self) -> str:
+        """The first trouble, in a sentence; empty when there is none."""
+        return next((f"{what}: {why}" for what, why in self.troubles.items()), "")
+
+    def start(self) -> None:
+        """Begin, a moment after the appends."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the commit that is under way, or cut it short when that takes too long: the next run does it again."""
+        self._stopping.set()
+        self._thread.join(_STOP_WITHIN_S / 3)
+        if self._thread.is_alive():
+            self._session.sparkContext.cancelAllJobs()
+            self._thread.join(_STOP_WITHIN_S)
+
+    def _run(self) -> None:
+        session = self._session.newSession()
+        session.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
+        followings = [Following(session, stream, self._settings.lake_root) for stream in self._streams]
+        every = self._settings.tables_trigger.total_seconds()
+        while not self._stopping.wait(every):
+            for stream, following in zip(self._streams, followings, strict=True):
+                self._try(f"tables of {stream.name}", partial(self._follow, following))
+                self._try(f"publishing {stream.name}", partial(self._publish, stream))
+
+    def _follow(self, following: Following) -> None:
+        for fact in following.beat():
+            self._reporter.report(fact)
+            if self._stopping.is_set():
+                return
+
+    def _publish(self, stream: StreamDefinition) -> None:
+        try:
+            for publisher in self._publishers_of(stream):
+                if not self._stopping.is_set() and (fact := publisher.publish()) is not None:
+                    self._reporter.report(fact)
+        except ClickHouseError:
+            self._publishers.pop(stream.name, None)
+            raise
+
+    def _publishers_of(self, stream: StreamDefinition) -> list[Publisher]:
+        if stream.name not in self._publishers:
+            client = clickhouse_connect.get_client(dsn=self._settings.clickhouse, autogenerate_session_id=False)
+            self._publishers[stream.name] = [
+                Publisher(client, stream, key, self._settings.lake_root) for key in stream.rollups
+            ]
+        return self._publishers[stream.name]
+
+    def _try(self, what: str, act: Callable[[], None]) -> None:
+        if self._stopping.is_set():
+            return
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the appends go on, and the next beat tries again)
+            if self._stopping.is_set():
+                return
+            if what not in self.troubles:
+                _log.warning("%s: %s; trying again every beat", what, first_line(error), exc_info=error)
+            self.troubles[what] = first_line(error)
+        else:
+            if self.troubles.pop(what, None):
+                _log.info("%s: going on", what)
