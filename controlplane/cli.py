@@ -59,6 +59,9 @@ def up(  # noqa: PLR0913 (each is an option of the command)
     speed: Annotated[
         float, typer.Option(min=0, help="flights: seconds of event time in a second; 0: no pause.")
     ] = 86_400.0,
+    late: Annotated[
+        float, typer.Option(min=0, max=1, help="flights: share of events held back and sent after all others.")
+    ] = 0.0,
     route_mode: Annotated[str, typer.Option(help="realtime or microbatch.")] = "realtime",
     run_for: Annotated[str | None, typer.Option("--for", help="Stop after so long, such as 60s.")] = None,
     exit_when_drained: Annotated[
@@ -82,7 +85,7 @@ def up(  # noqa: PLR0913 (each is an option of the command)
     ending = () if events is None else ("--events", str(events))
     options = {
         "shop": ("--rate", str(rate), "--faults", str(faults), "--seed", str(seed), *ending),
-        "flights": ("--speed", str(speed), *ending),
+        "flights": ("--speed", str(speed), "--late", str(late), *ending),
     }
     platform = Platform(
         data or Settings().data,

@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|latency|faults [-o json]`."""
+"""`tidegate bench throughput|latency|faults|rollups [-o json]`."""
 
 from __future__ import annotations
 
@@ -80,6 +80,29 @@ def faults(  # noqa: PLR0913 (each is an option of the command)
             typer.echo(f"{name:22} {value}")
     bad = ("lost", "duplicated", "unexpected_errors", "unsaid", "not_recovered", "not_balanced", "examples")
     sys.exit(1 if any(found[name] for name in bad) else 0)
+
+
+@app.command()
+def rollups(
+    events: Annotated[int | None, typer.Option(min=1, help="Only the first flights.  [default: all 336,776]")] = None,
+    late: Annotated[float, typer.Option(min=0, max=1, help="Share held back and sent late.")] = 0.1,
+    output: Output = "text",
+) -> None:
+    """Rollups of real flights, live and published, compared with pandas'; exit code 1 when one differs."""
+    from load_tests.bench.rollups import measure
+
+    found = measure(events, late, _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for side in ("live", "published"):
+            for name, each in found[side].items():
+                typer.echo(
+                    f"{side:10} {name:12} {each['windows']:>7,} windows, {each['closed']:>7,} closed: ", nl=False
+                )
+                typer.echo(each["difference"] or "equal to pandas'")
+        typer.echo(f"late events that were applied: {found['late']}")
+    sys.exit(1 if any(each["difference"] for side in ("live", "published") for each in found[side].values()) else 0)
 
 
 def _told(text: str) -> None:

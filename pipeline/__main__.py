@@ -103,6 +103,9 @@ def feed(  # noqa: PLR0913 (each is an option of the command)
     speed: Annotated[
         float, typer.Option(min=0, help="flights: seconds of event time in a second; 0: no pause")
     ] = 86_400.0,
+    late: Annotated[
+        float, typer.Option(min=0, max=1, help="flights: share of events held back and sent after all others")
+    ] = 0.0,
 ) -> None:
     """A demo feed: real flights, or a made-up shop."""
     from pipeline.feed.run import FEEDS, FeedOptions, run
@@ -111,7 +114,7 @@ def feed(  # noqa: PLR0913 (each is an option of the command)
     definition = next((each for each in load_streams(settings.stream_roots) if each.name == stream), None)
     if definition is None or stream not in FEEDS:
         raise typer.BadParameter(f"there is no feed {stream!r}; choose one of: {', '.join(FEEDS)}")
-    options = FeedOptions(rate=rate, faults=faults, seed=seed, events=events, speed=speed)
+    options = FeedOptions(rate=rate, faults=faults, seed=seed, events=events, speed=speed, late=late)
     reporter = Reporter(settings.api)
     try:
         run(settings, definition, options, reporter, _stopping())

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = ("int", "long", "float", "double")
 _TIMES = ("timestamp-millis", "timestamp-micros")
+_DIMENSIONS = ("string", "enum", "boolean", "int", "long", "date")
 _SUPPORTED = ("string", "boolean", "date", "enum", *_NUMBERS, *_TIMES)
 _RESERVED = "tg_"
 
@@ -236,7 +237,11 @@ def _misfits(stream: StreamDefinition) -> Iterator[Problem]:
         yield from _enrichment_misfits(stream, number, everything)
     yield from _rollup_misfits(stream, everything)
     for name, entity in stream.entities.items():
-        yield from _missing("stream.yaml", f"entities.{name}", (*entity.key, entity.ordering), everything)
+        where = f"entities.{name}"
+        wanted = (*entity.key, entity.ordering, *entity.deleted_when, *entity.cluster_by)
+        yield from _missing("stream.yaml", where, wanted, everything)
+        yield from _where_misfits(entity.deleted_when, f"{where}.deleted_when", everything)
+    yield from _missing("stream.yaml", "maintenance.cluster_by", stream.maintenance.cluster_by, everything)
 
 
 def _missing(file: str, where: str, names: Iterable[str], fields: dict[str, Any]) -> Iterator[Problem]:
@@ -308,7 +313,16 @@ def _where_misfits(kept: Mapping[str, Sequence[Any]], where: str, fields: dict[s
         for value in values:
             if name in fields and not can_equal(value, fields[name]):
                 what = f"{value!r} is not a {type_name(fields[name])}"
-                yield Problem("stream.yaml", f"{where}.where.{name}", what, "compare a field with values of its type")
+                yield Problem("stream.yaml", f"{where}.{name}", what, "compare a field with values of its type")
+
+
+def _dimension_misfits(names: Iterable[str], where: str, fields: dict[str, Any]) -> Iterator[Problem]:
+    """ClickHouse and Spark write such values alike; fractions and moments they do not."""
+    for name in names:
+        if name in fields and (kind := type_name(fields[name])) not in _DIMENSIONS:
+            yield Problem(
+                "stream.yaml", f"{where}.dimensions", f"{name!r} is {kind}", "use one of " + ", ".join(_DIMENSIONS)
+            )
 
 
 def _rollup_misfits(stream: StreamDefinition, fields: dict[str, Any]) -> Iterator[Problem]:
@@ -319,7 +333,8 @@ def _rollup_misfits(stream: StreamDefinition, fields: dict[str, Any]) -> Iterato
             if (owner := owners.setdefault(relation, where)) != where:
                 what = f"its table {relation} in ClickHouse would be that of {owner}"
                 yield Problem("stream.yaml", where, what, "give the rollup another name")
-        yield from _where_misfits(rollup.where, where, fields)
+        yield from _where_misfits(rollup.where, f"{where}.where", fields)
+        yield from _dimension_misfits(rollup.dimensions, where, fields)
         yield from _missing("stream.yaml", f"{where}.dimensions", rollup.dimensions, fields)
         yield from _missing("stream.yaml", f"{where}.where", rollup.where, fields)
         taken = set(rollup.dimensions) & set(rollup.measures) | OWN_COLUMNS & {*rollup.dimensions, *rollup.measures}

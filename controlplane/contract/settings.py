@@ -44,6 +44,7 @@ class Settings(BaseSettings):
         parse_duration("5m"), description="Length of a real-time batch; each boundary is a gap of 0.2-0.8 s."
     )
     lake_trigger: Duration = Field(parse_duration("10s"), description="How often lake starts a micro-batch.")
+    lake_batch: int = Field(1_000_000, ge=1, description="Most events of a micro-batch of lake.")
     tables_trigger: Duration = Field(
         parse_duration("20s"),
         description="How often entities and rollups follow the lake's events, and closed windows are published.",

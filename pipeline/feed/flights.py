@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _WHOLE = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
 _CHUNK = 20_000
+_SHARES = 10_000
+_SPREAD = 7919
+"""A prime: which events are held back looks like chance and is the same each time."""
 
 
 def source() -> Path:
@@ -43,12 +46,23 @@ def table() -> pd.DataFrame:
     return flights
 
 
-def events(start: int = 0) -> Iterator[FeedEvent]:
-    """The feed from a position on, with an end."""
-    flights = table()
+def ordered(flights: pd.DataFrame, late: float) -> pd.DataFrame:
+    """As they are sent: a share of them after all others, spread over the year, the same ones each time."""
+    held = flights["id"] * _SPREAD % _SHARES < late * _SHARES
+    return pd.concat([flights[~held], flights[held]], ignore_index=True)
+
+
+def events(start: int = 0, late: float = 0.0) -> Iterator[FeedEvent]:
+    """The feed from a position on, with an end.
+
+    Args:
+        start: number of the first event, from 0.
+        late: share of the events that is held back, and sent when all others have been.
+    """
+    flights = ordered(table(), late)
     for begin in range(start, len(flights), _CHUNK):
         chunk = flights.iloc[begin : begin + _CHUNK]
         plain = chunk.astype(object).where(chunk.notna(), None)
         plain["scheduled_at"] = [moment.to_pydatetime() for moment in chunk["scheduled_at"]]
-        for value in plain.to_dict("records"):
-            yield FeedEvent(value["id"], {str(name): cell for name, cell in value.items()})
+        for position, value in enumerate(plain.to_dict("records"), begin):
+            yield FeedEvent(position, {str(name): cell for name, cell in value.items()})

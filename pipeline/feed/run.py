@@ -51,6 +51,8 @@ class FeedOptions:
     """End after so many events; None is the feed's own end."""
     speed: float = 86_400.0
     """Flights: seconds of event time in a second (86,400: a day a second); 0 is as fast as can be."""
+    late: float = 0.0
+    """Flights: share of events that is held back and sent when all others have been."""
 
 
 def run(
@@ -127,7 +129,7 @@ class Feed:
         if self._stream.name == "flights":
             from pipeline.feed import flights  # pandas: the shop starts faster without it
 
-            found = flights.events(start)
+            found = flights.events(start, options.late)
             return found if options.events is None else islice(found, max(0, options.events - start))
         return shop.events(
             lambda: datetime.now(UTC), seed=options.seed, start=start, fault_share=options.faults, until=options.events

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 EVENT_DATE = "event_date"
 _WIDE = {"int": "bigint", "float": "double"}
 _ROWS_A_FILE = 250_000
-_ROWS_A_BATCH = 1_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -109,7 +108,7 @@ class LakeWriter:
             .option("kafka.bootstrap.servers", self.settings.kafka)
             .option("subscribe", name)
             .option("startingOffsets", offsets)
-            .option("maxOffsetsPerTrigger", _ROWS_A_BATCH)
+            .option("maxOffsetsPerTrigger", self.settings.lake_batch)
             .option("kafka.isolation.level", "read_committed")
             .option("failOnDataLoss", "true")
             .load()

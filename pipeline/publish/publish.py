@@ -117,7 +117,7 @@ class Publisher:
 
     def _replace(self, target: Copy, table: DeltaTable, period: str) -> int:
         staging, into = staging_table(self._stream, self._key), batch_tables(self._stream, self._key)[target.slot]
-        rows = table.to_pyarrow_table(partitions=[(PERIOD, "=", period)], columns=self._columns)
+        rows = table.to_pyarrow_table(filters=[(PERIOD, "=", period)], columns=self._columns)
         self._client.command(f"TRUNCATE TABLE {staging}")
         if rows.num_rows:
             self._client.insert_arrow(staging, _to_seconds(rows))

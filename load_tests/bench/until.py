@@ -1,0 +1,33 @@
+"""When is a condition met? Asked in the platform's own beat, with a deadline."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOOK_EVERY_S = 0.5
+
+
+def until(look: Callable[[], bool], what: str, within_s: float) -> Callable[[], bool]:
+    """For `Platform.run_until`: is it so now? Looks twice a second.
+
+    Raises (when called):
+        TimeoutError: if it is not so in time.
+    """
+    deadline, looked_at = time.monotonic() + within_s, 0.0
+
+    def is_met() -> bool:
+        nonlocal looked_at
+        if time.monotonic() - looked_at < _LOOK_EVERY_S:
+            return False
+        if look():
+            return True
+        looked_at = time.monotonic()
+        if looked_at > deadline:
+            raise TimeoutError(f"not within {within_s:.0f} s: {what}")
+        return False
+
+    return is_met
