@@ -35,6 +35,8 @@ def throughput(
             f"{name:12} {each['events_per_s']:>12,.0f} events/s {each['cpu_us_per_event']:>8.2f} CPU us/event "
             f"{each['events_per_s'] / raw:>6.2f} of raw read"
         )
+        for figure in sorted(each.keys() - {"events_per_s", "cpu_us_per_event"}):
+            typer.echo(f"{'':12} {each[figure]:>12,} {figure.replace('_', ' ')}")
 
 
 @app.command()

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 STREAM = "flights"
 _SPEED = ("kafka", "registry", "clickhouse", "control")
 _WITHIN_S = 600.0
+_BATCHES = 40
+"""Micro-batches in which lake takes all events: windows close between them."""
 _GAP = pd.Timedelta("3h")
 Report = dict[str, Any]
 
@@ -57,7 +59,7 @@ def measure(events: int | None, late: float, told: Callable[[str], None]) -> Rep
             )
             found["live"] = _compared(client, expected)
         told("with the lake")
-        with _platform(folder, (*_SPEED, "lake"), {}) as (platform, client):
+        with _platform(folder, (*_SPEED, "lake"), {}, max(500, found["events"] // _BATCHES)) as (platform, client):
             settings = platform.settings
             _await(platform, lambda: _is_published(settings, client), "everything is published")
             found["published"] = _compared(client, expected)
@@ -66,8 +68,10 @@ def measure(events: int | None, late: float, told: Callable[[str], None]) -> Rep
 
 
 @contextmanager
-def _platform(folder: str, parts: tuple[str, ...], feeds: dict[str, Any]) -> Iterator[tuple[Platform, Client]]:
-    environment = {"TIDEGATE_LAKE_TRIGGER": "1s", "TIDEGATE_LAKE_BATCH": "20000", "TIDEGATE_TABLES_TRIGGER": "1s"}
+def _platform(
+    folder: str, parts: tuple[str, ...], feeds: dict[str, Any], batch: int = 1_000_000
+) -> Iterator[tuple[Platform, Client]]:
+    environment = {"TIDEGATE_LAKE_TRIGGER": "1s", "TIDEGATE_LAKE_BATCH": str(batch), "TIDEGATE_TABLES_TRIGGER": "1s"}
     with Platform(Path(folder), only=parts, feeds=feeds, environment=environment, told=lambda _: None) as platform:
         platform.start()
         yield platform, clickhouse_connect.get_client(dsn=platform.settings.clickhouse, autogenerate_session_id=False)

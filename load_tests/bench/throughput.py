@@ -7,6 +7,8 @@ compiler.
 - `raw_read`: a Spark job reads the topic and does nothing with it, in a JVM set like route's.
 - `route`: the query as it runs, in real-time mode, from the first event that lands in an output to the last.
 - `lake`: a Spark job decodes `<s>.valid` and writes a Delta table.
+- `entities`, `rollups`: that table's events are folded into an entity by MERGE, and added up by windows of a second.
+- `publish`: closed windows of a rollup are brought from the lake to ClickHouse; by window.
 - `live`: the pump inserts `<s>.valid` into ClickHouse, with every view.
 - `python_udf`: a Spark job decodes in a Python function what route decodes in Columns.
 """
@@ -29,14 +31,16 @@ import clickhouse_connect
 import psutil
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import Hop, arrivals_table, subject, topic
+from controlplane.contract.names import Hop, arrivals_table, lake_table, subject, topic
 from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
 from controlplane.up import Platform
+from load_tests.bench import tables
 from load_tests.bench.fill import fill
 from load_tests.bench.routing import Routing
 from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of, watermarks
 from pipeline.lake.append import rows
+from pipeline.lake.run import SPARK_SETTINGS as LAKE_SETTINGS
 from pipeline.live.pump import Pump
 from pipeline.registry import await_registry, register_stream, schemas_of
 from pipeline.route.query import SPARK_SETTINGS
@@ -44,7 +48,7 @@ from pipeline.serving import apply
 from pipeline.spark import build_session
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -147,7 +151,7 @@ def measure(events: int, told: Callable[[str], None]) -> dict[str, Figures]:
             told(name)
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own:
                 found[name] = own.submit(stage, bench).result()
-    return {name: found[name] for name in ("raw_read", "route", "lake", "live", "python_udf")}
+    return found
 
 
 def _raw_read(bench: Bench) -> Figures:
@@ -172,11 +176,28 @@ def _lake(bench: Bench) -> Figures:
     writers = bench.schemas(Hop.VALID)
 
     def append(spark: SparkSession) -> None:
-        frame = rows(_read(spark, bench, Hop.VALID, 1 / _ROUTE_RUNS), bench.stream, writers).coalesce(2)
-        path = str(bench.settings.data / "lake" / "bench")
-        frame.write.format("delta").mode("overwrite").partitionBy("event_date").save(path)
+        events = rows(_read(spark, bench, Hop.VALID, 1 / _ROUTE_RUNS), bench.stream, writers)
+        tables.write(events, bench, bench.settings.lake_root)
 
-    return _spark(bench, append, bench.count(Hop.VALID) // _ROUTE_RUNS)
+    return _spark(bench, append, bench.count(Hop.VALID) // _ROUTE_RUNS, LAKE_SETTINGS)
+
+
+def _entities(bench: Bench) -> Figures:
+    root = bench.settings.lake_root
+    with _session(bench, LAKE_SETTINGS) as spark:
+        events = spark.read.format("delta").load(lake_table(root, bench.stream.name))
+        return tables.upserts(spark, bench, events, root)
+
+
+def _rollups(bench: Bench) -> Figures:
+    with _session(bench, LAKE_SETTINGS) as spark:
+        return tables.windows(spark, bench, bench.settings.lake_root)
+
+
+def _publish(bench: Bench) -> Figures:
+    client = clickhouse_connect.get_client(dsn=bench.settings.clickhouse, autogenerate_session_id=False)
+    apply.create(client, bench.stream)
+    return tables.published(bench, client, bench.settings.lake_root)
 
 
 def _live(bench: Bench) -> Figures:
@@ -220,12 +241,23 @@ def _python_udf(bench: Bench) -> Figures:
     return _spark(bench, decode, bench.events // _UDF_SHARE)
 
 
-_STAGES = {"raw_read": _raw_read, "route": _route, "lake": _lake, "live": _live, "python_udf": _python_udf}
-"""In an order in which each finds what it reads: route fills `<s>.valid` and the rest of the raw topic."""
+_STAGES = {
+    "raw_read": _raw_read,
+    "route": _route,
+    "lake": _lake,
+    "entities": _entities,
+    "rollups": _rollups,
+    "publish": _publish,
+    "live": _live,
+    "python_udf": _python_udf,
+}
+"""In an order in which each finds what it reads: route fills `<s>.valid` and the rest of the raw topic, lake its table."""
 
 
-def _spark(bench: Bench, run: Callable[[SparkSession], None], events: int, jvm: str = "") -> Figures:
-    with _session(bench, jvm) as spark:
+def _spark(
+    bench: Bench, run: Callable[[SparkSession], None], events: int, settings: Mapping[str, str] = SPARK_SETTINGS
+) -> Figures:
+    with _session(bench, settings) as spark:
         for _ in range(_WARM_RUNS):
             run(spark)
         with bench.timed() as timed:
@@ -234,7 +266,7 @@ def _spark(bench: Bench, run: Callable[[SparkSession], None], events: int, jvm: 
 
 
 @contextmanager
-def _session(bench: Bench, jvm: str = "") -> Iterator[SparkSession]:
+def _session(bench: Bench, spark_settings: Mapping[str, str] = SPARK_SETTINGS) -> Iterator[SparkSession]:
     settings = bench.settings
     spark = build_session(
         "tidegate bench",
@@ -242,8 +274,7 @@ def _session(bench: Bench, jvm: str = "") -> Iterator[SparkSession]:
         memory=settings.spark_memory,
         jars=settings.spark_jars,
         scratch=settings.data / "scratch",
-        jvm=jvm,
-        **SPARK_SETTINGS,
+        **spark_settings,
     )
     # What fails is raised here; a query that is stopped writes a page about every task that it interrupts.
     spark.sparkContext.setLogLevel("OFF")

@@ -63,6 +63,14 @@ def _wide(column: str, field: dict[str, Any]) -> Column:
     return (found if wide is None else found.cast(wide)).alias(field["name"])
 
 
+def write_events(  # noqa: PLR0913 (what a write consists of)
+    events: DataFrame, stream: StreamDefinition, path: str, *, files: int, mode: str = "append", **options: str
+) -> None:
+    """Write rows of `rows` to an events table, in so many files a partition at most."""
+    writer = events.coalesce(files).write.format("delta").mode(mode)
+    writer.options(**table_options(stream), **options).partitionBy(EVENT_DATE).save(path)
+
+
 def table_options(stream: StreamDefinition) -> dict[str, str]:
     """How the events table is kept: what files are skipped by, and that others can follow what was appended."""
     return {
@@ -141,18 +149,15 @@ class LakeWriter:
         count = sum(until - since for since, until in ranges.values())
         files = max(1, min(len(ranges), count // _ROWS_A_FILE))
         name = topic(self.stream.name, Hop.VALID)
-        (
-            rows(batch, self.stream, self.writers)
-            .coalesce(files)
-            .write.format("delta")
-            .mode("append")
-            .option("mergeSchema", "true")
-            .option("txnAppId", self._identity())
-            .option("txnVersion", str(batch_id))
-            .option("userMetadata", user_metadata(self.stream.name, name, ranges))
-            .partitionBy(EVENT_DATE)
-            .options(**table_options(self.stream))
-            .save(self.table)
+        write_events(
+            rows(batch, self.stream, self.writers),
+            self.stream,
+            self.table,
+            files=files,
+            mergeSchema="true",
+            txnAppId=self._identity(),
+            txnVersion=str(batch_id),
+            userMetadata=user_metadata(self.stream.name, name, ranges),
         )
         self.reporter.report(
             BatchCommitted(

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
 
+SPARK_SETTINGS = {
+    # A table that is computed anew must not hold up the appends.
+    "spark__scheduler__mode": "FAIR",
+    # Without it every row is sorted by its date before it is written; a batch of few dates writes them side by side.
+    "spark__sql__maxConcurrentOutputFileWriters": "16",
+}
+"""Of the session that lake runs in, as `build_session` takes them."""
 _BEAT_S = 0.2
 _PROGRESS_BUG = ("NullPointerException", "KafkaMicroBatchStream$.metrics")
 _log = logging.getLogger(__name__)
@@ -45,9 +52,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         register_stream(registry, stream)
     partitions = {stream.name: partitions_of(admin, topic(stream.name, Hop.VALID)) for stream in streams}
     schemas = {stream.name: schemas_of(registry, subject(stream.name, Hop.VALID)) for stream in streams}
-    session = build_session(
-        "tidegate lake", slots=2, spark__scheduler__mode="FAIR", **session_options(settings, "lake")
-    )
+    session = build_session("tidegate lake", slots=2, **{**session_options(settings, "lake"), **SPARK_SETTINGS})
     reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
     writers = {
         stream.name: LakeWriter(session, stream, schemas[stream.name], partitions[stream.name], settings, reporter)
