@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as sf
 
 from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIME
+from controlplane.contract.valid import type_name, valid_schema
+from pipeline.reason import first_line
 from pipeline.tables.watermark import Newest, joined
 from pipeline.tables.windows import second
 
@@ -22,7 +26,17 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
     from pipeline.tables.cursor import Cursor
 
+_SPARK = {
+    **dict.fromkeys(("string", "enum"), "string"),
+    **dict.fromkeys(("int", "long"), "bigint"),
+    **dict.fromkeys(("float", "double"), "double"),
+    **dict.fromkeys(("timestamp-millis", "timestamp-micros"), "timestamp"),
+    "boolean": "boolean",
+    "date": "date",
+}
+"""Type of a schema -> of the lake's column."""
 _CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -61,8 +75,30 @@ class Events:
 
     def since(self, cursor: Cursor, version: int) -> News:
         """What has come after the cursor's version."""
-        events = self._session.read.format("delta").option("versionAsOf", version).load(self._path)
-        added = self._added(cursor, version, events)
+        events = of_today(
+            self._session.read.format("delta").option("versionAsOf", version).load(self._path), self._stream
+        )
+        if cursor.events_version < 0:
+            return self._news(cursor, version, events, events)
+        try:
+            return self._news(cursor, version, events, self._changes(cursor, version))
+        except (PySparkException, Py4JJavaError) as error:
+            # The log of these versions is gone, or their files: offsets tell as well, only slower.
+            _log.info("%s: the change feed can't be read (%s); looking by offset", self._path, first_line(error))
+            return self._news(cursor, version, events, events.where(self._is_after(cursor.seen)))
+
+    def _changes(self, cursor: Cursor, version: int) -> DataFrame:
+        changes = (
+            self._session.read.format("delta")
+            .option("readChangeFeed", "true")
+            .option("startingVersion", cursor.events_version + 1)
+            .option("endingVersion", version)
+            .load(self._path)
+        )
+        added = changes.where(sf.col("_change_type") == "insert").drop(*_CHANGE_COLUMNS)
+        return of_today(added.where(self._is_after(cursor.seen)), self._stream)
+
+    def _news(self, cursor: Cursor, version: int, events: DataFrame, added: DataFrame) -> News:
         happened = sf.least(sf.unix_millis(self._stream.event_time.field), sf.unix_millis(SOURCE_TIME))
         found = (
             added.groupBy(SOURCE_PARTITION)
@@ -79,25 +115,19 @@ class Events:
         earliest = min((row[5] for row in found), default=None)
         return News(version, joined(cursor.seen, newest), sum(row[4] for row in found), earliest, added, events)
 
-    def _added(self, cursor: Cursor, version: int, events: DataFrame) -> DataFrame:
-        if cursor.events_version < 0:
-            return events
-        if cursor.events_version == version:
-            return events.where(sf.expr("false"))
-        try:
-            changes = (
-                self._session.read.format("delta")
-                .option("readChangeFeed", "true")
-                .option("startingVersion", cursor.events_version + 1)
-                .option("endingVersion", version)
-                .load(self._path)
-            )
-            added = changes.where(sf.col("_change_type") == "insert").drop(*_CHANGE_COLUMNS)
-        except PySparkException:
-            # The log of these versions is gone, or a change of schema lies between: offsets tell as well, only slower.
-            added = events
-        return added.where(self._is_after(cursor.seen))
-
     def _is_after(self, seen: Mapping[int, Newest]) -> Column:
         known = sf.create_map(*(sf.lit(each) for pair in seen.items() for each in (pair[0], pair[1].offset)))
         return sf.col(SOURCE_OFFSET) > sf.coalesce(sf.try_element_at(known, sf.col(SOURCE_PARTITION)), sf.lit(-1))
+
+
+def of_today(events: DataFrame, stream: StreamDefinition) -> DataFrame:
+    """With every field of the stream as it is now: a new one is null in old rows, a renamed one has what the old one had."""
+    there = set(events.columns)
+    frame = events
+    for field in [*stream.avro_schema["fields"], *valid_schema(stream)["fields"]]:
+        name, old = field["name"], [sf.col(each) for each in field.get("aliases", ()) if each in there]
+        if name in frame.columns and not old:
+            continue
+        now = [sf.col(name)] if name in there else [sf.lit(None).cast(_SPARK[type_name(field["type"])])]
+        frame = frame.withColumn(name, sf.coalesce(*now, *old))
+    return frame

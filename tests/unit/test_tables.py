@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ def test_few_spans_hold_every_second_of_many(parts: list[tuple[int, int]], at_mo
     few = joined(spans, at_most)
     assert len(few) <= at_most
     assert all(any(start <= one and two <= end for start, end in few) for one, two in spans)
-    assert all(one[1] < two[0] for one, two in zip(few, few[1:], strict=False))
+    assert all(one[1] < two[0] for one, two in pairwise(few))
 
 
 @pytest.mark.parametrize(

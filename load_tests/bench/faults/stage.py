@@ -97,6 +97,7 @@ class Stage:
             "TIDEGATE_LAKE": str(self.disk.path / "lake"),
             "TIDEGATE_CHECKPOINTS": str(self.disk.path / "checkpoints"),
             "TIDEGATE_LAKE_TRIGGER": "3s",
+            "TIDEGATE_TABLES_TRIGGER": "5s",
         }
         self.platform = self._exit.enter_context(
             Platform(self._folder / "data", feeds=feeds, environment=environment, told=self._told)

@@ -6,9 +6,10 @@ from the feed's position, or from the burst that it came in.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import clickhouse_connect
 from deltalake import DeltaTable
@@ -19,6 +20,7 @@ from controlplane.contract.names import (
     SOURCE_PARTITION,
     Hop,
     events_table,
+    lake_entity,
     lake_table,
     rollup_view,
     topic,
@@ -26,6 +28,7 @@ from controlplane.contract.names import (
 from load_tests.bench.faults.load import of_key, of_position
 from pipeline.kafka import OUTPUT_HOPS, await_broker, consumer, partitions_of, read_range, watermarks
 from pipeline.route.tails import source_offset
+from pipeline.tables.cursor import commits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +42,8 @@ Place: TypeAlias = tuple[int, int]
 """Partition and offset in the raw topic."""
 _SLICE = 50_000
 _EXAMPLES = 5
+_ENTITY = "visitor"
+_TABLES_WITHIN_S, _PUBLISHED_WITHIN_S, _LOOK_EVERY_S = 90.0, 15.0, 0.5
 
 
 @dataclass
@@ -74,8 +79,22 @@ def compare(settings: Settings, stream: str) -> Account:
             f"{where} has {each}, which nobody produced" for each in sorted(held.keys() - valid)[:_EXAMPLES]
         ]
         account.duplicated += len(held.keys() - valid)
+    _await_tables(settings, stream)
     _compare_rollup(settings, stream, len(valid), account)
+    _compare_entity(settings, stream, account)
     return account
+
+
+def _await_tables(settings: Settings, stream: str) -> None:
+    """Until the entity has followed the last event, or it is clear that it does not: the comparison says what is missing."""
+    deadline = time.monotonic() + _TABLES_WITHIN_S
+    newest = DeltaTable(lake_table(settings.lake_root, stream)).version()
+    while time.monotonic() < deadline:
+        commits = commits_of(lake_table(settings.lake_root, stream, lake_entity(_ENTITY)))
+        if commits is not None and commits.cursor.events_version >= newest:
+            break
+        time.sleep(_LOOK_EVERY_S)
+    time.sleep(_PUBLISHED_WITHIN_S)
 
 
 def _expected(settings: Settings, stream: str, account: Account) -> dict[Place, tuple[Hop, str | None]]:
@@ -113,7 +132,7 @@ def _compare_topics(
 
 
 def _compare_rollup(settings: Settings, stream: str, valid: int, account: Account) -> None:
-    """The same through a materialized view: a doubled block shows there also if the table itself dropped it."""
+    """The same through the view of closed and live windows: a doubled block shows there also if the table itself dropped it."""
     rollup = rollup_view(stream, "traffic")
     with clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False) as client:
         counted = int(client.query(f"SELECT sum(events) FROM {rollup}").result_rows[0][0])  # noqa: S608 (a checked name)
@@ -122,6 +141,19 @@ def _compare_rollup(settings: Settings, stream: str, valid: int, account: Accoun
         account.examples.append(f"{rollup} counts {counted:,} events of {valid:,}")
         account.lost += max(0, valid - counted)
         account.duplicated += max(0, counted - valid)
+
+
+def _compare_entity(settings: Settings, stream: str, account: Account) -> None:
+    """Each visitor has the event that is greatest by time and place of all that the lake has."""
+    place = ["event_time", "tg_raw_at", SOURCE_PARTITION, SOURCE_OFFSET]
+    events = DeltaTable(lake_table(settings.lake_root, stream)).to_pandas(columns=["user_id", *place])
+    newest = events.sort_values(place).groupby("user_id").tail(1)[["user_id", SOURCE_PARTITION, SOURCE_OFFSET]]
+    path = lake_table(settings.lake_root, stream, lake_entity(_ENTITY))
+    held = Counter(_rows(DeltaTable(path).to_pyarrow_table(columns=list(newest.columns))))
+    expected = set(newest.itertuples(index=False, name=None))
+    account.by_hop[lake_entity(_ENTITY)] = held.total()
+    wrong = [each for each, count in held.items() if count > 1 or each not in expected]
+    account.note(f"the entity {_ENTITY}", sorted(expected - held.keys()), sorted(wrong))
 
 
 def _records(settings: Settings, name: str) -> Iterator[Message]:
@@ -136,16 +168,16 @@ def _records(settings: Settings, name: str) -> Iterator[Message]:
         client.close()
 
 
-def _lake(settings: Settings, stream: str) -> Iterator[tuple[int, int, str]]:
+def _lake(settings: Settings, stream: str) -> Iterator[tuple[Any, ...]]:
     table = DeltaTable(lake_table(settings.lake_root, stream))
     return _rows(table.to_pyarrow_table(columns=[SOURCE_PARTITION, SOURCE_OFFSET, "event_id"]))
 
 
-def _serving(settings: Settings, stream: str) -> Iterator[tuple[int, int, str]]:
+def _serving(settings: Settings, stream: str) -> Iterator[tuple[Any, ...]]:
     sql = f"SELECT {SOURCE_PARTITION}, {SOURCE_OFFSET}, event_id FROM {events_table(stream)}"  # noqa: S608 (a checked name)
     with clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False) as client:
         return _rows(client.query_arrow(sql, use_strings=True))
 
 
-def _rows(table: pa.Table) -> Iterator[tuple[int, int, str]]:
+def _rows(table: pa.Table) -> Iterator[tuple[Any, ...]]:
     return zip(*(column.to_pylist() for column in table.columns), strict=True)
