@@ -88,11 +88,11 @@ def published(bench: Bench, client: Client, root: str) -> Figures:
     name = next(iter(bench.stream.rollups))
     path = lake_table(root, bench.stream.name, lake_rollup(name))
     began = datetime(2026, 1, 1, tzinfo=UTC)
-    starts = [began + timedelta(milliseconds=number) for number in range(_PUBLISHED_ROWS)]
+    starts = [began + timedelta(seconds=number % 86_400) for number in range(_PUBLISHED_ROWS)]
     rows = {
         "window_start": pa.array(starts, pa.timestamp("us", "UTC")),
         "window_end": pa.array(starts, pa.timestamp("us", "UTC")),
-        **{each: pa.array(["a"] * _PUBLISHED_ROWS) for each in bench.stream.rollups[name].dimensions},
+        **{each: pa.array([f"d{number}" for number in range(_PUBLISHED_ROWS)]) for each in bench.stream.rollups[name].dimensions},
         **{each: pa.array(range(_PUBLISHED_ROWS), pa.int64()) for each in bench.stream.rollups[name].measures},
         "late": pa.array([0] * _PUBLISHED_ROWS, pa.int64()),
         "period": pa.array(["20260101"] * _PUBLISHED_ROWS),
