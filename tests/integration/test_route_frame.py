@@ -15,6 +15,7 @@ from pyspark.errors import SparkRuntimeException
 from controlplane.contract.names import HEADER_REASON, HEADER_SOURCE, Hop, Reason
 from controlplane.contract.valid import valid_schema
 from pipeline.feed.shop import event
+from pipeline.references.fingerprint import fingerprint_of
 from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
@@ -84,6 +85,7 @@ def test_a_valid_record_is_the_event_then_what_enrichment_adds_then_where_it_cam
     assert {name: record[name] for name in EVENT} == EVENT
     assert record["category"]
     assert record["country_name"] == "Germany"
+    assert record["tg_references"] == fingerprint_of(shop)
     assert (record["tg_partition"], record["tg_offset"], record["tg_raw_at"]) == (2, 100, ARRIVED)
 
 

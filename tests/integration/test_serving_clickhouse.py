@@ -148,6 +148,7 @@ def block_of(stream: StreamDefinition, registry: str, values: Iterable[Event]) -
             "tg_partition": number % 4,
             "tg_offset": number // 4 * 20,  # so that a few thousand events lie in more than one block
             "tg_raw_at": STARTED + timedelta(milliseconds=number),
+            "tg_references": f"{number % 2:012x}",
         }
         written.write(b"\x00" + schema_id.to_bytes(4, "big"))
         schemaless_writer(written, schema, event)
