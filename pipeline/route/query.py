@@ -204,7 +204,9 @@ class RouteRun:
         except SchemaRegistryError as error:
             if error.http_status_code not in _REFUSED:
                 raise
-            raise ReferencesRefusedError(f"the registry refuses their columns: {error.error_message}") from error
+            raise ReferencesRefusedError(
+                f"the registry refuses their columns: {error.error_message.rsplit('Exception: ', 1)[-1]}"
+            ) from error
 
     def _references(self) -> ReferencesLoaded | None:
         """Once a look: whoever has forgotten it is told again."""
