@@ -14,10 +14,11 @@ import pytest
 from deltalake import DeltaTable
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import lake_table
+from controlplane.contract.names import Hop, lake_table, topic
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
 from pipeline.feed.shop import event
+from pipeline.kafka import consumer, read_range, watermarks
 from pipeline.producer import EventProducer
 from pipeline.references.differences import rows_of
 from pipeline.references.fingerprint import fingerprint_of
@@ -79,6 +80,14 @@ class Boutique:
     def has(self, fingerprint: str) -> bool:
         return self.rows("count()", f"WHERE tg_references = '{fingerprint}'")[0][0] > 0
 
+    def longest_silence_ms(self) -> int:
+        """Between two valid events in a row, by the broker's clock."""
+        name, client = topic(NAME, Hop.VALID), consumer(self.settings.kafka, group="test")
+        ends = watermarks(client, name, range(self.stream.topics.partitions))
+        found = [each for part, (low, high) in ends.items() for each in read_range(client, name, part, low, high)]
+        client.close()
+        return max(after - before for before, after in pairwise(sorted(each.timestamp()[1] for each in found)))
+
     def problems(self) -> list[str]:
         found = httpx.get(f"{self.settings.api}/api/v1/overview", timeout=5).json()["problems"]
         return [each["reason"] for each in found if each["subject"] == f"reference tables of {NAME}"]
@@ -129,6 +138,8 @@ def test_a_new_price_is_taken_while_events_flow(boutique: Boutique, eventually: 
         turns = sum(a[1] != b[1] for a, b in pairwise(rows) if a[0] == b[0] == partition)
         assert (in_order, turns) == ([each for each in (first, second, third) if each in in_order], len(in_order) - 1)
     assert {part: boutique.platform.pid(part) for part in PARTS} == pids, "no process has started again"
+
+    assert boutique.longest_silence_ms() < 10_000
 
     root = boutique.settings.data / FOLDER
     kept = versions(root, NAME)
