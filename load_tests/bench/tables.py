@@ -92,7 +92,10 @@ def published(bench: Bench, client: Client, root: str) -> Figures:
     rows = {
         "window_start": pa.array(starts, pa.timestamp("us", "UTC")),
         "window_end": pa.array(starts, pa.timestamp("us", "UTC")),
-        **{each: pa.array([f"d{number}" for number in range(_PUBLISHED_ROWS)]) for each in bench.stream.rollups[name].dimensions},
+        **{
+            each: pa.array([f"d{number}" for number in range(_PUBLISHED_ROWS)])
+            for each in bench.stream.rollups[name].dimensions
+        },
         **{each: pa.array(range(_PUBLISHED_ROWS), pa.int64()) for each in bench.stream.rollups[name].measures},
         "late": pa.array([0] * _PUBLISHED_ROWS, pa.int64()),
         "period": pa.array(["20260101"] * _PUBLISHED_ROWS),
@@ -109,4 +112,5 @@ def published(bench: Bench, client: Client, root: str) -> Figures:
 
 def write(events: DataFrame, bench: Bench, root: str) -> None:
     """The events table, anew."""
-    write_events(events, bench.stream, lake_table(root, bench.stream.name), files=2, mode="overwrite")
+    files = len(bench.partitions)
+    write_events(events, bench.stream, lake_table(root, bench.stream.name), files=files, mode="overwrite")

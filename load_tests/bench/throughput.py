@@ -39,13 +39,13 @@ from load_tests.bench import tables
 from load_tests.bench.fill import fill
 from load_tests.bench.routing import Routing
 from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of, watermarks
-from pipeline.lake.append import rows
+from pipeline.lake.append import rows, unrepeated
 from pipeline.lake.run import SPARK_SETTINGS as LAKE_SETTINGS
 from pipeline.live.pump import Pump
 from pipeline.registry import await_registry, register_stream, schemas_of
 from pipeline.route.query import SPARK_SETTINGS
 from pipeline.serving import apply
-from pipeline.spark import build_session
+from pipeline.spark import JVM_OF, build_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -179,18 +179,24 @@ def _lake(bench: Bench) -> Figures:
         events = rows(_read(spark, bench, Hop.VALID, 1 / _ROUTE_RUNS), bench.stream, writers)
         tables.write(events, bench, bench.settings.lake_root)
 
-    return _spark(bench, append, bench.count(Hop.VALID) // _ROUTE_RUNS, LAKE_SETTINGS)
+    return _spark(bench, append, bench.count(Hop.VALID) // _ROUTE_RUNS, lake_settings(bench.stream))
+
+
+def lake_settings(stream: StreamDefinition) -> dict[str, str]:
+    """As lake's process has them."""
+    columns = {f"parquet.enable.dictionary#{column}": "false" for column in unrepeated(stream)}
+    return {**LAKE_SETTINGS, "jvm": JVM_OF["lake"], **columns}
 
 
 def _entities(bench: Bench) -> Figures:
     root = bench.settings.lake_root
-    with _session(bench, LAKE_SETTINGS) as spark:
+    with _session(bench, lake_settings(bench.stream)) as spark:
         events = spark.read.format("delta").load(lake_table(root, bench.stream.name))
         return tables.upserts(spark, bench, events, root)
 
 
 def _rollups(bench: Bench) -> Figures:
-    with _session(bench, LAKE_SETTINGS) as spark:
+    with _session(bench, lake_settings(bench.stream)) as spark:
         return tables.windows(spark, bench, bench.settings.lake_root)
 
 

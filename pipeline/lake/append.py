@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 EVENT_DATE = "event_date"
+_MOMENTS = ("timestamp-millis", "timestamp-micros")
 _WIDE = {"int": "bigint", "float": "double"}
 _ROWS_A_FILE = 250_000
 _log = logging.getLogger(__name__)
@@ -71,6 +72,12 @@ def write_events(  # noqa: PLR0913 (what a write consists of)
     writer.options(**table_options(stream), **options).partitionBy(EVENT_DATE).save(path)
 
 
+def unrepeated(stream: StreamDefinition) -> list[str]:
+    """Columns whose values hardly repeat."""
+    moments = [each["name"] for each in valid_schema(stream)["fields"] if type_name(each["type"]) in _MOMENTS]
+    return [SOURCE_OFFSET, *moments]
+
+
 def table_options(stream: StreamDefinition) -> dict[str, str]:
     """How the events table is kept: what files are skipped by, and that others can follow what was appended."""
     return {
@@ -101,6 +108,11 @@ class LakeWriter:
         """Path of the query's checkpoint."""
         return f"{self.settings.checkpoint_root.rstrip('/')}/lake/{self.stream.name}"
 
+    def prepare(self) -> None:
+        """Settle how files are written: a dictionary of values that hardly repeat is built only to be thrown away."""
+        for column in unrepeated(self.stream):
+            self.session.conf.set(f"parquet.enable.dictionary#{column}", "false")
+
     def start(self) -> StreamingQuery:
         """Start the query where its checkpoint says, if it agrees with the table, else where the table ends.
 
@@ -108,6 +120,7 @@ class LakeWriter:
             CheckpointRefusedError: if neither can be trusted.
         """
         name = topic(self.stream.name, Hop.VALID)
+        self.prepare()
         begin = self._begin()
         offsets = starting_offsets(name, begin.offsets, self.partitions)
         _log.info("lake of %s starts at %s", self.stream.name, offsets if begin.offsets else "its checkpoint")
