@@ -72,10 +72,22 @@ def write_events(  # noqa: PLR0913 (what a write consists of)
     writer.options(**table_options(stream), **options).partitionBy(EVENT_DATE).save(path)
 
 
-def unrepeated(stream: StreamDefinition) -> list[str]:
-    """Columns whose values hardly repeat."""
+def write_fast(session: SparkSession, stream: StreamDefinition) -> None:
+    """What an append costs is mostly Parquet: settle how a session writes it.
+
+    Moments are numbers, compression is light, pages have no minima and maxima: Delta keeps those of each file, by which
+    readers skip. A dictionary of values that hardly repeat would be built only to be thrown away. Maintenance writes the large
+    files, with all of that.
+    """
     moments = [each["name"] for each in valid_schema(stream)["fields"] if type_name(each["type"]) in _MOMENTS]
-    return [SOURCE_OFFSET, *moments]
+    settings = {
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "parquet.compression.codec.zstd.level": "1",
+        "parquet.column.statistics.enabled": "false",
+        **{f"parquet.enable.dictionary#{column}": "false" for column in (SOURCE_OFFSET, *moments)},
+    }
+    for name, value in settings.items():
+        session.conf.set(name, value)
 
 
 def table_options(stream: StreamDefinition) -> dict[str, str]:
@@ -108,11 +120,6 @@ class LakeWriter:
         """Path of the query's checkpoint."""
         return f"{self.settings.checkpoint_root.rstrip('/')}/lake/{self.stream.name}"
 
-    def prepare(self) -> None:
-        """Settle how files are written: a dictionary of values that hardly repeat is built only to be thrown away."""
-        for column in unrepeated(self.stream):
-            self.session.conf.set(f"parquet.enable.dictionary#{column}", "false")
-
     def start(self) -> StreamingQuery:
         """Start the query where its checkpoint says, if it agrees with the table, else where the table ends.
 
@@ -120,7 +127,7 @@ class LakeWriter:
             CheckpointRefusedError: if neither can be trusted.
         """
         name = topic(self.stream.name, Hop.VALID)
-        self.prepare()
+        write_fast(self.session, self.stream)
         begin = self._begin()
         offsets = starting_offsets(name, begin.offsets, self.partitions)
         _log.info("lake of %s starts at %s", self.stream.name, offsets if begin.offsets else "its checkpoint")

@@ -30,11 +30,6 @@ SPARK_SETTINGS = {
     "spark__scheduler__mode": "FAIR",
     # Without it every row is sorted by its date before it is written; a batch of few dates writes them side by side.
     "spark__sql__maxConcurrentOutputFileWriters": "16",
-    # What an append costs is mostly Parquet: moments as numbers, light compression, and no minima and maxima of every page.
-    # Delta keeps those of each file that readers skip by, and maintenance writes the large files as Parquet has them by default.
-    "spark__sql__parquet__outputTimestampType": "TIMESTAMP_MICROS",
-    "parquet__compression__codec__zstd__level": "1",
-    "parquet__column__statistics__enabled": "false",
 }
 """Of the session that lake runs in, as `build_session` takes them."""
 _BEAT_S = 0.2
