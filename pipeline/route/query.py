@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (a field of a dataclass)
 from typing import TYPE_CHECKING, Any
 
-from controlplane.contract.facts import QueryProgressed
+from controlplane.contract.facts import QueryProgressed, SchemaRead
 from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
@@ -81,6 +81,8 @@ class RouteRun:
     options: RouteOptions
     query: StreamingQuery | None = None
     refused: set[int] = field(default_factory=set)
+    reads: SchemaRead | None = None
+    """With which schemas it runs now."""
     _known: dict[int, str] = field(default_factory=dict)
     _looked_at: float = 0.0
     _begun_at: float = 0.0
@@ -101,6 +103,14 @@ class RouteRun:
             valid_id=register(self.registry, subject(self.stream.name, Hop.VALID), valid_schema(self.stream)),
             refused=frozenset(self.refused),
             stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
+        )
+        self.reads = SchemaRead(
+            at=datetime.now(UTC),
+            stream=self.stream.name,
+            reader="route",
+            hop=Hop.RAW,
+            schema_ids=tuple(sorted(self._known)),
+            writes=schemas.valid_id,
         )
         resumption = self._beginning.of(self.partitions, schemas)
         self._begun_at = time.monotonic()
