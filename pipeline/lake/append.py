@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as sf
 
-from controlplane.contract.facts import BatchCommitted
+from controlplane.contract.facts import BatchCommitted, SchemaRead
 from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, Hop, lake_table, topic
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.lake.checkpoint import HadoopFiles, Start, decide, look, starting_offsets
@@ -132,6 +132,7 @@ class LakeWriter:
         write_fast(self.session, self.stream)
         begin = self._begin()
         offsets = starting_offsets(name, begin.offsets, self.partitions)
+        self.reporter.stand(f"lake {self.stream.name}", (self._reads(),))
         _log.info("lake of %s starts at %s", self.stream.name, offsets if begin.offsets else "its checkpoint")
         source = (
             self.session.readStream.format("kafka")
@@ -149,6 +150,15 @@ class LakeWriter:
             .trigger(processingTime=f"{round(self.settings.lake_trigger.total_seconds() * 1000)} milliseconds")
             .foreachBatch(self.append)
             .start()
+        )
+
+    def _reads(self) -> SchemaRead:
+        return SchemaRead(
+            at=datetime.now(UTC),
+            stream=self.stream.name,
+            reader="lake",
+            hop=Hop.VALID,
+            schema_ids=tuple(sorted(self.writers)),
         )
 
     def _begin(self) -> Start:

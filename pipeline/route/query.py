@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.schema_registry import SchemaRegistryError
 
-from controlplane.contract.facts import QueryProgressed
+from controlplane.contract.facts import QueryProgressed, SchemaRead
 from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
@@ -89,6 +89,8 @@ class RouteRun:
     options: RouteOptions
     query: StreamingQuery | None = None
     refused: set[int] = field(default_factory=set)
+    reads: SchemaRead | None = None
+    """With which schemas it runs now."""
     _known: dict[int, str] = field(default_factory=dict)
     _looked_at: float = 0.0
     _begun_at: float = 0.0
@@ -117,6 +119,14 @@ class RouteRun:
             stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
         )
         resumption = self._beginning.of(self.stream, self.partitions, schemas)
+        self.reads = SchemaRead(
+            at=datetime.now(UTC),
+            stream=self.stream.name,
+            reader="route",
+            hop=Hop.RAW,
+            schema_ids=tuple(sorted(self._known)),
+            writes=schemas.valid_id,
+        )
         self._begun_at = time.monotonic()
         raw = raw_stream(self.session, self.options.kafka, self.stream.name, resumption.starts)
         frame = self._routed(raw, self.stream, schemas, resumption)
