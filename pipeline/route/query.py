@@ -25,7 +25,7 @@ from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
 from pipeline.reason import reason_of
-from pipeline.registry import register, schemas_of
+from pipeline.registry import SchemaRefusedError, register, schemas_of
 from pipeline.route.beginning import Beginning, replaced
 from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.followed import ReferencesRefusedError
@@ -211,6 +211,8 @@ class RouteRun:
             raise ReferencesRefusedError(f"Spark cannot read them: {reason_of(error)}") from error
         try:
             register(self.registry, subject(stream.name, Hop.VALID), valid_schema(stream))
+        except SchemaRefusedError as error:
+            raise ReferencesRefusedError(f"the registry refuses their columns: {error}") from error
         except SchemaRegistryError as error:
             if error.http_status_code not in _REFUSED:
                 raise
