@@ -106,6 +106,7 @@ def feed(  # noqa: PLR0913 (each is an option of the command)
     late: Annotated[
         float, typer.Option(min=0, max=1, help="flights: share of events held back and sent after all others")
     ] = 0.0,
+    first: Annotated[int | None, typer.Option(min=1, help="flights: only so many, the earliest ones")] = None,
 ) -> None:
     """A demo feed: real flights, or a made-up shop."""
     from pipeline.feed.run import FEEDS, FeedOptions, run
@@ -114,7 +115,7 @@ def feed(  # noqa: PLR0913 (each is an option of the command)
     definition = next((each for each in load_streams(settings.stream_roots) if each.name == stream), None)
     if definition is None or stream not in FEEDS:
         raise typer.BadParameter(f"there is no feed {stream!r}; choose one of: {', '.join(FEEDS)}")
-    options = FeedOptions(rate=rate, faults=faults, seed=seed, events=events, speed=speed, late=late)
+    options = FeedOptions(rate=rate, faults=faults, seed=seed, events=events, speed=speed, late=late, first=first)
     reporter = Reporter(settings.api)
     try:
         run(settings, definition, options, reporter, _stopping())

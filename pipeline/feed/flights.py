@@ -52,14 +52,15 @@ def ordered(flights: pd.DataFrame, late: float) -> pd.DataFrame:
     return pd.concat([flights[~held], flights[held]], ignore_index=True)
 
 
-def events(start: int = 0, late: float = 0.0) -> Iterator[FeedEvent]:
+def events(start: int = 0, late: float = 0.0, first: int | None = None) -> Iterator[FeedEvent]:
     """The feed from a position on, with an end.
 
     Args:
         start: number of the first event, from 0.
         late: share of the events that is held back, and sent when all others have been.
+        first: only so many flights, the earliest ones.
     """
-    flights = ordered(table(), late)
+    flights = ordered(table().iloc[:first], late)
     for begin in range(start, len(flights), _CHUNK):
         chunk = flights.iloc[begin : begin + _CHUNK]
         plain = chunk.astype(object).where(chunk.notna(), None)

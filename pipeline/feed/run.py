@@ -53,6 +53,8 @@ class FeedOptions:
     """Flights: seconds of event time in a second (86,400: a day a second); 0 is as fast as can be."""
     late: float = 0.0
     """Flights: share of events that is held back and sent when all others have been."""
+    first: int | None = None
+    """Flights: only so many, the earliest ones; None is all of them."""
 
 
 def run(
@@ -129,7 +131,7 @@ class Feed:
         if self._stream.name == "flights":
             from pipeline.feed import flights  # pandas: the shop starts faster without it
 
-            found = flights.events(start, options.late)
+            found = flights.events(start, options.late, options.first)
             return found if options.events is None else islice(found, max(0, options.events - start))
         return shop.events(
             lambda: datetime.now(UTC), seed=options.seed, start=start, fault_share=options.faults, until=options.events
