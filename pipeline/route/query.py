@@ -22,10 +22,11 @@ from confluent_kafka.schema_registry import SchemaRegistryError
 
 from controlplane.contract.facts import QueryProgressed, SchemaRead
 from controlplane.contract.names import Hop, subject, topic
+from controlplane.contract.refusals import SchemaRefusedError
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
 from pipeline.reason import reason_of
-from pipeline.registry import SchemaRefusedError, register, schemas_of
+from pipeline.registry import register, schemas_of
 from pipeline.route.beginning import Beginning, replaced
 from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.followed import ReferencesRefusedError
