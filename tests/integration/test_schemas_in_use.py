@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
+from controlplane.contract.refusals import SchemaRefusedError
 from pipeline.feed.shop import event
 from pipeline.producer import EventProducer
 
@@ -50,6 +52,21 @@ def test_a_producer_and_every_part_are_known_with_their_version(
     assert newest >= 1
     assert {who for _, who in found["valid readers"]} == {"lake", "live"}
     assert {who for _, who in found["valid writers"]} == {"route"}
+
+
+def test_a_producer_whose_schema_is_refused_hears_which_field_and_what_to_do(
+    running: Any, shop: StreamDefinition
+) -> None:
+    settings, fields = running.settings, shop.avro_schema["fields"]
+    other = {**shop.avro_schema, "fields": [*fields, {"name": "x", "type": "int"}]}
+    stream = shop.model_copy(update={"avro_schema": other})
+    name = f"test-{uuid4().hex}"
+    with (
+        EventProducer(stream, settings.kafka, settings.registry, transactional_id=name) as producer,
+        pytest.raises(SchemaRefusedError, match="`x` is added as int, without a default"),
+        producer.transaction() as send,
+    ):
+        send({**event(13, 1, 0.0, datetime.now(UTC)).value, "x": 1})
 
 
 def test_the_command_asks_the_registry_of_the_running_platform(
