@@ -12,14 +12,16 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from controlplane.contract.names import HEADER_FEED_POSITION, HEADER_PRODUCER, Hop, topic
+from controlplane.contract.names import HEADER_FEED_POSITION, HEADER_PRODUCER, Hop, subject, topic
+from pipeline.registry import register
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +47,7 @@ class Send(Protocol):
             position: the sender's own sequence number, kept in a header.
 
         Raises:
-            SerializationError: if the value does not fit the schema.
+            SchemaRefusedError, SerializationError: as `EventProducer.encode`.
         """
 
 
@@ -56,8 +58,8 @@ class EventProducer:
         self._stream = stream
         self._topic = topic(stream.name, Hop.RAW)
         self._context = SerializationContext(self._topic, MessageField.VALUE)
-        client = SchemaRegistryClient({"url": registry})
-        self._serialize = AvroSerializer(client, json.dumps(stream.avro_schema))
+        self._registry = SchemaRegistryClient({"url": registry})
+        self._serialize = AvroSerializer(self._registry, json.dumps(stream.avro_schema))
         self._producer = Producer(
             {
                 "bootstrap.servers": kafka,
@@ -75,8 +77,18 @@ class EventProducer:
         self._producer.init_transactions(_TIMEOUT_S)
 
     def encode(self, value: dict[str, Any]) -> bytes:
-        """The framed Avro bytes of an event: magic byte, schema id, body."""
-        return bytes(self._serialize(value, self._context))
+        """The framed Avro bytes of an event: magic byte, schema id, body; the first one registers the schema.
+
+        Raises:
+            SchemaRefusedError: if the registry does not take the schema; says which field, why, and what to do.
+            SerializationError: if the value does not fit the schema.
+        """
+        try:
+            return bytes(self._serialize(value, self._context))
+        except SchemaRegistryError as error:
+            if error.http_status_code == HTTPStatus.CONFLICT:
+                register(self._registry, subject(self._stream.name, Hop.RAW), self._stream.avro_schema)
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[Send]:

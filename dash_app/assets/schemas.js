@@ -54,7 +54,7 @@
     why.hidden = why.textContent === "";
     card.classList.toggle("is-old", reason !== null);
     put(find("mode", name), raw && !reason ? raw.mode.toLowerCase().replace("_", " ") : null, reason || "which changes the registry lets through");
-    find("age", name).textContent = shown ? `asked ${seconds((now() - state.shownAt) / 1000)} ago` : "";
+    find("age", name).textContent = shown ? `as it was ${seconds(Math.max(1, Math.round((now() - state.shownAt) / 1000)))} ago` : "";
     if (!raw) return;
     subject(find("versions", name), raw, name);
     find("valid-title", name).textContent = `What route writes: ${valid.subject}, ${many(valid.versions.length, "version")}`;
@@ -102,10 +102,11 @@
         kind.title = `breaks ${each.breaks.join(" and ")} compatibility`;
       }
       item.append(prose(each.sentence));
-      if (each.breaks.length) item.append(make("span", "quiet", ` breaks ${each.breaks.join(" and ")}`));
+      if (each.breaks.length) item.append(make("span", "quiet", `: ${each.breaks.map((way) => unread[way]).join(", and ")}`));
     }
     return list;
   }
+  const unread = { backward: "older events can't be read with it", forward: "who reads with an older version can't read it" };
   /* `names` in backticks are set as code. */
   function prose(text) {
     const said = make("span");

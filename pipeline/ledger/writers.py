@@ -1,6 +1,6 @@
 """Who writes which schema? A look at a few of the raw records that the ledger reads anyway.
 
-To look at every record's headers would cost half of what counting it does. So of each reading, which may be twenty thousand
+To look into every record would cost the ledger more than counting them does. So of each reading, which may be twenty thousand
 records, some dozens are looked at, wherever they lie; while little comes in, that is all of them. Shares are of this sample.
 """
 

@@ -119,7 +119,7 @@ def shows_versions(page: Any) -> None:
     _says(page, "#schemas-shop .strangers", "x writes id 99, which is no version")
     _says(page, '[data-schemas-valid="shop"]', "written by", "route", "lake", "live last heard 5 min ago")
     _says(page, '[data-schemas-mode="shop"]', "backward")
-    _says(page, '[data-schemas-age="shop"]', "asked", "ago")
+    _says(page, '[data-schemas-age="shop"]', "as it was", " s ago")
     assert page.get_attribute(f"{newest} .copy", "data-copies") == "tidegate schema diff shop 1 2"
     _says(page, '[data-schemas-reason="flights"]', "No version yet")
 
