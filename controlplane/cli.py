@@ -243,7 +243,7 @@ def main() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def streams() -> None:
-    """Check, list and show streams: validate, ls, show."""
+    """Check, list and show streams: validate, ls, show, references."""
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)

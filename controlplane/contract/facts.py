@@ -172,6 +172,21 @@ class QueryProgressed(Reported):
     reason: str | None = None
 
 
+class ReferencesLoaded(Reported):
+    """Route enriches a stream's events by this version of its reference tables."""
+
+    kind: Literal["references_loaded"] = "references_loaded"
+    stream: str
+    fingerprint: str
+    """What each event enriched by it has in `tg_references`."""
+    since: AwareDatetime
+    """When it was taken."""
+    rows: dict[str, int]
+    """By table."""
+    refused: str | None = None
+    """Why the tables of now are not taken; None while they are the ones in use."""
+
+
 class Verdict(StrEnum):
     """Does a ledger add up?"""
 
@@ -263,6 +278,9 @@ Fact = Annotated[
     | WindowsPublished
     | RangeInserted
     | QueryProgressed
+    | RangeInserted
+    | QueryProgressed
+    | ReferencesLoaded
     | LedgerTaken,
     Field(discriminator="kind"),
 ]

@@ -1,7 +1,7 @@
 """What does a valid event look like? The schema that route writes and everything behind it reads.
 
-It is the stream's own schema, then the fields that enrichment adds, then where the event came from. Route, lake,
-ClickHouse and the ledger all derive their columns from it, so it is made in one place.
+It is the stream's own schema, then the fields that enrichment adds and by which tables it did, then where the event came
+from. Route, lake, ClickHouse and the ledger all derive their columns from it, so it is made in one place.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path  # noqa: TC003 (a cache key at run time)
 from typing import TYPE_CHECKING, Any
 
-from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIME
+from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_REFERENCES, SOURCE_TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +23,9 @@ _CSV_NULLS = ("", "NA")
 
 
 def valid_schema(stream: StreamDefinition) -> dict[str, Any]:
-    """Avro schema of `<s>.valid`: the event's fields, what each enrichment adds, provenance; in this order."""
+    """Avro schema of `<s>.valid`: the event's fields, what each enrichment adds, by which tables, provenance; in this order."""
     added = [field for enrichment in stream.enrich for field in enrichment_fields(stream, enrichment)]
+    added += references_fields(stream)
     return {
         "type": "record",
         "name": f"{stream.avro_schema['name']}Valid",
@@ -39,6 +40,14 @@ def enrichment_fields(stream: StreamDefinition, enrichment: Enrichment) -> list[
     return [
         {"name": field, "type": ["null", columns[column]], "default": None} for field, column in enrichment.take.items()
     ]
+
+
+def references_fields(stream: StreamDefinition) -> list[dict[str, Any]]:
+    """By which version of the reference tables an event was enriched; nothing for a stream that has none.
+
+    Empty for an event of before this was recorded.
+    """
+    return [{"name": SOURCE_REFERENCES, "type": "string", "default": ""}] if stream.enrich else []
 
 
 def provenance_fields() -> list[dict[str, Any]]:
@@ -85,7 +94,7 @@ def can_equal(value: str | float | bool, avro: Any) -> bool:  # noqa: ANN401 (Av
 
 @lru_cache(maxsize=256)
 def reference_columns(file: Path) -> dict[str, str]:
-    """Column -> Avro type (`long`, `double`, `boolean` or `string`) of a reference table.
+    """Column -> Avro type (`long`, `double`, `boolean` or `string`) of a reference table, as this process first read it.
 
     A CSV column has the narrowest type that fits every value; an empty cell and `NA` are null.
     """

@@ -35,9 +35,10 @@ class Rank(IntEnum):
     HELD = 2
     UNANSWERED = 3
     DOWN = 4
-    LATE = 5
-    LAGGING = 6
-    UNKNOWN = 7
+    REFUSED = 5
+    LATE = 6
+    LAGGING = 7
+    UNKNOWN = 8
 
 
 Ranked = tuple[Rank, Problem]
@@ -64,7 +65,7 @@ def problems(
     """
     found = [*_parts(known, now)]
     for stream in titles:
-        found += [*_ledger(known, stream, now), *_hops(known, stream, now)]
+        found += [*_ledger(known, stream, now), *_hops(known, stream, now), *_references(known, stream)]
     if unanswered is not None:
         reason = unanswered[0].removeprefix("ClickHouse ")
         found.append((Rank.UNANSWERED, Problem(subject="ClickHouse", reason=reason, since=unanswered[1])))
@@ -121,6 +122,14 @@ def _ledger(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:
         yield Rank.UNBALANCED, Problem(subject=subject, reason=reason, since=since, page=page)
     elif verdict is Verdict.UNKNOWN and (is_stale or _should_be_there(known, now)):
         yield Rank.UNKNOWN, Problem(subject=subject, reason=f"is unknown: {reason}", since=since, page=page)
+
+
+def _references(known: Known, stream: str) -> Iterator[Ranked]:
+    """Until somebody mends them, events are enriched by tables that are no longer meant."""
+    fact = known.references(stream)
+    if fact is not None and fact.refused is not None:
+        reason = f"are refused, events are still enriched by those of {fact.since:%Y-%m-%d %H:%M} UTC: {fact.refused}"
+        yield Rank.REFUSED, Problem(subject=f"reference tables of {stream}", reason=reason, since=known.since(fact))
 
 
 def _hops(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:

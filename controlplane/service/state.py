@@ -13,6 +13,7 @@ from controlplane.contract.facts import (
     PartChanged,
     PartState,
     QueryProgressed,
+    ReferencesLoaded,
     Verdict,
 )
 from controlplane.contract.names import Hop
@@ -55,6 +56,8 @@ def condition_of(fact: Fact) -> str:
         case HopMeasured():
             is_lagging = fact.lag_s is not None and fact.lag_s > LAGGING_FROM_S
             return "unknown" if fact.reason else "lagging" if is_lagging else "well"
+        case ReferencesLoaded():
+            return "refused" if fact.refused else "well"
         case _:
             return ""
 
@@ -129,6 +132,11 @@ class Known:
         """A stream's newest account, however old; None while there is none."""
         fact = self.facts.get(("ledger_taken", stream))
         return fact if isinstance(fact, LedgerTaken) else None
+
+    def references(self, stream: str) -> ReferencesLoaded | None:
+        """Which reference tables enrich a stream, however long ago it was said; None while nobody has."""
+        fact = self.facts.get(("references_loaded", stream))
+        return fact if isinstance(fact, ReferencesLoaded) else None
 
     def overview(
         self,

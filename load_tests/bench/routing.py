@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 from controlplane.contract.names import topic
 from pipeline.kafka import OUTPUT_HOPS, await_broker, consumer, last_record, watermarks
+from pipeline.references.versions import FOLDER
 from pipeline.registry import await_registry
+from pipeline.route.followed import Followed
 from pipeline.route.query import RouteOptions, RouteRun
 from pipeline.spark import failure_of
 from quality.compile import broken_rules
@@ -32,7 +34,8 @@ class Routing:
     ) -> None:
         scratch, registry = settings.data / "scratch", await_registry(settings.registry)
         options = RouteOptions(settings.kafka, scratch, "realtime", settings.route_batch, broken_rules)
-        self._route = RouteRun(spark, stream, registry, await_broker(settings.kafka), partitions, options)
+        followed = Followed(stream, scratch, settings.data / FOLDER)
+        self._route = RouteRun(spark, followed, registry, await_broker(settings.kafka), partitions, options)
         self._outputs = [topic(stream.name, hop) for hop in OUTPUT_HOPS]
         self._partitions = partitions
         self._client = consumer(settings.kafka, group="tidegate-bench")

@@ -42,26 +42,27 @@ class Beginning:
     """Of one stream's runs."""
 
     session: SparkSession
-    stream: StreamDefinition
+    name: str
+    """Of the stream."""
     kafka: str
     scratch: Path
     routed: Routed
 
     def __post_init__(self) -> None:
-        self._definition = Kept(self.scratch, self.stream.name)
-        self._short_run = self.scratch / f"{self.stream.name}.starts.json"
+        self._definition = Kept(self.scratch, self.name)
+        self._short_run = self.scratch / f"{self.name}.starts.json"
         """Where the run before began; there while that run has not outlived the margin."""
 
-    def of(self, partitions: Iterable[int], schemas: Schemas) -> Resumption:
-        """Where the next run begins; what an older definition began is finished when this returns."""
+    def of(self, stream: StreamDefinition, partitions: Iterable[int], schemas: Schemas) -> Resumption:
+        """Where the next run of a definition begins; what an older one began is finished when this returns."""
         before = self._definition.read()
         since: Mapping[int, int] = before.since if before is not None else {}
         found = self._resume(partitions, since)
-        if before is not None and before.sends_elsewhere(digest_of(self.stream.folder), schemas):
+        if before is not None and before.sends_elsewhere(digest_of(stream.folder), schemas):
             since = until_of(found)
             self._finish(before, found, since)
             found = Resumption(dict(since), {})
-        self._definition.write(self.stream, schemas, since)
+        self._definition.write(stream, schemas, since)
         replaced(self._short_run, json.dumps(found.starts))
         return found
 
@@ -74,7 +75,7 @@ class Beginning:
         short_run = {int(partition): start for partition, start in kept.items()}
         client = consumer(self.kafka, group="tidegate-route")
         try:
-            found = resume(client, self.stream.name, partitions, short_run)
+            found = resume(client, self.name, partitions, short_run)
         finally:
             client.close()
         starts = {partition: max(start, since.get(partition, 0)) for partition, start in found.starts.items()}
@@ -85,8 +86,8 @@ class Beginning:
         in_doubt = {partition: start for partition, start in found.starts.items() if start < until[partition]}
         if not in_doubt:
             return
-        _log.info("%s: its definition has changed; finishing what the one before began", self.stream.name)
-        raw = raw_batch(self.session, self.kafka, self.stream.name, in_doubt, until)
+        _log.info("%s: its definition has changed; finishing what the one before began", self.name)
+        raw = raw_batch(self.session, self.kafka, self.name, in_doubt, until)
         frame = self.routed(raw, before.stream, before.schemas, found)
         frame.write.format("kafka").options(**sink_options(self.kafka)).save()
 

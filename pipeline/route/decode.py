@@ -92,7 +92,7 @@ def by_writer(record: Column, reader: dict[str, Any], writers: Mapping[int, str]
 
 def marked_event(reader: dict[str, Any], writers: Mapping[int, str]) -> Column:
     """The event in column `value`; `undecoded` tells whether it is one."""
-    mark = sf.expr(f"X'{_varint(_MARKED_WITH).hex()}'")
+    mark = sf.expr(f"X'{varint(_MARKED_WITH).hex()}'")
     marked_writers = {schema_id: json.dumps(_marked(json.loads(writer))) for schema_id, writer in writers.items()}
     return by_writer(sf.concat(body(), mark), _marked(reader), marked_writers, mode="PERMISSIVE")
 
@@ -119,7 +119,7 @@ def _marked(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "fields": [*schema["fields"], {"name": _MARK, "type": "long"}]}
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     """A long as Avro writes it: zigzag, then seven bits a byte (Avro 1.12, Binary Encoding)."""
     left, written = number << 1, bytearray()
     while left > 0x7F:  # noqa: PLR2004 (seven bits)

@@ -3,7 +3,8 @@
 A run reads the last minute again, and the tails drop what is there already: that is exact as long as each record goes
 where it went before. A changed rule, or an id that has become known, sends it to another output, and it would be in two.
 So the stream's folder and the ids that a run followed are kept. Where today's say otherwise, what is in doubt is first
-finished by those of before, and today's begin behind it.
+finished by those of before, and today's begin behind it. New reference tables send no record elsewhere, but they make
+another record of it: they count as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from controlplane.contract.folders import StreamInvalidError, load_stream
+from controlplane.contract.valid import valid_schema
+from pipeline.references.fingerprint import fingerprint_of
 from pipeline.route.decode import Schemas
 
 if TYPE_CHECKING:
@@ -59,11 +62,14 @@ class Kept:
         if not (self._folder / _IDS).exists():
             return None
         ids = json.loads((self._folder / _IDS).read_text())
-        folder = self._folder / self._name
+        folder = self._folder / ids.get("references", "") / self._name
         try:
             stream = load_stream(folder)
         except StreamInvalidError as error:
             _log.warning("%s: what was begun before cannot be finished by its own definition: %s", self._name, error)
+            return None
+        if valid_schema(stream) != ids.get("valid"):
+            _log.warning("%s: valid records are written otherwise since Tidegate has changed; it goes on", self._name)
             return None
         schemas = Schemas(
             writers={int(each): schema for each, schema in ids["writers"].items()},
@@ -78,8 +84,12 @@ class Kept:
         partial, old = self._folder.with_suffix(".part"), self._folder.with_suffix(".old")
         for each in (partial, old):
             shutil.rmtree(each, ignore_errors=True)
-        shutil.copytree(stream.folder, partial / self._name)
+        # Its path names the version: what this process has once read of a path (`reference_columns`) must stay true.
+        references = fingerprint_of(stream)
+        shutil.copytree(stream.folder, partial / references / self._name)
         ids = {
+            "references": references,
+            "valid": valid_schema(stream),
             "writers": schemas.writers,
             "valid_id": schemas.valid_id,
             "refused": sorted(schemas.refused),

@@ -3,7 +3,7 @@
 Avro writes a record's fields one after the other with nothing between them, and the valid schema is the event's fields,
 then what enrichment adds, then where the event came from. So an event written with the schema of today is already the
 first part of its valid record; encoding it anew was the dearest step of route. Only an event of another version is
-encoded. What a reference table adds is encoded once, in the table.
+encoded. What a reference table adds is encoded once, in the table, and by which version of the tables once, in the query.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pyspark.sql import functions as sf
 from pyspark.sql.avro.functions import to_avro
 
 from controlplane.contract.valid import enrichment_fields, provenance_fields
-from pipeline.route.decode import body, frame
+from pipeline.references.fingerprint import fingerprint_of
+from pipeline.route.decode import body, frame, varint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +52,17 @@ def valid_bytes(stream: StreamDefinition, schemas: Schemas, added: Mapping[str, 
     ]
     fields = provenance_fields()
     provenance = to_avro(sf.struct(*(field["name"] for field in fields)), _record(fields))
-    return sf.concat(frame(schemas.valid_id), _event_bytes(stream, schemas), *enriched, provenance)
+    return sf.concat(
+        frame(schemas.valid_id), _event_bytes(stream, schemas), *enriched, *_references_bytes(stream), provenance
+    )
+
+
+def _references_bytes(stream: StreamDefinition) -> list[Column]:
+    """The fingerprint of the reference tables, the same for each record: a literal. Nothing where there are none."""
+    if not stream.enrich:
+        return []
+    written = fingerprint_of(stream).encode()
+    return [sf.expr(f"X'{(varint(len(written)) + written).hex()}'")]
 
 
 def _event_bytes(stream: StreamDefinition, schemas: Schemas) -> Column:

@@ -1,8 +1,8 @@
 """How is route started, and when does it start anew?
 
 A run begins where its outputs say (`pipeline.route.beginning`), with what the registry knows. It ends in one of three ways:
-it met a schema id that it has not asked about, or there is a new version or a new partition (start again with it), or it
-failed.
+it met a schema id that it has not asked about, or there is a new version, a new partition or a new reference table (start
+again with it), or it failed.
 Spark's checkpoint is made fresh for each run: the outputs themselves are the record of what was done.
 """
 
@@ -18,13 +18,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (a field of a dataclass)
 from typing import TYPE_CHECKING, Any
 
+from confluent_kafka.schema_registry import SchemaRegistryError
+
 from controlplane.contract.facts import QueryProgressed
 from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
+from pipeline.reason import reason_of
 from pipeline.registry import register, schemas_of
 from pipeline.route.beginning import Beginning, replaced
 from pipeline.route.decode import UNKNOWN_ID, Schemas
+from pipeline.route.followed import ReferencesRefusedError
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
 from pipeline.route.tails import MARGIN
@@ -41,7 +45,9 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
     from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+    from controlplane.contract.facts import Fact, ReferencesLoaded
     from controlplane.contract.streams import StreamDefinition
+    from pipeline.route.followed import Followed
     from pipeline.route.frame import RuleCompiler
     from pipeline.route.tails import Resumption
 
@@ -54,6 +60,8 @@ SPARK_SETTINGS = {
 """Of the session that route runs in, as `build_session` takes them."""
 _BAD_IDS_IN_A_ROW = 3
 """After so many ids that the registry does not have, further unknown ones are dead letters without a stop each."""
+_REFUSED = (409, 422)
+"""What the registry answers to a schema that is incompatible, or none."""
 _UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
 _log = logging.getLogger(__name__)
 
@@ -74,7 +82,7 @@ class RouteRun:
     """One stream's route: at most one Spark query at a time."""
 
     session: SparkSession
-    stream: StreamDefinition
+    followed: Followed
     registry: SchemaRegistryClient
     admin: AdminClient
     partitions: Sequence[int]
@@ -85,13 +93,19 @@ class RouteRun:
     _looked_at: float = 0.0
     _begun_at: float = 0.0
     _reported: int | None = None
+    _told_at: float = -1.0
 
     def __post_init__(self) -> None:
         self._kept = self.options.scratch / f"{self.stream.name}.refused.json"
         if self._kept.exists():
             self.refused = set(json.loads(self._kept.read_text()))
         options = self.options
-        self._beginning = Beginning(self.session, self.stream, options.kafka, options.scratch, self._routed)
+        self._beginning = Beginning(self.session, self.stream.name, options.kafka, options.scratch, self._routed)
+
+    @property
+    def stream(self) -> StreamDefinition:
+        """What the query does; another with each new version of the reference tables."""
+        return self.followed.stream
 
     def start(self) -> None:
         """Start where the outputs end; what an older definition has begun is finished by it first."""
@@ -102,11 +116,12 @@ class RouteRun:
             refused=frozenset(self.refused),
             stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
         )
-        resumption = self._beginning.of(self.partitions, schemas)
+        resumption = self._beginning.of(self.stream, self.partitions, schemas)
         self._begun_at = time.monotonic()
         raw = raw_stream(self.session, self.options.kafka, self.stream.name, resumption.starts)
         frame = self._routed(raw, self.stream, schemas, resumption)
         self.query = self._triggered(self._sink(frame)).start()
+        self.followed.forget_others()
         _log.info(
             "route of %s starts at %s, knowing schema ids %s", self.stream.name, resumption.starts, sorted(self._known)
         )
@@ -115,8 +130,8 @@ class RouteRun:
         references = references_of(self.session, stream)
         return route(raw, stream, schemas, references, self.options.broken_rules, resumption.tails)
 
-    def beat(self) -> QueryProgressed | None:
-        """Look at the query once; start it again if a schema id was met or has appeared.
+    def beat(self) -> list[Fact]:
+        """Look at the query once; start it again if there is something new. What there is to report is returned.
 
         Raises:
             QueryFailedError: if the query failed for another reason.
@@ -129,7 +144,7 @@ class RouteRun:
             self.start()
         elif time.monotonic() - self._begun_at > MARGIN.total_seconds():
             self._beginning.outlived()
-        return self._progress()
+        return [fact for fact in (self._progress(), self._references()) if fact is not None]
 
     def stop(self) -> None:
         """Stop the query; what it has not written is routed by the next run."""
@@ -171,9 +186,32 @@ class RouteRun:
                 return f"{self.stream.name} has a new schema version"
             if gained := self._gained():
                 return f"{topic(self.stream.name, Hop.RAW)} has gained partitions {gained}"
+            if self.followed.look(self._accepts):
+                return f"{self.stream.name} has new reference tables"
         except Exception as error:  # noqa: BLE001 (registry or broker may be away for any reason)
             _log.warning("%s: nobody to ask for news (%s); going on as it is", self.stream.name, error)
         return ""
+
+    def _accepts(self, stream: StreamDefinition) -> None:
+        """Do what a query with new reference tables will do: read them, and write what they add."""
+        try:
+            for table in references_of(self.session, stream).values():
+                table.write.format("noop").mode("overwrite").save()
+        except Exception as error:
+            raise ReferencesRefusedError(f"Spark cannot read them: {reason_of(error)}") from error
+        try:
+            register(self.registry, subject(stream.name, Hop.VALID), valid_schema(stream))
+        except SchemaRegistryError as error:
+            if error.http_status_code not in _REFUSED:
+                raise
+            raise ReferencesRefusedError(
+                f"the registry refuses their columns: {error.error_message.rsplit('Exception: ', 1)[-1]}"
+            ) from error
+
+    def _references(self) -> ReferencesLoaded | None:
+        """Once a look: whoever has forgotten it is told again."""
+        is_told, self._told_at = self._told_at == self._looked_at, self._looked_at
+        return None if is_told else self.followed.fact()
 
     def _gained(self) -> list[int]:
         """New partitions of the raw topic. The outputs have them too when this returns."""

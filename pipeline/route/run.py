@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from controlplane.contract.names import Hop, topic
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
+from pipeline.references.versions import FOLDER
 from pipeline.registry import await_registry, register_stream
+from pipeline.route.followed import Followed
 from pipeline.route.query import SPARK_SETTINGS, RouteOptions, RouteRun
 from pipeline.spark import build_session, session_options
 
@@ -38,32 +40,30 @@ def run(
     admin = await_broker(settings.kafka)
     registry = await_registry(settings.registry)
 
-    def prepare(stream: StreamDefinition) -> list[int]:
+    def prepare(stream: StreamDefinition) -> tuple[Followed, list[int]]:
+        followed = Followed(stream, spark["scratch"], settings.data / FOLDER)
         ensure_topics(admin, stream)
-        register_stream(registry, stream)
-        return partitions_of(admin, topic(stream.name, Hop.RAW))
+        register_stream(registry, followed.stream)
+        return followed, partitions_of(admin, topic(stream.name, Hop.RAW))
 
     with ThreadPoolExecutor(len(streams), thread_name_prefix="start") as threads:
-        partitions = list(threads.map(prepare, streams))
+        prepared = list(threads.map(prepare, streams))
         session = build_session(
             "tidegate route",
-            slots=2 * sum(map(len, partitions)) + 1,  # room for partitions that a topic gains
+            slots=2 * sum(len(partitions) for _, partitions in prepared) + 1,  # room for partitions that a topic gains
             **{**spark, **SPARK_SETTINGS},
         )
         options = RouteOptions(
             settings.kafka, spark["scratch"], settings.route_mode, settings.route_batch, broken_rules
         )
-        runs = [
-            RouteRun(session, stream, registry, admin, found, options)
-            for stream, found in zip(streams, partitions, strict=True)
-        ]
+        runs = [RouteRun(session, followed, registry, admin, partitions, options) for followed, partitions in prepared]
         reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
         try:
             list(threads.map(RouteRun.start, runs))
             notify_ready(settings.notify_socket, f"{len(runs)} queries")
             while not stopping.wait(_BEAT_S):
                 heart.beat()
-                reporter.report(*(fact for each in runs if (fact := each.beat()) is not None))
+                reporter.report(*(fact for each in runs for fact in each.beat()))
         finally:
             for each in runs:
                 each.stop()

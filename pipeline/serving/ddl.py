@@ -41,11 +41,13 @@ INSERT_SETTINGS = {
     "async_insert": 0,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "throw_on_max_partitions_per_insert_block": 0,
+    "input_format_avro_allow_missing_fields": 1,
 }
 """What every insert of events needs, with `insert_deduplication_token` and `format_avro_schema_registry_url`.
 
-The last one because rollups are kept in monthly partitions of *event* time, and that is the producers' word: a block
-with events of more than a hundred months would be refused, again and again.
+Partitions without a bound because rollups are kept in monthly partitions of *event* time, and that is the producers' word: a
+block with events of more than a hundred months would be refused, again and again. Missing fields because an event may have been
+written before its table had gained a column; it takes the column's default.
 """
 _DEDUPLICATED = "non_replicated_deduplication_window = 1000"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,21 @@ import fastavro
 import pytest
 from pyspark.errors import SparkRuntimeException
 
+from controlplane.contract.folders import load_stream
 from controlplane.contract.names import HEADER_REASON, HEADER_SOURCE, Hop, Reason
 from controlplane.contract.valid import valid_schema
 from pipeline.feed.shop import event
+from pipeline.references.fingerprint import fingerprint_of
 from pipeline.route.decode import UNKNOWN_ID, Schemas
+from pipeline.route.definition import Kept, digest_of
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
+from pipeline.route.tails import Resumption, until_of
 from quality.compile import broken_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pyspark.sql import SparkSession
 
@@ -84,6 +90,7 @@ def test_a_valid_record_is_the_event_then_what_enrichment_adds_then_where_it_cam
     assert {name: record[name] for name in EVENT} == EVENT
     assert record["category"]
     assert record["country_name"] == "Germany"
+    assert record["tg_references"] == fingerprint_of(shop)
     assert (record["tg_partition"], record["tg_offset"], record["tg_raw_at"]) == (2, 100, ARRIVED)
 
 
@@ -136,6 +143,36 @@ def test_what_a_topic_has_already_is_dropped_and_only_there(spark: SparkSession,
         ("shop.dead", "2:103"),
         ("shop.quarantine", "2:104"),
     }
+
+
+def test_what_was_begun_is_finished_by_the_tables_that_it_was_begun_with(
+    spark: SparkSession, shop: StreamDefinition, tmp_path: Path
+) -> None:
+    """Of four records the first has landed, and a dead letter behind the third: what lies between is in doubt."""
+    kept, events = Kept(tmp_path, "shop"), [written(shop.avro_schema, TODAY, EVENT)] * 4
+    kept.write(shop, Schemas(writers={TODAY: json.dumps(shop.avro_schema)}, valid_id=VALID), {})
+    new = changed(shop, tmp_path / "new" / "shop")
+    before = kept.read()
+    assert before is not None
+    assert before.sends_elsewhere(digest_of(new.folder), before.schemas)
+    found = Resumption({2: 100}, {Hop.VALID: {2: 100}, Hop.DEAD: {2: 102}})
+    until = until_of(found)[2] - 100
+    rows = routed(spark, before.stream, *events[:until], tails=found.tails)
+    rows += routed(spark, new, *events, tails={Hop.VALID: {2: 99 + until}})
+    records = [read(shop, bytes(row.value)) for row in rows]
+    assert [(record["tg_offset"], record["tg_references"], record["price"]) for record in records] == [
+        (101, fingerprint_of(shop), 46.99),
+        (102, fingerprint_of(shop), 46.99),
+        (103, fingerprint_of(new), 47.99),
+    ]
+
+
+def changed(shop: StreamDefinition, folder: Path) -> StreamDefinition:
+    """The shop with another price."""
+    shutil.copytree(shop.folder, folder)
+    products = folder / "reference" / "products.csv"
+    products.write_text(products.read_text().replace("46.99", "47.99"))
+    return load_stream(folder)
 
 
 def test_an_id_never_asked_about_stops_the_query_by_its_number(spark: SparkSession, shop: StreamDefinition) -> None:

@@ -28,7 +28,15 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from fastavro import parse_schema, schemaless_writer
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import BLOCK, Hop, arrivals_table, events_table, rollup_view, subject
+from controlplane.contract.names import (
+    BLOCK,
+    SOURCE_REFERENCES,
+    Hop,
+    arrivals_table,
+    events_table,
+    rollup_view,
+    subject,
+)
 from controlplane.contract.push import Marks
 from controlplane.contract.rollups import span_query
 from controlplane.contract.settings import SHIPPED_STREAMS
@@ -37,7 +45,7 @@ from controlplane.contract.valid import base_type, valid_schema
 from controlplane.service.frames import Arrived, StreamFrames
 from controlplane.up import Platform
 from pipeline.feed import flights, shop
-from pipeline.registry import await_registry, register_stream, schemas_of
+from pipeline.registry import await_registry, register, register_stream, schemas_of
 from pipeline.serving import apply, ddl
 
 if TYPE_CHECKING:
@@ -148,6 +156,7 @@ def block_of(stream: StreamDefinition, registry: str, values: Iterable[Event]) -
             "tg_partition": number % 4,
             "tg_offset": number // 4 * 20,  # so that a few thousand events lie in more than one block
             "tg_raw_at": STARTED + timedelta(milliseconds=number),
+            "tg_references": f"{number % 2:012x}",
         }
         written.write(b"\x00" + schema_id.to_bytes(4, "big"))
         schemaless_writer(written, schema, event)
@@ -246,6 +255,21 @@ def test_events_land_with_their_values_and_nulls(served: Served, name: str) -> N
     found = served.rows(f"SELECT * FROM {events_table(name)} ORDER BY tg_offset, tg_partition")  # noqa: S608
     assert found == list(block.events)
     assert any(value is None for value in found[0].values())
+
+
+def test_an_event_of_before_its_table_gained_a_column_has_the_default_there(served: Served) -> None:
+    stream = shipped("shop")
+    [event] = block_of(stream, served.registry, shop_values(1)).events
+    schema = valid_schema(stream)
+    older = {**schema, "fields": [field for field in schema["fields"] if field["name"] != SOURCE_REFERENCES]}
+    with await_registry(served.registry) as client:
+        schema_id = register(client, "older-value", older)
+    written = io.BytesIO(b"\x00" + schema_id.to_bytes(4, "big"))
+    written.seek(5)
+    schemaless_writer(written, parse_schema(older), event)
+    apply.create(served.client, stream)
+    served.insert("shop", written.getvalue(), "one")
+    assert served.rows("SELECT * FROM shop_events") == [{**event, SOURCE_REFERENCES: ""}]
 
 
 @pytest.mark.parametrize("name", ["shop", "flights"])

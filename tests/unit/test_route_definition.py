@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import Hop
+from controlplane.contract.names import SOURCE_REFERENCES, Hop
 from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.contract.valid import reference_columns
+from pipeline.references.fingerprint import fingerprint_of
 from pipeline.route.decode import Schemas
 from pipeline.route.definition import Before, Kept, digest_of
 from pipeline.route.tails import Resumption, until_of
@@ -69,8 +72,39 @@ def test_a_changed_rule_is_another_definition(tmp_path: Path) -> None:
 def test_one_that_cannot_be_followed_any_more_is_none(tmp_path: Path, shop: StreamDefinition) -> None:
     kept = Kept(tmp_path, "shop")
     kept.write(load_stream(SHIPPED_STREAMS / "shop"), KNOWN, {})
-    (tmp_path / "shop.before" / "shop" / "stream.yaml").write_text("nonsense: true")
+    [written] = (tmp_path / "shop.before").glob("*/shop/stream.yaml")
+    written.write_text("nonsense: true")
     assert kept.read() is None
+
+
+def test_one_whose_valid_records_are_written_otherwise_now_is_none(tmp_path: Path, shop: StreamDefinition) -> None:
+    kept = Kept(tmp_path, "shop")
+    kept.write(shop, KNOWN, {})
+    file = tmp_path / "shop.before" / "ids.json"
+    ids = json.loads(file.read_text())
+    ids["valid"]["fields"] = [each for each in ids["valid"]["fields"] if each["name"] != SOURCE_REFERENCES]
+    file.write_text(json.dumps(ids))
+    assert kept.read() is None
+
+
+def test_what_is_finished_has_the_columns_and_the_fingerprint_of_its_own_tables(tmp_path: Path) -> None:
+    folder, kept, found = tmp_path / "shop", Kept(tmp_path, "shop"), []
+    shutil.copytree(SHIPPED_STREAMS / "shop", folder)
+    for price in ("46.99", "cheap", "48.99"):
+        products = (SHIPPED_STREAMS / "shop" / "reference" / "products.csv").read_text().replace("46.99", price)
+        (folder / "reference" / "products.csv").write_text(products)
+        kept.write(copied(folder, tmp_path / price / "shop"), KNOWN, {})
+        before = kept.read()
+        assert before is not None
+        assert fingerprint_of(before.stream) == fingerprint_of(load_stream(folder))
+        found.append(reference_columns(before.stream.reference_file("products"))["price"])
+    assert found == ["double", "string", "double"]
+
+
+def copied(folder: Path, to: Path) -> StreamDefinition:
+    """As route follows it: each version at a path of its own."""
+    shutil.copytree(folder, to)
+    return load_stream(to)
 
 
 def test_what_is_in_doubt_ends_behind_the_last_output() -> None:

@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controlplane.contract.facts import Fact, HopMeasured, LedgerTaken, PartChanged, PartState, Verdict
+from controlplane.contract.facts import (
+    Fact,
+    HopMeasured,
+    LedgerTaken,
+    PartChanged,
+    PartState,
+    ReferencesLoaded,
+    Verdict,
+)
 from controlplane.contract.names import Hop
 from controlplane.service.problems import problems
 from controlplane.service.state import Known
@@ -31,10 +39,16 @@ def hop(at: datetime = NOW, which: Hop = Hop.LAKE, **more: object) -> HopMeasure
     return HopMeasured.model_validate({"at": at, "stream": "shop", "hop": which, **more})
 
 
+def references(at: datetime = NOW, refused: str | None = None) -> ReferencesLoaded:
+    since = datetime(2025, 12, 30, 8, 5, tzinfo=UTC)
+    return ReferencesLoaded(at=at, stream="shop", fingerprint="f" * 12, since=since, rows={"a": 3}, refused=refused)
+
+
 WELL: tuple[Fact, ...] = (
     part(PartState.RUNNING),
     part(PartState.ENDED, name="feed-shop", reason="its work is done"),
     ledger(Verdict.BALANCED),
+    references(ago(90)),
     *(hop(which=which, events=5, lag_s=0.0) for which in Hop),
 )
 
@@ -51,6 +65,14 @@ def found(*facts: Fact, began: datetime | None = None, unanswered: tuple[str, da
 
 CASES: list[tuple[str, tuple[Fact, ...], list[str]]] = [
     ("all-is-well", (), []),
+    (
+        "refused-references",
+        (references(ago(60), "gone"), references(ago(55), "gone")),
+        [
+            "reference tables of shop are refused, events are still enriched by those of 2025-12-30 08:05 UTC: gone [60 s ago]"
+        ],
+    ),
+    ("mended-references-are-well", (references(ago(60), "no such column"), references(ago(55))), []),
     ("in-flight-is-well", (ledger(Verdict.IN_FLIGHT, NOW + timedelta(seconds=1)),), []),
     (
         "held",
