@@ -278,8 +278,6 @@ Fact = Annotated[
     | WindowsPublished
     | RangeInserted
     | QueryProgressed
-    | RangeInserted
-    | QueryProgressed
     | ReferencesLoaded
     | LedgerTaken,
     Field(discriminator="kind"),
