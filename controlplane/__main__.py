@@ -12,6 +12,7 @@ from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from controlplane.service.api import Service, create_api
 from controlplane.service.clickhouse import query_of
+from controlplane.service.confluent import HttpRegistry
 from controlplane.service.history import HistoryFile
 
 
@@ -28,7 +29,8 @@ def main() -> None:
         sys.exit(str(error))
     history = HistoryFile(settings.data / "control" / "history.sqlite")
     query, tick_s = query_of(settings.clickhouse), settings.push_tick.total_seconds()
-    service = Service(streams, query, settings.console, tick_s, history)
+    registry = HttpRegistry(settings.registry)
+    service = Service(streams, query, settings.console, tick_s, history, registry)
     address = urlsplit(settings.api)
     uvicorn.run(
         create_api(service),

@@ -20,26 +20,23 @@ from rich.table import Table
 from controlplane.account import COLUMNS, account, mismatch_lines
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
+from controlplane.schema_commands import app as schema_app
+from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output
+from controlplane.terminal import fail as _fail
+from controlplane.terminal import running_in as _running
 from controlplane.up.checks import StartError
 from controlplane.up.drained import Drained
 from controlplane.up.parts import DEMO_STREAMS
-from controlplane.up.running import NotRunningError, Running, read_running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controlplane.up.platform import Platform
+    from controlplane.up.running import Running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+app.add_typer(schema_app, name="schema")
 _HERE = Path(__file__).resolve().parents[1]
-_EXIT_NOT_RUNNING = 10
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the platform.  [default: .tidegate]")]
-Output = Annotated[str, typer.Option("-o", "--output", help="text or json")]
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"tidegate: {message}", err=True)
-    sys.exit(code)
 
 
 def _told(text: str) -> None:
@@ -215,19 +212,12 @@ def logs(part: Annotated[str, typer.Argument(help="A part's name.")], data: Data
     typer.echo(last_lines(file))
 
 
-def _running(data: Path | None) -> Running:
-    try:
-        return read_running(data or Settings().data)
-    except NotRunningError as error:
-        _fail(str(error), _EXIT_NOT_RUNNING)
-
-
 def _ask(running: Running, path: str) -> list[dict[str, Any]]:
     url = f"{running.environment['TIDEGATE_API']}{path}"
     try:
         answer: list[dict[str, Any]] = httpx.get(url, timeout=5).raise_for_status().json()
     except httpx.HTTPError as error:
-        _fail(f"the control plane at {url} does not answer: {error}", _EXIT_NOT_RUNNING)
+        _fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
     return answer
 
 

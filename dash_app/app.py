@@ -11,6 +11,7 @@ from dash_app.pages.frame import banner, frame
 from dash_app.pages.ledger import ledger_page
 from dash_app.pages.live import live_page
 from dash_app.pages.overview import overview_page
+from dash_app.pages.schemas import schemas_page
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -83,5 +84,7 @@ def _page(data: ConsoleData, path: str) -> Component:
             return live_page(data.streams, rest[0] if rest else next(iter(data.streams), ""))
         case ["ledger", *rest]:
             return ledger_page(data.streams, rest[0] if rest else None)
+        case ["schemas", *rest]:
+            return schemas_page(data.streams, rest[0] if rest else None)
         case _:
             return message("No such page", f"{path} is not a page of the console.")

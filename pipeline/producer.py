@@ -19,7 +19,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from controlplane.contract.names import HEADER_FEED_POSITION, Hop, topic
+from controlplane.contract.names import HEADER_FEED_POSITION, HEADER_PRODUCER, Hop, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,7 @@ class EventProducer:
                 "log_level": 3,
             }
         )
+        self._who = (HEADER_PRODUCER, transactional_id.encode())
         self._failed: list[KafkaException] = []
         self._lock = threading.Lock()
         self._producer.init_transactions(_TIMEOUT_S)
@@ -110,7 +111,7 @@ class EventProducer:
         encoded = value if isinstance(value, bytes) else self.encode(value)
         if key is None and isinstance(value, dict):
             key = "|".join(str(value.get(field) or "") for field in self._stream.key)
-        headers = [] if position is None else [(HEADER_FEED_POSITION, str(position).encode())]
+        headers = [self._who] if position is None else [self._who, (HEADER_FEED_POSITION, str(position).encode())]
         while True:
             try:
                 self._producer.produce(self._topic, encoded, key=key, headers=headers, on_delivery=self._note_failure)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +11,19 @@ import httpx
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
 from controlplane.contract.names import Hop, subject
+from controlplane.contract.refusals import SchemaRefusedError, causes_in, refusal
+from controlplane.contract.streams import Compatibility
 from controlplane.contract.valid import valid_schema
 
 if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
-_NOT_FOUND = 404
+_TIMEOUT_S = 10.0
+_log = logging.getLogger(__name__)
+
+
+class ModeRefusedError(Exception):
+    """The registry does not take a subject's compatibility."""
 
 
 def await_registry(url: str, within_s: float = 120.0) -> SchemaRegistryClient:
@@ -40,15 +48,81 @@ def register(client: SchemaRegistryClient, subject_name: str, schema: dict[str, 
     """Register a schema, or find it, and return its id.
 
     Raises:
-        SchemaRegistryError: with the registry's reason, if it refuses (409 for an incompatible schema).
+        SchemaRefusedError: if it is not compatible with the versions before; says which field, why, and what to do.
+        SchemaRegistryError: with the registry's reason, if it refuses it for another.
     """
-    return int(client.register_schema(subject_name, Schema(json.dumps(schema), "AVRO")))
+    try:
+        return int(client.register_schema(subject_name, Schema(json.dumps(schema), "AVRO")))
+    except SchemaRegistryError as error:
+        if error.http_status_code != httpx.codes.CONFLICT:
+            raise
+        versions = enumerate(schemas_of(client, subject_name).values(), 1)
+        before = {number: json.loads(version) for number, version in versions}
+        said = causes_in(str(error.error_message))
+        raise SchemaRefusedError(refusal(subject_name, mode_of(client, subject_name), before, schema, said)) from error
 
 
 def register_stream(client: SchemaRegistryClient, stream: StreamDefinition) -> None:
-    """Register what producers write and what route writes."""
-    register(client, subject(stream.name, Hop.RAW), stream.avro_schema)
-    register(client, subject(stream.name, Hop.VALID), valid_schema(stream))
+    """Register what producers write and what route writes, each under its compatibility.
+
+    Raises:
+        SchemaRefusedError: as `register`.
+        ModeRefusedError: if the registry does not take a subject's compatibility.
+    """
+    raw, valid = subject(stream.name, Hop.RAW), subject(stream.name, Hop.VALID)
+    _register_under(client, raw, stream.avro_schema, stream.compatibility)
+    _register_under(client, valid, valid_schema(stream), Compatibility.BACKWARD)
+
+
+def _register_under(
+    client: SchemaRegistryClient, subject_name: str, schema: dict[str, Any], mode: Compatibility
+) -> None:
+    if mode is Compatibility.NONE and not schemas_of(client, subject_name):
+        register(client, subject_name, schema)  # Apicurio has no mode NONE of a subject that is not there
+    require_mode(client, subject_name, mode)
+    register(client, subject_name, schema)
+
+
+def mode_of(client: SchemaRegistryClient, subject_name: str) -> str:
+    """The compatibility that counts for a subject: its own, else the registry's."""
+    url = _url(client)
+    answer = httpx.get(f"{url}/config/{subject_name}", params={"defaultToGlobal": "true"}, timeout=_TIMEOUT_S)
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        answer = httpx.get(f"{url}/config", timeout=_TIMEOUT_S)
+    said = answer.raise_for_status().json()
+    return str(said.get("compatibilityLevel") or said.get("compatibility"))
+
+
+def require_mode(client: SchemaRegistryClient, subject_name: str, mode: Compatibility) -> None:
+    """Set a subject's compatibility where it is another one.
+
+    Raises:
+        ModeRefusedError: if the registry does not take it.
+    """
+    url = _url(client)
+    if mode_of(client, subject_name) == mode:
+        return
+    answer = httpx.put(f"{url}/config/{subject_name}", json={"compatibility": mode}, timeout=_TIMEOUT_S)
+    if mode is Compatibility.NONE and mode_of(client, subject_name) != mode:
+        answer = _set_none_in_apicurio(url, subject_name)
+    if (now := mode_of(client, subject_name)) != mode:
+        said = answer.text[:200] or answer.status_code
+        raise ModeRefusedError(
+            f"{subject_name} is to be {mode}, and the registry keeps it {now}: {said}; "
+            "set it in the registry, or change `compatibility` in stream.yaml"
+        )
+    _log.info("%s is %s now", subject_name, mode)
+
+
+def _set_none_in_apicurio(url: str, subject_name: str) -> httpx.Response:
+    """Apicurio takes Confluent's NONE for "no rule of its own", and the registry's rule counts; its own API can say it."""
+    root = url.partition("/apis/ccompat/")[0]
+    rules = f"{root}/apis/registry/v3/groups/default/artifacts/{subject_name}/rules"
+    return httpx.post(rules, json={"ruleType": "COMPATIBILITY", "config": "NONE"}, timeout=_TIMEOUT_S)
+
+
+def _url(client: SchemaRegistryClient) -> str:
+    return str(client.config()["url"]).split(",")[0].rstrip("/")
 
 
 def schemas_of(client: SchemaRegistryClient, subject_name: str) -> dict[int, str]:
@@ -56,7 +130,7 @@ def schemas_of(client: SchemaRegistryClient, subject_name: str) -> dict[int, str
     try:
         versions = client.get_versions(subject_name)
     except SchemaRegistryError as error:
-        if error.http_status_code == _NOT_FOUND:
+        if error.http_status_code == httpx.codes.NOT_FOUND:
             return {}
         raise
     registered = (client.get_version(subject_name, version) for version in versions)

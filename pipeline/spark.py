@@ -32,6 +32,8 @@ _FORKED_S = 0.005
 JVM_OF = {
     # Half of the heap for the young: what Kafka's client holds for a batch was moved to the old generation only to die there.
     "route": "-XX:NewRatio=1",
+    # Two cores collect what a batch of a million rows leaves behind; a tenth faster than one.
+    "lake": "-XX:-UseSerialGC -XX:+UseParallelGC -XX:ParallelGCThreads=2",
 }
 """Part -> further options of its JVM."""
 _QUIET = {

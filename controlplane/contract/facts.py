@@ -268,6 +268,37 @@ class LedgerTaken(Reported):
         return None if not counts or None in counts else sum(counts)
 
 
+class SchemaSeen(Reported):
+    """A producer wrote records of a schema into the raw topic, seen in a sample of what the ledger has read."""
+
+    kind: Literal["schema_seen"] = "schema_seen"
+    stream: str
+    producer: str | None
+    """Its transactional id; None for one that does not say who it is."""
+    schema_id: int
+    sampled: int
+    """Records of it in the sample of the last minute; 0 when it has written none since."""
+    of: int
+    """How large that sample was."""
+    seen_at: AwareDatetime
+    """When the raw topic took the newest one that was looked at."""
+
+
+class SchemaRead(Reported):
+    """A part reads a stream with these schemas, as it says while it runs."""
+
+    kind: Literal["schema_read"] = "schema_read"
+    stream: str
+    reader: str
+    """`route`, `lake` or `live`."""
+    hop: Hop
+    """The topic that it reads."""
+    schema_ids: tuple[int, ...]
+    """Writers' schemas that it knows: versions of that topic's subject."""
+    writes: int | None = None
+    """The schema of what it writes; None when that is no Avro."""
+
+
 Fact = Annotated[
     PartChanged
     | HopMeasured
@@ -279,7 +310,9 @@ Fact = Annotated[
     | RangeInserted
     | QueryProgressed
     | ReferencesLoaded
-    | LedgerTaken,
+    | LedgerTaken
+    | SchemaSeen
+    | SchemaRead,
     Field(discriminator="kind"),
 ]
 

@@ -21,6 +21,8 @@ HEADER_SEEN_AT = "tidegate-seen-at"
 """When the raw topic took the record, ISO 8601 UTC."""
 HEADER_FEED_POSITION = "tidegate-feed-position"
 """A feed's own sequence number, decimal ASCII; lets a restarted feed go on where its last transaction ended."""
+HEADER_PRODUCER = "tidegate-producer"
+"""Who sent the record: the producer's transactional id."""
 
 SOURCE_PARTITION = "tg_partition"
 """Field of every valid record: partition of the raw topic that it came from."""

@@ -15,7 +15,9 @@ import time
 import urllib.error
 import urllib.request
 from collections import deque
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from controlplane.contract.facts import FACTS
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _QUEUED_AT_MOST = 1000
 _POST_TIMEOUT_S = 2.0
 _RETRY_AFTER_S = 1.0
+_SAY_AGAIN_AFTER_S = 15.0
 _HEARTBEAT_S = 1.0
 _STATUS_AT_MOST = 300
 _log = logging.getLogger(__name__)
@@ -38,6 +41,8 @@ class Reporter:
     def __init__(self, api: str) -> None:
         self._url = f"{api.rstrip('/')}/api/v1/facts"
         self._queue: deque[Fact] = deque(maxlen=_QUEUED_AT_MOST)
+        self._standing: dict[str, tuple[Fact, ...]] = {}
+        self._said_at = time.monotonic()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._reachable = True
@@ -49,6 +54,16 @@ class Reporter:
         self._queue.extend(facts)
         self._wake.set()
 
+    def stand(self, what: str, facts: Iterable[Fact]) -> None:
+        """Report what holds until something else is said of `what`, and say it again every 15 s.
+
+        A control plane that has started since hears of it too, and knows that it still holds.
+        """
+        said = tuple(facts)
+        if self._standing.get(what) != said:
+            self._standing[what] = said
+            self.report(*said)
+
     def close(self) -> None:
         """Send what is queued, giving up after a few seconds."""
         self._closing.set()
@@ -57,12 +72,20 @@ class Reporter:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._wake.wait()
+            self._wake.wait(_SAY_AGAIN_AFTER_S)
             self._wake.clear()
+            self._say_again()
             if not self._send_queued():
                 self._closing.wait(_RETRY_AFTER_S)
                 self._wake.set()
         self._send_queued()
+
+    def _say_again(self) -> None:
+        if time.monotonic() - self._said_at < _SAY_AGAIN_AFTER_S:
+            return
+        self._said_at = time.monotonic()
+        for facts in tuple(self._standing.values()):
+            self._queue.extend(fact.model_copy(update={"id": uuid4().hex, "at": datetime.now(UTC)}) for fact in facts)
 
     def _send_queued(self) -> bool:
         facts = [self._queue.popleft() for _ in range(len(self._queue))]

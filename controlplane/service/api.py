@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
+from starlette.middleware.cors import CORSMiddleware
 from starlette.websockets import WebSocketDisconnected
 
 from controlplane.contract.facts import FACTS
@@ -21,6 +22,7 @@ from controlplane.service.frames import StreamFrames
 from controlplane.service.hub import LEDGER, OVERVIEW, Hub
 from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
 from controlplane.service.problems import problems
+from controlplane.service.schema_answers import add_schemas
 from controlplane.service.state import Known
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from controlplane.service.frames import Arrived, Query
     from controlplane.service.history import HistoryFile
     from controlplane.service.hub import Client
+    from controlplane.service.registry import SchemaRegistry
 
 _OVERVIEW_EVERY_S = 0.25
 _OVERVIEW_AT_LEAST_EVERY_S = 1.0
@@ -55,10 +58,12 @@ class Service:
         console: str,
         tick_s: float,
         history_file: HistoryFile | None = None,
+        registry: SchemaRegistry | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
         self.history_file = history_file
+        self.registry = registry
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
@@ -85,13 +90,15 @@ class Service:
 
     def may_open(self, origin: str | None) -> bool:
         """A browser says from which page it comes; other programs say nothing."""
-        if origin is None:
-            return True
-        asked = urlsplit(origin)
-        same_host = asked.hostname == self._console.hostname or {asked.hostname, self._console.hostname} <= set(
-            _LOOPBACK
-        )
-        return same_host and asked.port == self._console.port and asked.scheme == self._console.scheme
+        return origin is None or origin in self.origins
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The console's: on this machine it has several names."""
+        host, port = self._console.hostname or "", self._console.port
+        names = _LOOPBACK if host in _LOOPBACK else (host,)
+        there = (f"[{name}]" if ":" in name else name for name in names)
+        return tuple(f"{self._console.scheme}://{name}{'' if port is None else f':{port}'}" for name in there)
 
     async def push_overview(self) -> None:
         """Publish the overview when it changed, four times a second at most, and once a second anyway."""
@@ -192,8 +199,13 @@ def create_api(service: Service) -> FastAPI:
             await asyncio.to_thread(service.save_history, file)
 
     api = FastAPI(title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
+    # The console's pages come from another port: a browser lets them read answers only if they are named here.
+    api.add_middleware(
+        CORSMiddleware, allow_origins=service.origins, allow_methods=["GET", "POST"], allow_headers=["*"]
+    )
     _facts(api, service)
     add_answers(api, service)
+    add_schemas(api, service)
     _push(api, service)
     return api
 

@@ -14,6 +14,8 @@ from controlplane.contract.facts import (
     PartState,
     QueryProgressed,
     ReferencesLoaded,
+    SchemaRead,
+    SchemaSeen,
     Verdict,
 )
 from controlplane.contract.names import Hop
@@ -26,6 +28,8 @@ STALE_AFTER = timedelta(seconds=10)
 """A measurement that nobody has confirmed for so long is no longer known."""
 LAGGING_FROM_S = 30.0
 """A hop that is further behind than this is a problem."""
+PRODUCERS_AT_MOST = 200
+"""Of a stream, each with each of its schemas: those seen the longest ago are forgotten."""
 _ORDER = tuple(Hop)
 _WELL = (PartState.RUNNING, PartState.ENDED)
 
@@ -39,6 +43,10 @@ def subject_of(fact: Fact) -> tuple[str, ...]:
             return (fact.kind, fact.stream, fact.hop)
         case QueryProgressed():
             return (fact.kind, fact.query)
+        case SchemaSeen():
+            return (fact.kind, fact.stream, fact.producer or "", str(fact.schema_id))
+        case SchemaRead():
+            return (fact.kind, fact.stream, fact.reader)
         case _:
             return (fact.kind, fact.stream)
 
@@ -85,10 +93,28 @@ class Known:
                     self._since[subject] = fact.at
                 self.facts[subject] = fact
                 self.version += 1
+                if known is None and isinstance(fact, SchemaSeen):
+                    self._forget_producers(fact.stream)
+
+    def _forget_producers(self, stream: str) -> None:
+        """A producer with a new name at each start would otherwise fill the memory."""
+        for fact in self.writers(stream)[PRODUCERS_AT_MOST:]:
+            del self.facts[subject_of(fact)]
+            self._since.pop(subject_of(fact), None)
 
     def since(self, fact: Fact) -> datetime:
         """Since when, at the latest, its subject has been as the fact says."""
         return self._since.get(subject_of(fact), fact.at)
+
+    def writers(self, stream: str) -> tuple[SchemaSeen, ...]:
+        """Which producers were seen with which schema, the latest first."""
+        found = (fact for fact in self.facts.values() if isinstance(fact, SchemaSeen) and fact.stream == stream)
+        return tuple(sorted(found, key=lambda fact: (fact.seen_at, fact.id), reverse=True))
+
+    def readers(self, stream: str) -> tuple[SchemaRead, ...]:
+        """Which parts read with which schemas, by name."""
+        found = (fact for fact in self.facts.values() if isinstance(fact, SchemaRead) and fact.stream == stream)
+        return tuple(sorted(found, key=lambda fact: fact.reader))
 
     def parts(self) -> tuple[PartChanged, ...]:
         """Every supervised part, by its name."""

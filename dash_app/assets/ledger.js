@@ -6,19 +6,8 @@
   const words = (state) => state.replaceAll("_", " ");
   const exact = (value) => (value === null || value === undefined ? null : value.toLocaleString("en"));
   const find = (what, name) => document.querySelector(`[data-ledger-${what}="${name}"]`);
-  function make(tag, className, text) {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    if (text !== undefined && text !== null) element.textContent = text;
-    return element;
-  }
-  /* Rebuilt only when it says something new: an open record stays open, a text that is being copied stays selected. */
-  const drawn = new WeakMap();
-  function redraw(element, key, build) {
-    if (!element || drawn.get(element) === key) return;
-    drawn.set(element, key);
-    element.replaceChildren(...build());
-  }
+  const make = (...how) => window.tidegate.make.element(...how);
+  const redraw = (...what) => window.tidegate.make.redraw(...what);
 
   function ledger(frame) {
     for (const stream of frame.streams) if (find("verdict", stream.name)) paint(stream, Date.parse(frame.at));
@@ -121,7 +110,7 @@
     title.append(`${exact(events)} ${events === 1 ? "event" : "events"} ${mismatch.kind === "missing" ? "missing" : "too many"} in ${where}: `);
     title.append(make("code", "", `${name}.raw[${partition}]`));
     title.append(until - start === 1 ? ` offset ${exact(start)}` : ` offsets ${exact(start)}-${exact(until - 1)}`);
-    head.append(copyButton(`tidegate ledger --stream ${name} -o json`));
+    head.append(window.tidegate.make.copyButton(`tidegate ledger --stream ${name} -o json`));
     if (!mismatch.records.length) {
       block.append(make("p", "quiet", "No record of this range could be read."));
       return block;
@@ -160,32 +149,6 @@
       return record.is_decoded ? JSON.stringify(JSON.parse(record.payload), null, 2) : record.payload;
     } catch {
       return record.payload; /* shortened: no JSON any more */
-    }
-  }
-
-  function copyButton(command) {
-    const button = make("button", "copy", "Copy as CLI");
-    button.type = "button";
-    button.title = command;
-    button.dataset.copies = command;
-    button.addEventListener("click", async () => {
-      button.textContent = (await copied(command)) ? "Copied" : command;
-      setTimeout(() => { button.textContent = "Copy as CLI"; }, 3000);
-    });
-    return button;
-  }
-  /* The clipboard is there on https and on this machine only; elsewhere the old way still works. */
-  async function copied(text) {
-    try {
-      await navigator.clipboard.writeText(text);
-      return true;
-    } catch {
-      const area = document.body.appendChild(make("textarea"));
-      area.value = text;
-      area.select();
-      const isCopied = document.execCommand("copy");
-      area.remove();
-      return isCopied;
     }
   }
 

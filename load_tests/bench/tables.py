@@ -13,7 +13,7 @@ from deltalake import CommitProperties, write_deltalake
 from pyspark.sql import functions as sf
 
 from controlplane.contract.names import lake_rollup, lake_table
-from controlplane.contract.streams import Window
+from controlplane.contract.streams import Entity, Window
 from pipeline.lake.append import write_events
 from pipeline.publish.publish import Publisher
 from pipeline.tables.cursor import Cursor
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
     from load_tests.bench.throughput import Bench, Figures
 
-_UPSERT_SHARE = 0.05
-"""Part of the events that one MERGE folds in."""
+_UPSERT_SHARE = 0.01
+"""Part of the events that one MERGE folds in: of 160,000 sessions an eighth."""
 _PUBLISHED_ROWS = 500_000
 
 
 def upserts(spark: SparkSession, bench: Bench, events: DataFrame, root: str) -> Figures:
     """MERGE of later events into an entity that has their keys already, without deletion vectors and with them."""
-    name, entity = next(iter(bench.stream.entities.items()))
+    name, entity = "session", Entity(key=("session_id",), ordering=bench.stream.event_time.field)
     found: Figures = {}
     for is_marked in (True, False):
         marked = entity.model_copy(update={"deletion_vectors": is_marked})
@@ -88,11 +88,14 @@ def published(bench: Bench, client: Client, root: str) -> Figures:
     name = next(iter(bench.stream.rollups))
     path = lake_table(root, bench.stream.name, lake_rollup(name))
     began = datetime(2026, 1, 1, tzinfo=UTC)
-    starts = [began + timedelta(milliseconds=number) for number in range(_PUBLISHED_ROWS)]
+    starts = [began + timedelta(seconds=number % 86_400) for number in range(_PUBLISHED_ROWS)]
     rows = {
         "window_start": pa.array(starts, pa.timestamp("us", "UTC")),
         "window_end": pa.array(starts, pa.timestamp("us", "UTC")),
-        **{each: pa.array(["a"] * _PUBLISHED_ROWS) for each in bench.stream.rollups[name].dimensions},
+        **{
+            each: pa.array([f"d{number}" for number in range(_PUBLISHED_ROWS)])
+            for each in bench.stream.rollups[name].dimensions
+        },
         **{each: pa.array(range(_PUBLISHED_ROWS), pa.int64()) for each in bench.stream.rollups[name].measures},
         "late": pa.array([0] * _PUBLISHED_ROWS, pa.int64()),
         "period": pa.array(["20260101"] * _PUBLISHED_ROWS),
@@ -109,4 +112,5 @@ def published(bench: Bench, client: Client, root: str) -> Figures:
 
 def write(events: DataFrame, bench: Bench, root: str) -> None:
     """The events table, anew."""
-    write_events(events, bench.stream, lake_table(root, bench.stream.name), files=2, mode="overwrite")
+    files = len(bench.partitions)
+    write_events(events, bench.stream, lake_table(root, bench.stream.name), files=files, mode="overwrite")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from confluent_kafka import IsolationLevel, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from controlplane.contract.names import HEADER_SOURCE, Hop, topic
+from controlplane.contract.names import HEADER_PRODUCER, HEADER_SOURCE, Hop, topic
 from pipeline.kafka import TOPIC_HOPS, consumer, partitions_of
 
 if TYPE_CHECKING:
@@ -103,9 +103,20 @@ class KafkaLog:
 class FakeMessage:
     """A record of a `FakeLog`, or the news of a partition's end."""
 
-    def __init__(self, place: Place, offset: int, source: int | None = None, *, at_ms: int = 0, error: int = 0) -> None:
+    def __init__(  # noqa: PLR0913 (all that a record has)
+        self,
+        place: Place,
+        offset: int,
+        source: int | None = None,
+        *,
+        at_ms: int = 0,
+        error: int = 0,
+        value: bytes = b"",
+        producer: str | None = None,
+    ) -> None:
         self._hop, self._partition = place
         self._offset, self._source, self._at_ms, self._error = offset, source, at_ms, error
+        self._value, self._producer = value, producer
 
     def topic(self) -> str:
         """A topic's name."""
@@ -124,8 +135,14 @@ class FakeMessage:
         return 2, self._at_ms
 
     def headers(self) -> list[tuple[str, bytes]] | None:
-        """Of an output record: where it came from."""
+        """Of an output record: where it came from; of a raw one: who sent it."""
+        if self._producer is not None:
+            return [(HEADER_PRODUCER, self._producer.encode())]
         return None if self._source is None else [(HEADER_SOURCE, f"{self._partition}:{self._source}".encode())]
+
+    def value(self) -> bytes:
+        """What it holds."""
+        return self._value
 
     def error(self) -> KafkaError | None:
         """The news of an end, or what went wrong."""

@@ -27,6 +27,7 @@ from pipeline.ledger.payload import RegistrySchemas, shown
 from pipeline.ledger.serving import ServingCount
 from pipeline.ledger.stream import Sources, StreamLedger
 from pipeline.ledger.tally import Tally
+from pipeline.ledger.writers import Writers
 
 if TYPE_CHECKING:
     import threading
@@ -64,14 +65,17 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
     taken_at = {stream.name: time.monotonic() for stream in streams}
 
-    def report(taken: LedgerTaken) -> None:
-        taken_at[taken.stream] = time.monotonic()
-        reporter.report(taken)
-
     def keep(stream: StreamDefinition) -> None:
+        writers = Writers(stream.name)
+
         def begin() -> StreamLedger:
             ensure_topics(admin, stream)
-            return open_ledger(settings, stream)
+            return open_ledger(settings, stream, writers)
+
+        def report(taken: LedgerTaken) -> None:
+            taken_at[taken.stream] = time.monotonic()
+            reporter.report(taken)
+            reporter.stand(f"producers of {stream.name}", writers.facts())
 
         keep_ledger(stream.name, begin, report, stopping)
 
@@ -88,11 +92,11 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         each.result()
 
 
-def open_ledger(settings: Settings, stream: StreamDefinition) -> StreamLedger:
-    """A stream's ledger on the real sources; of the thread that opens it."""
+def open_ledger(settings: Settings, stream: StreamDefinition, writers: Writers | None = None) -> StreamLedger:
+    """A stream's ledger on the real sources; of the thread that opens it. What it reads is shown to `writers`."""
     kept = Kept(settings.data / "ledger" / f"{stream.name}.sqlite")
     log = KafkaLog(settings.kafka, stream.name)
-    tally = Tally(log, kept)
+    tally = Tally(log, kept, (writers or Writers(stream.name)).look)
     lake = LakeCount(DeltaFiles(lake_table(settings.lake_root, stream.name)), kept)
     serving = ServingCount(settings.clickhouse, stream.name)
     schemas = RegistrySchemas(settings.registry)

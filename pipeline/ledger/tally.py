@@ -18,13 +18,16 @@ from pipeline.ledger.kept import Astray, Tape
 from pipeline.route.tails import source_offset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from confluent_kafka import Message
 
     from pipeline.ledger.kept import Kept
     from pipeline.ledger.log import Log, Place
+
+    Look = Callable[[Sequence[tuple[Hop, Message]]], None]
+    """Is shown what was read, once it is counted."""
 
 _CATCH_UP_WITHIN_S = 3.0
 _LOOK_FOR_PARTITIONS_EVERY_S = 5.0
@@ -41,9 +44,10 @@ class StillCountingError(Exception):
 class Tally:
     """A stream's running count by topic, partition and block; it goes on where it was kept."""
 
-    def __init__(self, log: Log, kept: Kept) -> None:
+    def __init__(self, log: Log, kept: Kept, look: Look = lambda _: None) -> None:
         self._log = log
         self._kept = kept
+        self._look = look
         self.tapes: dict[Place, Tape] = kept.tapes()
         self._end_seen: dict[Place, int] = {}
         self._looked_at: float | None = None
@@ -119,7 +123,8 @@ class Tally:
 
     def _read(self) -> None:
         failed: KafkaError | None = None
-        for hop, message in self._log.read():
+        read = self._log.read()
+        for hop, message in read:
             error = message.error()
             if error is None:
                 place = (hop, message.partition())
@@ -129,6 +134,7 @@ class Tally:
                 self._end_seen[place] = self.tapes[place].until = message.offset()
             else:
                 failed = error
+        self._look(read)
         if failed is not None:
             raise KafkaException(failed)
 

@@ -6,16 +6,18 @@ import logging
 import os
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import clickhouse_connect
 from confluent_kafka import KafkaException
 
-from controlplane.contract.names import Hop, topic
+from controlplane.contract.facts import SchemaRead
+from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of
 from pipeline.live.pump import GROUP, Pump
-from pipeline.registry import await_registry
+from pipeline.registry import await_registry, schemas_of
 from pipeline.serving import apply
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from confluent_kafka.admin import AdminClient
+    from confluent_kafka.schema_registry import SchemaRegistryClient
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
@@ -45,7 +48,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         TimeoutError: if broker or registry do not answer.
     """
     admin = await_broker(settings.kafka)
-    await_registry(settings.registry)
+    registry = await_registry(settings.registry)
     reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
     pumps: dict[str, Pump] = {}
 
@@ -56,6 +59,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         client = consumer(settings.kafka, group=f"{GROUP}-{stream.name}")
         name = topic(stream.name, Hop.VALID)
         one = Pump(stream.name, partitions_of(admin, name), client, clickhouse, settings.registry, reporter)
+        reporter.stand(f"live {stream.name}", (_reads(registry, stream),))
         one.recover(stopping)
         pumps[stream.name] = one
         looked_at = time.monotonic()
@@ -84,6 +88,14 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     reporter.close()
     for each in running:
         each.result()
+
+
+def _reads(registry: SchemaRegistryClient, stream: StreamDefinition) -> SchemaRead:
+    """ClickHouse itself asks the registry, whenever it meets another id: it can read what is registered."""
+    ids = schemas_of(registry, subject(stream.name, Hop.VALID))
+    return SchemaRead(
+        at=datetime.now(UTC), stream=stream.name, reader="live", hop=Hop.VALID, schema_ids=tuple(sorted(ids))
+    )
 
 
 def _partitions(admin: AdminClient, name: str) -> list[int]:

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.schema_registry import SchemaRegistryError
 
-from controlplane.contract.facts import QueryProgressed
+from controlplane.contract.facts import QueryProgressed, SchemaRead
 from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
 from pipeline.reason import reason_of
-from pipeline.registry import register, schemas_of
+from pipeline.registry import SchemaRefusedError, register, schemas_of
 from pipeline.route.beginning import Beginning, replaced
 from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.followed import ReferencesRefusedError
@@ -89,6 +89,8 @@ class RouteRun:
     options: RouteOptions
     query: StreamingQuery | None = None
     refused: set[int] = field(default_factory=set)
+    reads: SchemaRead | None = None
+    """With which schemas it runs now."""
     _known: dict[int, str] = field(default_factory=dict)
     _looked_at: float = 0.0
     _begun_at: float = 0.0
@@ -117,6 +119,14 @@ class RouteRun:
             stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
         )
         resumption = self._beginning.of(self.stream, self.partitions, schemas)
+        self.reads = SchemaRead(
+            at=datetime.now(UTC),
+            stream=self.stream.name,
+            reader="route",
+            hop=Hop.RAW,
+            schema_ids=tuple(sorted(self._known)),
+            writes=schemas.valid_id,
+        )
         self._begun_at = time.monotonic()
         raw = raw_stream(self.session, self.options.kafka, self.stream.name, resumption.starts)
         frame = self._routed(raw, self.stream, schemas, resumption)
@@ -201,6 +211,8 @@ class RouteRun:
             raise ReferencesRefusedError(f"Spark cannot read them: {reason_of(error)}") from error
         try:
             register(self.registry, subject(stream.name, Hop.VALID), valid_schema(stream))
+        except SchemaRefusedError as error:
+            raise ReferencesRefusedError(f"the registry refuses their columns: {error}") from error
         except SchemaRegistryError as error:
             if error.http_status_code not in _REFUSED:
                 raise

@@ -98,6 +98,8 @@ class Following:
                 raise
             _log.info("%s of %s: maintenance was faster; once more (%s)", name, self._stream.name, first_line(error))
             return None
+        if done is None and cursor.events_version < 0 and not news.rows:
+            return None  # nothing has come yet: the table still has to begin
         if done is None:
             self._cursors[name] = replace(cursor, events_version=news.version, seen=dict(news.seen))
             return None

@@ -220,3 +220,17 @@ def test_following_twice_writes_nothing(spark: SparkSession, orders: StreamDefin
     assert lake.follow()
     assert lake.follow() == []
     assert lake.follow(anew=True) == []
+
+
+def test_a_table_begins_with_the_first_event_and_not_before(
+    spark: SparkSession, orders: StreamDefinition, tmp_path: Path
+) -> None:
+    lake = Lake(spark, orders, tmp_path / "lake")
+    random_ = random.Random(4)  # noqa: S311
+    lake.commit(made(random_, 5, 0, 60, 60))
+    DeltaTable(lake_table(lake.root, orders.name)).delete()
+    lake.offsets, lake.events = {0: 0, 1: 0}, pd.DataFrame()
+    assert lake.follow() == []
+    lake.commit(made(random_, 20, 0, 600, 600))
+    lake.follow()
+    assert len(lake.table(lake_entity("customer"))) == lake.events.customer.nunique()

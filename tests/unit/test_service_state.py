@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.contract.facts import FeedProgressed, HopMeasured, Verdict
+from controlplane.contract.facts import FeedProgressed, HopMeasured, SchemaSeen, Verdict
 from controlplane.contract.names import Hop
-from controlplane.service.state import STALE_AFTER, Known
+from controlplane.service.state import PRODUCERS_AT_MOST, STALE_AFTER, Known
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 facts = st.builds(
@@ -45,3 +46,24 @@ def test_a_hop_that_nobody_measured_lately_is_unknown() -> None:
 
 def test_without_a_ledger_the_verdict_is_unknown() -> None:
     assert Known().verdict("shop", NOW)[0] is Verdict.UNKNOWN
+
+
+def seen(number: int, *, stream: str = "shop", schema_id: int = 1) -> SchemaSeen:
+    at = NOW + timedelta(seconds=number)
+    return SchemaSeen(at=at, stream=stream, producer=f"p-{number}", schema_id=schema_id, sampled=1, of=1, seen_at=at)
+
+
+def test_of_producers_with_a_new_name_each_time_the_latest_are_known_whatever_the_order() -> None:
+    reported = [seen(number) for number in range(PRODUCERS_AT_MOST + 50)]
+    random.Random(7).shuffle(reported)  # noqa: S311
+    known = Known()
+    known.fold([*reported, *reported, seen(3, stream="flights")])
+    latest = [f"p-{number}" for number in reversed(range(50, PRODUCERS_AT_MOST + 50))]
+    assert [each.producer for each in known.writers("shop")] == latest
+    assert [each.producer for each in known.writers("flights")] == ["p-3"]
+
+
+def test_a_producer_may_be_on_two_schemas_at_once() -> None:
+    known = Known()
+    known.fold([seen(1, schema_id=1), seen(1, schema_id=2)])
+    assert {each.schema_id for each in known.writers("shop")} == {1, 2}

@@ -1,0 +1,156 @@
+"""Which versions does a stream's schema have, what is different from one to the next, and who is on which?
+
+The registry knows the versions, the facts know who reads and writes them; the two meet in the schema id.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import AwareDatetime  # noqa: TC002 (a field)
+
+from controlplane.contract.changes import Difference  # noqa: TC001 (a field)
+from controlplane.contract.differences import differences
+from controlplane.contract.facts import Frozen, SchemaRead, SchemaSeen
+from controlplane.contract.names import Hop, subject
+from controlplane.contract.refusals import Refusal, refusal
+from controlplane.service.registry import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from controlplane.service.registry import SchemaRegistry, Version
+    from controlplane.service.state import Known
+
+_HOPS = (Hop.RAW, Hop.VALID)
+"""The topics that hold Avro of the stream's own."""
+
+
+class VersionShown(Frozen):
+    """A version of a subject, and who is on it."""
+
+    version: int
+    id: int
+    avro: dict[str, Any]
+    differences: tuple[Difference, ...]
+    """To the version before; empty for the first."""
+    producers: tuple[SchemaSeen, ...] = ()
+    """Seen in a sample, the latest first."""
+    readers: tuple[SchemaRead, ...] = ()
+    """Parts that read records of it."""
+    writers: tuple[SchemaRead, ...] = ()
+    """Parts that write records of it."""
+
+
+class SubjectShown(Frozen):
+    """A subject with its versions."""
+
+    subject: str
+    hop: Hop
+    mode: str
+    """The compatibility that counts."""
+    versions: tuple[VersionShown, ...]
+    """Newest first."""
+    strangers: tuple[SchemaSeen, ...] = ()
+    """Producers whose schema id is no version of this subject."""
+
+
+class SchemasShown(Frozen):
+    """All that is known of a stream's schemas at `at`."""
+
+    at: AwareDatetime
+    stream: str
+    title: str
+    subjects: tuple[SubjectShown, ...]
+
+
+class Judged(Frozen):
+    """Is a schema a possible next version?"""
+
+    subject: str
+    mode: str
+    accepted: bool
+    against: int | None
+    """The newest version, which `differences` are to; None while there is none."""
+    differences: tuple[Difference, ...]
+    refusal: Refusal | None = None
+    id: int | None = None
+    """Its id, once it is registered."""
+
+
+def shown(registry: SchemaRegistry, known: Known, stream: str, title: str, now: datetime) -> SchemasShown:
+    """A stream's subjects.
+
+    Raises:
+        RegistryAwayError: if the registry does not answer.
+    """
+    subjects = tuple(_subject(registry, known, stream, hop) for hop in _HOPS)
+    return SchemasShown(at=now, stream=stream, title=title, subjects=subjects)
+
+
+def _subject(registry: SchemaRegistry, known: Known, stream: str, hop: Hop) -> SubjectShown:
+    name = subject(stream, hop)
+    versions = registry.versions(name)
+    producers = known.writers(stream) if hop is Hop.RAW else ()
+    ids = {each.id for each in versions}
+    return SubjectShown(
+        subject=name,
+        hop=hop,
+        mode=registry.mode(name),
+        versions=tuple(
+            reversed(
+                [_version(each, before, hop, producers, known.readers(stream)) for before, each in _steps(versions)]
+            )
+        ),
+        strangers=tuple(each for each in producers if each.schema_id not in ids),
+    )
+
+
+def _steps(versions: Sequence[Version]) -> list[tuple[Version | None, Version]]:
+    return list(zip([None, *versions], versions, strict=False))
+
+
+def _version(
+    one: Version, before: Version | None, hop: Hop, producers: Sequence[SchemaSeen], parts: Sequence[SchemaRead]
+) -> VersionShown:
+    return VersionShown(
+        **one.model_dump(),
+        differences=() if before is None else differences(before.avro, one.avro),
+        producers=tuple(each for each in producers if each.schema_id == one.id),
+        readers=tuple(each for each in parts if each.hop is hop and one.id in each.schema_ids),
+        writers=tuple(each for each in parts if each.hop is not hop and each.writes == one.id),
+    )
+
+
+def judged(registry: SchemaRegistry, name: str, avro: dict[str, Any]) -> Judged:
+    """Would the registry take it?
+
+    Raises:
+        RegistryAwayError: if the registry does not answer.
+        NotASchemaError: if it cannot read the schema.
+    """
+    return _judged(registry, name, avro, registry.objections(name, avro))
+
+
+def registered(registry: SchemaRegistry, name: str, avro: dict[str, Any]) -> Judged:
+    """Register it; what the registry refuses is judged, not raised. Raises as `judged`."""
+    before = _judged(registry, name, avro, ())
+    try:
+        return before.model_copy(update={"id": registry.register(name, avro)})
+    except RefusedError as error:
+        return _judged(registry, name, avro, error.causes)
+
+
+def _judged(registry: SchemaRegistry, name: str, avro: dict[str, Any], causes: tuple[str, ...]) -> Judged:
+    versions, mode = registry.versions(name), registry.mode(name)
+    newest = versions[-1] if versions else None
+    earlier = {each.version: each.avro for each in versions}
+    return Judged(
+        subject=name,
+        mode=mode,
+        accepted=not causes,
+        against=None if newest is None else newest.version,
+        differences=() if newest is None else differences(newest.avro, avro),
+        refusal=refusal(name, mode, earlier, avro, causes) if causes else None,
+    )

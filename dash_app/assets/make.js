@@ -1,0 +1,43 @@
+/* What pages that draw themselves are made of: elements, and a button that copies a command. */
+(function () {
+  "use strict";
+  function element(tag, className, text) {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text !== undefined && text !== null) made.textContent = text;
+    return made;
+  }
+  /* Rebuilt only when it says something new: an open record stays open, a text that is being copied stays selected. */
+  const drawn = new WeakMap();
+  function redraw(box, key, build) {
+    if (!box || drawn.get(box) === key) return;
+    drawn.set(box, key);
+    box.replaceChildren(...build());
+  }
+  function copyButton(command) {
+    const button = element("button", "copy", "Copy as CLI");
+    button.type = "button";
+    button.title = command;
+    button.dataset.copies = command;
+    button.addEventListener("click", async () => {
+      button.textContent = (await copied(command)) ? "Copied" : command;
+      setTimeout(() => { button.textContent = "Copy as CLI"; }, 3000);
+    });
+    return button;
+  }
+  /* The clipboard is there on https and on this machine only; elsewhere the old way still works. */
+  async function copied(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      const area = document.body.appendChild(element("textarea"));
+      area.value = text;
+      area.select();
+      const isCopied = document.execCommand("copy");
+      area.remove();
+      return isCopied;
+    }
+  }
+  window.tidegate.make = { element, redraw, copyButton };
+})();

@@ -1,0 +1,45 @@
+"""What holds is said again, so that a control plane that has started since knows it too."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from controlplane.contract import reporting
+from controlplane.contract.facts import SchemaRead
+from controlplane.contract.names import Hop
+from controlplane.contract.reporting import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    import pytest
+
+    from controlplane.contract.facts import Fact
+
+
+def read(*ids: int) -> SchemaRead:
+    return SchemaRead(at=datetime.now(UTC), stream="shop", reader="route", hop=Hop.RAW, schema_ids=ids)
+
+
+def test_what_stands_is_said_at_once_and_again_until_it_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., Any]
+) -> None:
+    posted: list[Fact] = []
+
+    def post(url: str, facts: Iterable[Fact]) -> None:
+        posted.extend(facts)
+
+    monkeypatch.setattr(reporting, "post_facts", post)
+    monkeypatch.setattr(reporting, "_SAY_AGAIN_AFTER_S", 0.05)
+    reporter = Reporter("http://127.0.0.1:1")
+    reporter.stand("route", [first := read(1)])
+    reporter.stand("route", [first])
+    eventually(lambda: len(posted) >= 3, "said three times")
+    assert posted[0] == first
+    assert len({fact.id for fact in posted}) == len(posted)
+    assert [fact.at for fact in posted] == sorted(fact.at for fact in posted)
+    reporter.stand("route", [second := read(1, 2)])
+    eventually(lambda: posted[-1].model_dump(exclude={"id", "at"}) == second.model_dump(exclude={"id", "at"}), "new")
+    reporter.close()
