@@ -60,6 +60,10 @@ def evolution(stream: StreamDefinition, versions: Sequence[Schema], written: Seq
     taken = frozenset(name for each in stream.enrich for name in each.take)
     found = Evolution(stream.avro_schema)
     for number, version in enumerate(versions, 1):
+        if not isinstance(version, dict) or version.get("type") != "record":
+            sentence = f"version {number} is not a record; nothing of it is adopted"
+            found = replace(found, conflicts=(*found.conflicts, sentence), misread=found.misread | {number - 1})
+            continue
         draft = _Draft(f"version {number}", found.reader, fixed, taken)
         draft.adopt(version)
         misread = found.misread | ({number - 1} if draft.is_misread else set())
