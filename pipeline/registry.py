@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
+from controlplane.contract.evolution import evolution
 from controlplane.contract.names import Hop, subject
 from controlplane.contract.refusals import SchemaRefusedError, causes_in, refusal
 from controlplane.contract.streams import Compatibility
 from controlplane.contract.valid import valid_schema
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from controlplane.contract.streams import StreamDefinition
 
 _TIMEOUT_S = 10.0
@@ -63,7 +67,7 @@ def register(client: SchemaRegistryClient, subject_name: str, schema: dict[str, 
 
 
 def register_stream(client: SchemaRegistryClient, stream: StreamDefinition) -> None:
-    """Register what producers write and what route writes, each under its compatibility.
+    """Register what producers write and, as all their versions make it, what route writes; each under its compatibility.
 
     Raises:
         SchemaRefusedError: as `register`.
@@ -71,7 +75,7 @@ def register_stream(client: SchemaRegistryClient, stream: StreamDefinition) -> N
     """
     raw, valid = subject(stream.name, Hop.RAW), subject(stream.name, Hop.VALID)
     _register_under(client, raw, stream.avro_schema, stream.compatibility)
-    _register_under(client, valid, valid_schema(stream), Compatibility.BACKWARD)
+    _register_under(client, valid, valid_schema(learned(client, stream).stream), Compatibility.BACKWARD)
 
 
 def _register_under(
@@ -135,3 +139,37 @@ def schemas_of(client: SchemaRegistryClient, subject_name: str) -> dict[int, str
         raise
     registered = (client.get_version(subject_name, version) for version in versions)
     return {int(entry.schema_id or 0): str(entry.schema.schema_str) for entry in registered}
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the registry knows of a stream."""
+
+    stream: StreamDefinition
+    """With the schema that its versions make."""
+    raw: Mapping[int, str]
+    """Schema id -> Avro JSON of what producers write."""
+    valid: Mapping[int, str]
+    """Schema id -> Avro JSON of what route writes."""
+    conflicts: tuple[str, ...]
+    """What of a version was not adopted and why, a sentence each."""
+    misread: frozenset[int]
+    """Ids of versions whose records would be read to wrong values."""
+
+
+def learned(client: SchemaRegistryClient, stream: StreamDefinition) -> Learned:
+    """Ask for every version of a stream's schemas.
+
+    Args:
+        client: of the registry.
+        stream: as its folder says.
+
+    Raises:
+        SchemaRegistryError, httpx.HTTPError: if the registry is away or refuses.
+    """
+    # In this order: what is read must be as wide as what was written, which was made of versions that are there by then.
+    valid = schemas_of(client, subject(stream.name, Hop.VALID))
+    raw = schemas_of(client, subject(stream.name, Hop.RAW))
+    found = evolution(stream, list(map(json.loads, raw.values())), list(map(json.loads, valid.values())))
+    misread = frozenset(each for position, each in enumerate(raw) if position in found.misread)
+    return Learned(stream.model_copy(update={"avro_schema": found.reader}), raw, valid, found.conflicts, misread)

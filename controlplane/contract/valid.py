@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_REFERENCES, SOURCE_TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from controlplane.contract.streams import Enrichment, StreamDefinition
 
@@ -26,11 +26,14 @@ def valid_schema(stream: StreamDefinition) -> dict[str, Any]:
     """Avro schema of `<s>.valid`: the event's fields, what each enrichment adds, by which tables, provenance; in this order."""
     added = [field for enrichment in stream.enrich for field in enrichment_fields(stream, enrichment)]
     added += references_fields(stream)
+    added += provenance_fields()
+    own = stream.avro_schema["fields"]
+    taken = {field["name"] for field in (*own, *added)}
     return {
         "type": "record",
         "name": f"{stream.avro_schema['name']}Valid",
         "namespace": stream.avro_schema.get("namespace", f"tidegate.{stream.name}"),
-        "fields": [*map(_without_aliases, stream.avro_schema["fields"]), *added, *provenance_fields()],
+        "fields": [*(_written(field, taken) for field in own), *added],
     }
 
 
@@ -59,8 +62,11 @@ def provenance_fields() -> list[dict[str, Any]]:
     ]
 
 
-def _without_aliases(field: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in field.items() if key in ("name", "type", "default", "doc")}
+def _written(field: dict[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """A field, with those of its other names that no field here has."""
+    aliases = [each for each in field.get("aliases", ()) if each not in taken]
+    kept = {key: value for key, value in field.items() if key in ("name", "type", "default", "doc")}
+    return kept | ({"aliases": aliases} if aliases else {})
 
 
 def base_type(avro: Any) -> tuple[Any, bool]:  # noqa: ANN401 (Avro types are JSON of any shape)

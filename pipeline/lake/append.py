@@ -25,7 +25,7 @@ from pipeline.lake.offsets import ranges_of_batch, user_metadata
 from pipeline.route.decode import body, by_writer, framed_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
@@ -33,8 +33,11 @@ if TYPE_CHECKING:
     from controlplane.contract.reporting import Reporter
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
+    from pipeline.registry import Learned
 
 EVENT_DATE = "event_date"
+UNKNOWN_ID = "TIDEGATE_UNKNOWN_VALID_SCHEMA_ID"
+"""What a query's failure says, with the id behind a colon, when it met a schema id of `<s>.valid` that is new."""
 _MOMENTS = ("timestamp-millis", "timestamp-micros")
 _WIDE = {"int": "bigint", "float": "double"}
 _ROWS_A_FILE = 250_000
@@ -47,11 +50,12 @@ def rows(valid: DataFrame, stream: StreamDefinition, writers: Mapping[int, str])
     Raises (in Spark): for bytes that no known schema reads; validated topics hold none.
     """
     event = by_writer(body(), valid_schema(stream), writers, mode="FAILFAST")
+    schema_id = sf.col("schema_id")
     unread = sf.raise_error(
-        sf.lit(f"{stream.name}.valid holds a record of a schema id that was not known at the start")
+        sf.concat(sf.lit(f"{UNKNOWN_ID}:"), sf.coalesce(schema_id.cast("string"), sf.lit("no frame")))
     )
     decoded = valid.select(sf.col("value"), framed_id(writers).alias("schema_id")).select(
-        sf.when(sf.col("schema_id").isin(*writers), event).otherwise(unread).alias("event")
+        sf.when(schema_id.isin(*writers), event).otherwise(unread).alias("event")
     )
     columns = [_wide(f"event.{field['name']}", field) for field in valid_schema(stream)["fields"]]
     return decoded.select(*columns).withColumn(EVENT_DATE, sf.to_date(stream.event_time.field))
@@ -105,12 +109,19 @@ class LakeWriter:
     """One stream's appends."""
 
     session: SparkSession
-    stream: StreamDefinition
-    writers: Mapping[int, str]
+    ask: Callable[[], Learned]
+    """What the registry knows of the stream."""
+    known: Learned
+    """What it knew when it was asked last."""
     partitions: Sequence[int]
     """Of the valid topic, when the query starts; Spark finds further ones by itself."""
     settings: Settings
     reporter: Reporter
+
+    @property
+    def stream(self) -> StreamDefinition:
+        """With the schema that all its versions make."""
+        return self.known.stream
 
     @property
     def table(self) -> str:
@@ -129,10 +140,9 @@ class LakeWriter:
             CheckpointRefusedError: if neither can be trusted.
         """
         name = topic(self.stream.name, Hop.VALID)
-        write_fast(self.session, self.stream)
         begin = self._begin()
         offsets = starting_offsets(name, begin.offsets, self.partitions)
-        self.reporter.stand(f"lake {self.stream.name}", (self._reads(),))
+        self._prepare()
         _log.info("lake of %s starts at %s", self.stream.name, offsets if begin.offsets else "its checkpoint")
         source = (
             self.session.readStream.format("kafka")
@@ -152,13 +162,31 @@ class LakeWriter:
             .start()
         )
 
+    def learn(self) -> bool:
+        """Ask the registry for new versions; the next micro-batch is read with them. True when there were any.
+
+        Raises:
+            SchemaRegistryError, httpx.HTTPError: if the registry is away or refuses.
+        """
+        found = self.ask()
+        if found == self.known:
+            return False
+        _log.info("lake of %s reads schema ids %s from now on", self.stream.name, sorted(found.valid))
+        self.known = found
+        self._prepare()
+        return True
+
+    def _prepare(self) -> None:
+        write_fast(self.session, self.stream)
+        self.reporter.stand(f"lake {self.stream.name}", (self._reads(),))
+
     def _reads(self) -> SchemaRead:
         return SchemaRead(
             at=datetime.now(UTC),
             stream=self.stream.name,
             reader="lake",
             hop=Hop.VALID,
-            schema_ids=tuple(sorted(self.writers)),
+            schema_ids=tuple(sorted(self.known.valid)),
         )
 
     def _begin(self) -> Start:
@@ -176,14 +204,14 @@ class LakeWriter:
 
     def append(self, batch: DataFrame, batch_id: int) -> None:
         """Write one micro-batch; a second time changes nothing."""
-        began = time.monotonic()
+        began, known = time.monotonic(), self.known
         ranges = ranges_of_batch(self._files().read, batch_id)
         count = sum(until - since for since, until in ranges.values())
         files = max(1, min(len(ranges), count // _ROWS_A_FILE))
         name = topic(self.stream.name, Hop.VALID)
         write_events(
-            rows(batch, self.stream, self.writers),
-            self.stream,
+            rows(batch, known.stream, known.valid),
+            known.stream,
             self.table,
             files=files,
             mergeSchema="true",

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import QueryProgressed
-from controlplane.contract.names import Hop, subject, topic
+from controlplane.contract.names import Hop, topic
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
-from pipeline.lake.append import LakeWriter
-from pipeline.registry import await_registry, register_stream, schemas_of
+from pipeline.lake.append import UNKNOWN_ID, LakeWriter
+from pipeline.registry import await_registry, learned, register_stream
 from pipeline.spark import QueryFailedError, build_session, failure_of, session_options
 from pipeline.tables.run import Tables
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pyspark.sql.streaming.query import StreamingQuery
 
@@ -33,6 +35,8 @@ SPARK_SETTINGS = {
 }
 """Of the session that lake runs in, as `build_session` takes them."""
 _BEAT_S = 0.2
+_LOOK_EVERY_S = 5.0
+"""How often the registry is asked for new versions."""
 _PROGRESS_BUG = ("NullPointerException", "KafkaMicroBatchStream$.metrics")
 _log = logging.getLogger(__name__)
 
@@ -51,14 +55,13 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         ensure_topics(admin, stream)
         register_stream(registry, stream)
     partitions = {stream.name: partitions_of(admin, topic(stream.name, Hop.VALID)) for stream in streams}
-    schemas = {stream.name: schemas_of(registry, subject(stream.name, Hop.VALID)) for stream in streams}
+    asks = {stream.name: partial(learned, registry, stream) for stream in streams}
     session = build_session("tidegate lake", slots=2, **{**session_options(settings, "lake"), **SPARK_SETTINGS})
     reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
     writers = {
-        stream.name: LakeWriter(session, stream, schemas[stream.name], partitions[stream.name], settings, reporter)
-        for stream in streams
+        name: LakeWriter(session, ask, ask(), partitions[name], settings, reporter) for name, ask in asks.items()
     }
-    tables = Tables(session, streams, settings, reporter)
+    tables = Tables(session, [each.stream for each in writers.values()], settings, reporter)
     queries: dict[str, StreamingQuery] = {}
     try:
         with ThreadPoolExecutor(len(writers), thread_name_prefix="start") as threads:
@@ -66,10 +69,14 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
         tables.start()
         reported: dict[str, int] = {}
+        looked_at = time.monotonic()
         while not stopping.wait(_BEAT_S):
             heart.beat(tables.waits_for)
+            if time.monotonic() - looked_at > _LOOK_EVERY_S:
+                looked_at = time.monotonic()
+                _learn(writers.values(), tables)
             for name, writer in writers.items():
-                queries[name] = _kept_running(writer, queries[name])
+                queries[name] = _kept_running(writer, queries[name], tables)
                 if (fact := _progress(name, queries[name], reported)) is not None:
                     reporter.report(fact)
     finally:
@@ -80,8 +87,20 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         session.stop()
 
 
-def _kept_running(writer: LakeWriter, query: StreamingQuery) -> StreamingQuery:
+def _learn(writers: Iterable[LakeWriter], tables: Tables) -> None:
+    """Ask for new versions before a record of theirs is met; a registry that is away is asked again the next time."""
+    for writer in writers:
+        try:
+            if writer.learn():
+                tables.take(writer.stream)
+        except Exception as error:  # noqa: BLE001 (the registry may be away for any reason)
+            _log.warning("%s: nobody to ask for new schemas (%s); going on as it is", writer.stream.name, error)
+
+
+def _kept_running(writer: LakeWriter, query: StreamingQuery, tables: Tables) -> StreamingQuery:
     """The query, or the one that follows it.
+
+    A record of a schema that is new fails its batch, of which nothing is written then: learnt, the next query runs it again.
 
     Spark 4.1.1 fails a query that has just run again the batch that a crash left open (SPARK-57438): the batch is done and
     committed, its progress can't be told. Then the next query goes on.
@@ -91,6 +110,9 @@ def _kept_running(writer: LakeWriter, query: StreamingQuery) -> StreamingQuery:
     failure = failure_of(query) or QueryFailedError(f"query {query.name} stopped by itself")
     if all(each in str(failure) for each in _PROGRESS_BUG):
         _log.info("%s: the batch that was left open is done; going on", query.name)
+        return writer.start()
+    if UNKNOWN_ID in str(failure) and writer.learn():
+        tables.take(writer.stream)
         return writer.start()
     raise failure
 

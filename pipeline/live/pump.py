@@ -23,7 +23,7 @@ from pipeline.serving.ddl import INSERT_SETTINGS
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from clickhouse_connect.driver.client import Client
     from confluent_kafka import Consumer, Message
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from controlplane.contract.reporting import Reporter
 
 GROUP = "tidegate-live"
+FRAME_BYTES = 5
+"""Confluent's frame: a zero, then the schema id, big-endian."""
 _GATHER_S = 0.1
 """From one insert's beginning to the next one's: events come in while an insert runs."""
 _AT_LEAST_S = 0.01
@@ -61,13 +63,28 @@ class Pump:
         clickhouse: Client,
         registry: str,
         reporter: Reporter,
+        follow: Callable[[], Collection[bytes]] | None = None,
     ) -> None:
+        """Make a pump.
+
+        Args:
+            stream: name of the stream.
+            partitions: of its valid topic.
+            kafka: consumer of its own.
+            clickhouse: client of its own.
+            registry: URL that ClickHouse asks what ids mean.
+            reporter: takes the facts.
+            follow: gives the events table a column for each field of every registered version and returns the frames of
+                these versions; called when a frame is met that it has not named. None: the table is as it is.
+        """
         self._stream = stream
         self._topic = topic(stream, Hop.VALID)
         self._partitions = list(partitions)
         self._kafka = kafka
         self._clickhouse = clickhouse
         self._reporter = reporter
+        self._follow = follow
+        self._followed: Collection[bytes] = ()
         self.inserted = 0
         """Events inserted by this pump."""
         self.beaten_at = time.monotonic()
@@ -185,6 +202,7 @@ class Pump:
                 return
 
     def _insert(self, messages: Sequence[Message], ranges: Sequence[Range], stopping: threading.Event) -> None:
+        self._follow_versions({message.value()[:FRAME_BYTES] for message in messages}, stopping)
         block = b"".join([message.value() for message in messages])
         settings = {**self._settings, "insert_deduplication_token": token(self._topic, ranges)}
         began = time.monotonic()
@@ -201,6 +219,17 @@ class Pump:
         self.inserted += len(messages)
         self._done.inserts += 1
         self._done.took_s += time.monotonic() - began
+
+    def _follow_versions(self, frames: set[bytes], stopping: threading.Event) -> None:
+        """Events of a version that is new wait until the table has its columns."""
+        if self._follow is None or frames <= set(self._followed):
+            return
+        follow = self._follow
+
+        def act() -> None:
+            self._followed = {*follow(), *frames}
+
+        self._until_done(act, "the events table does not follow a new schema", stopping)
 
     def _report(self) -> None:
         now = time.monotonic()

@@ -6,26 +6,23 @@ import logging
 import os
 import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import clickhouse_connect
 from confluent_kafka import KafkaException
 
-from controlplane.contract.facts import SchemaRead
-from controlplane.contract.names import Hop, subject, topic
+from controlplane.contract.names import Hop, topic
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of
+from pipeline.live.columns import Columns
 from pipeline.live.pump import GROUP, Pump
-from pipeline.registry import await_registry, schemas_of
-from pipeline.serving import apply
+from pipeline.registry import await_registry
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
 
     from confluent_kafka.admin import AdminClient
-    from confluent_kafka.schema_registry import SchemaRegistryClient
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
@@ -55,11 +52,13 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     def pump(stream: StreamDefinition) -> None:
         ensure_topics(admin, stream)
         clickhouse = clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False)
-        apply.create(clickhouse, stream)
+        columns = Columns(registry, clickhouse, stream, reporter)
+        columns.follow()
         client = consumer(settings.kafka, group=f"{GROUP}-{stream.name}")
         name = topic(stream.name, Hop.VALID)
-        one = Pump(stream.name, partitions_of(admin, name), client, clickhouse, settings.registry, reporter)
-        reporter.stand(f"live {stream.name}", (_reads(registry, stream),))
+        one = Pump(
+            stream.name, partitions_of(admin, name), client, clickhouse, settings.registry, reporter, columns.follow
+        )
         one.recover(stopping)
         pumps[stream.name] = one
         looked_at = time.monotonic()
@@ -88,14 +87,6 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     reporter.close()
     for each in running:
         each.result()
-
-
-def _reads(registry: SchemaRegistryClient, stream: StreamDefinition) -> SchemaRead:
-    """ClickHouse itself asks the registry, whenever it meets another id: it can read what is registered."""
-    ids = schemas_of(registry, subject(stream.name, Hop.VALID))
-    return SchemaRead(
-        at=datetime.now(UTC), stream=stream.name, reader="live", hop=Hop.VALID, schema_ids=tuple(sorted(ids))
-    )
 
 
 def _partitions(admin: AdminClient, name: str) -> list[int]:

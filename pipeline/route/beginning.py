@@ -58,7 +58,7 @@ class Beginning:
         before = self._definition.read()
         since: Mapping[int, int] = before.since if before is not None else {}
         found = self._resume(partitions, since)
-        if before is not None and before.sends_elsewhere(digest_of(stream.folder), schemas):
+        if before is not None and before.sends_elsewhere(digest_of(stream.folder), schemas, stream.avro_schema):
             since = until_of(found)
             self._finish(before, found, since)
             found = Resumption(dict(since), {})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as sf
 from pyspark.sql.avro.functions import from_avro
 
+from controlplane.contract.evolution import reader_for
 from controlplane.contract.names import Reason
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Schemas:
     valid_id: int
     """Id of the schema that route writes `<s>.valid` with."""
     refused: frozenset[int] = frozenset()
-    """Ids that the registry was asked about and does not have for this stream."""
+    """Ids that the registry was asked about and does not have for this stream, or whose records would be misread."""
     stop_at_unknown: bool = True
     """Stop on an id never asked about (and ask), instead of taking it for a bad one."""
 
@@ -79,10 +80,10 @@ def by_writer(record: Column, reader: dict[str, Any], writers: Mapping[int, str]
         writers: schema id -> Avro JSON.
         mode: `PERMISSIVE` gives null, or a record of nulls, for bytes that do not fit; `FAILFAST` fails the query.
     """
-    options = {"mode": mode, "avroSchema": json.dumps(reader)}
     decoded: Column | None = None
     for schema_id, writer in sorted(writers.items()):
-        event = from_avro(record, writer, options)
+        resolved = reader_for(json.loads(writer), reader)
+        event = from_avro(record, writer, {"mode": mode, "avroSchema": json.dumps(resolved)})
         is_writer = sf.col("schema_id") == schema_id
         decoded = sf.when(is_writer, event) if decoded is None else decoded.when(is_writer, event)
     if decoded is None:

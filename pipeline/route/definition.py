@@ -2,9 +2,9 @@
 
 A run reads the last minute again, and the tails drop what is there already: that is exact as long as each record goes
 where it went before. A changed rule, or an id that has become known, sends it to another output, and it would be in two.
-So the stream's folder and the ids that a run followed are kept. Where today's say otherwise, what is in doubt is first
-finished by those of before, and today's begin behind it. New reference tables send no record elsewhere, but they make
-another record of it: they count as well.
+So the stream's folder, the schema that its versions made and the ids that a run followed are kept. Where today's say otherwise,
+what is in doubt is first finished by those of before, and today's begin behind it. New reference tables send no record elsewhere,
+but they make another record of it: they count as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import logging
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.folders import StreamInvalidError, load_stream
 from controlplane.contract.valid import valid_schema
@@ -42,12 +42,18 @@ class Before:
     since: Mapping[int, int] = field(default_factory=dict)
     """Source partition -> first offset that this definition is for; what is before it has landed, by an older one."""
 
-    def sends_elsewhere(self, digest: str, schemas: Schemas) -> bool:
-        """May a record that this definition has routed go to another output by today's?"""
+    def sends_elsewhere(self, digest: str, schemas: Schemas, reader: Mapping[str, Any]) -> bool:
+        """May a record that this definition has routed go to another output by today's?
+
+        Args:
+            digest: of today's folder.
+            schemas: of today.
+            reader: what events are read as today: what could not be read before may be valid now.
+        """
         mine = self.schemas.writers.keys()
         learned, lost = schemas.writers.keys() - mine, mine - schemas.writers.keys()
         was_dead = learned & self.schemas.refused if self.schemas.stop_at_unknown else learned
-        return digest != self.digest or bool(was_dead or lost)
+        return digest != self.digest or reader != self.stream.avro_schema or bool(was_dead or lost)
 
 
 class Kept:
@@ -64,10 +70,11 @@ class Kept:
         ids = json.loads((self._folder / _IDS).read_text())
         folder = self._folder / ids.get("references", "") / self._name
         try:
-            stream = load_stream(folder)
+            folders = load_stream(folder)
         except StreamInvalidError as error:
             _log.warning("%s: what was begun before cannot be finished by its own definition: %s", self._name, error)
             return None
+        stream = folders.model_copy(update={"avro_schema": ids.get("reader", folders.avro_schema)})
         if valid_schema(stream) != ids.get("valid"):
             _log.warning("%s: valid records are written otherwise since Tidegate has changed; it goes on", self._name)
             return None
@@ -89,6 +96,7 @@ class Kept:
         shutil.copytree(stream.folder, partial / references / self._name)
         ids = {
             "references": references,
+            "reader": stream.avro_schema,
             "valid": valid_schema(stream),
             "writers": schemas.writers,
             "valid_id": schemas.valid_id,

@@ -1,7 +1,7 @@
 """How is route started, and when does it start anew?
 
-A run begins where its outputs say (`pipeline.route.beginning`), with what the registry knows. It ends in one of three ways:
-it met a schema id that it has not asked about, or there is a new version, a new partition or a new reference table (start
+A run begins where its outputs say (`pipeline.route.beginning`), with the schema that all registered versions make. It ends in one
+of three ways: it met a schema id that it has not asked about, or there is a new version, a new partition or a new reference table (start
 again with it), or it failed.
 Spark's checkpoint is made fresh for each run: the outputs themselves are the record of what was done.
 """
@@ -26,7 +26,7 @@ from controlplane.contract.refusals import SchemaRefusedError
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
 from pipeline.reason import reason_of
-from pipeline.registry import register, schemas_of
+from pipeline.registry import learned, register, schemas_of
 from pipeline.route.beginning import Beginning, replaced
 from pipeline.route.decode import UNKNOWN_ID, Schemas
 from pipeline.route.followed import ReferencesRefusedError
@@ -92,7 +92,9 @@ class RouteRun:
     refused: set[int] = field(default_factory=set)
     reads: SchemaRead | None = None
     """With which schemas it runs now."""
-    _known: dict[int, str] = field(default_factory=dict)
+    _known: frozenset[int] = frozenset()
+    _told: set[str] = field(default_factory=set)
+    """What of a version was not adopted and is in the log."""
     _looked_at: float = 0.0
     _begun_at: float = 0.0
     _reported: int | None = None
@@ -107,19 +109,13 @@ class RouteRun:
 
     @property
     def stream(self) -> StreamDefinition:
-        """What the query does; another with each new version of the reference tables."""
+        """As its folder says, which is another with each new version of the reference tables."""
         return self.followed.stream
 
     def start(self) -> None:
         """Start where the outputs end; what an older definition has begun is finished by it first."""
-        self._known = self._ask()
-        schemas = Schemas(
-            writers=self._known,
-            valid_id=register(self.registry, subject(self.stream.name, Hop.VALID), valid_schema(self.stream)),
-            refused=frozenset(self.refused),
-            stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
-        )
-        resumption = self._beginning.of(self.stream, self.partitions, schemas)
+        stream, schemas = self._learned()
+        resumption = self._beginning.of(stream, self.partitions, schemas)
         self.reads = SchemaRead(
             at=datetime.now(UTC),
             stream=self.stream.name,
@@ -130,12 +126,29 @@ class RouteRun:
         )
         self._begun_at = time.monotonic()
         raw = raw_stream(self.session, self.options.kafka, self.stream.name, resumption.starts)
-        frame = self._routed(raw, self.stream, schemas, resumption)
+        frame = self._routed(raw, stream, schemas, resumption)
         self.query = self._triggered(self._sink(frame)).start()
         self.followed.forget_others()
         _log.info(
             "route of %s starts at %s, knowing schema ids %s", self.stream.name, resumption.starts, sorted(self._known)
         )
+
+    def _learned(self) -> tuple[StreamDefinition, Schemas]:
+        """The stream as all its versions make it, and what the ids mean."""
+        found = learned(self.registry, self.stream)
+        self.refused -= found.raw.keys()
+        self._known = frozenset(found.raw)
+        for sentence in found.conflicts:
+            if sentence not in self._told:
+                _log.warning("%s: %s", subject(self.stream.name, Hop.RAW), sentence)
+                self._told.add(sentence)
+        schemas = Schemas(
+            writers={each: schema for each, schema in found.raw.items() if each not in found.misread},
+            valid_id=register(self.registry, subject(self.stream.name, Hop.VALID), valid_schema(found.stream)),
+            refused=frozenset(self.refused | found.misread),
+            stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
+        )
+        return found.stream, schemas
 
     def _routed(self, raw: DataFrame, stream: StreamDefinition, schemas: Schemas, resumption: Resumption) -> DataFrame:
         references = references_of(self.session, stream)
@@ -193,7 +206,7 @@ class RouteRun:
         """What route has to start again for; empty when there is nothing, or nobody to ask: then it goes on as it is."""
         self._looked_at = time.monotonic()
         try:
-            if self._ask().keys() != self._known.keys():
+            if self._ask().keys() != self._known:
                 return f"{self.stream.name} has a new schema version"
             if gained := self._gained():
                 return f"{topic(self.stream.name, Hop.RAW)} has gained partitions {gained}"
@@ -211,7 +224,8 @@ class RouteRun:
         except Exception as error:
             raise ReferencesRefusedError(f"Spark cannot read them: {reason_of(error)}") from error
         try:
-            register(self.registry, subject(stream.name, Hop.VALID), valid_schema(stream))
+            now = learned(self.registry, stream).stream
+            register(self.registry, subject(stream.name, Hop.VALID), valid_schema(now))
         except SchemaRefusedError as error:
             raise ReferencesRefusedError(f"the registry refuses their columns: {error}") from error
         except SchemaRegistryError as error:

@@ -115,7 +115,8 @@ def alterations(stream: StreamDefinition, present: Mapping[str, str], engine: st
     for column, kind in event_columns(stream).items():
         old = present.get(column)
         if old is None:
-            changes.append(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name(column)} {kind}")
+            value = _called_before(stream, column, present)
+            changes.append(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name(column)} {kind}{value}")
         elif old != kind and not widens(old, kind):
             raise ServingChangedError(
                 f"{table}.{column} is {old} and the stream's schema now says {kind}, which cannot hold all its values; "
@@ -124,6 +125,13 @@ def alterations(stream: StreamDefinition, present: Mapping[str, str], engine: st
         elif old != kind:
             changes.append(f"ALTER TABLE {table} MODIFY COLUMN {name(column)} {kind}")
     return changes
+
+
+def _called_before(stream: StreamDefinition, column: str, present: Mapping[str, str]) -> str:
+    """A renamed column's value in rows that have it by its name of before."""
+    aliases = next(each.get("aliases", ()) for each in valid_schema(stream)["fields"] if each["name"] == column)
+    old = next((each for each in aliases if each in present), None)
+    return "" if old is None else f" DEFAULT {name(old)}"
 
 
 def relations(stream: StreamDefinition) -> list[Relation]:

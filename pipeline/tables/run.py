@@ -41,7 +41,9 @@ class Tables:
     ) -> None:
         self._session = session
         self._settings, self._reporter = settings, reporter
-        self._streams = streams
+        self._streams = {stream.name: stream for stream in streams}
+        self._taken = dict(self._streams)
+        """What to follow from the next beat on."""
         self._stopping = threading.Event()
         self._publishers: dict[str, list[Publisher]] = {}
         self.troubles: dict[str, str] = {}
@@ -57,6 +59,10 @@ class Tables:
         """Begin, a moment after the appends."""
         self._thread.start()
 
+    def take(self, stream: StreamDefinition) -> None:
+        """Follow another definition of a stream from the next beat on."""
+        self._taken[stream.name] = stream
+
     def stop(self) -> None:
         """End after the commit that is under way, or cut it short when that takes too long: the next run does it again."""
         self._stopping.set()
@@ -68,12 +74,16 @@ class Tables:
     def _run(self) -> None:
         session = self._session.newSession()
         session.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
-        followings = [Following(session, stream, self._settings.lake_root) for stream in self._streams]
+        followings: dict[str, Following] = {}
         every = self._settings.tables_trigger.total_seconds()
         while not self._stopping.wait(every):
-            for stream, following in zip(self._streams, followings, strict=True):
-                self._try(f"tables of {stream.name}", partial(self._follow, following))
-                self._try(f"publishing {stream.name}", partial(self._publish, stream))
+            for name in self._streams:
+                if (stream := self._taken.pop(name, None)) is not None:
+                    self._streams[name] = stream
+                    followings[name] = Following(session, stream, self._settings.lake_root)
+                    self._publishers.pop(name, None)
+                self._try(f"tables of {name}", partial(self._follow, followings[name]))
+                self._try(f"publishing {name}", partial(self._publish, self._streams[name]))
 
     def _follow(self, following: Following) -> None:
         for fact in following.beat():

@@ -154,7 +154,7 @@ def test_what_was_begun_is_finished_by_the_tables_that_it_was_begun_with(
     new = changed(shop, tmp_path / "new" / "shop")
     before = kept.read()
     assert before is not None
-    assert before.sends_elsewhere(digest_of(new.folder), before.schemas)
+    assert before.sends_elsewhere(digest_of(new.folder), before.schemas, new.avro_schema)
     found = Resumption({2: 100}, {Hop.VALID: {2: 100}, Hop.DEAD: {2: 102}})
     until = until_of(found)[2] - 100
     rows = routed(spark, before.stream, *events[:until], tails=found.tails)

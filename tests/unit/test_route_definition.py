@@ -41,13 +41,18 @@ CHANGES = {
 @pytest.mark.parametrize("case", CHANGES)
 def test_only_what_may_send_a_routed_record_elsewhere_counts(case: str, shop: StreamDefinition) -> None:
     now, elsewhere = CHANGES[case]
-    assert Before(shop, KNOWN, "same").sends_elsewhere("same", now) is elsewhere
-    assert Before(shop, KNOWN, "same").sends_elsewhere("other", now)
+    assert Before(shop, KNOWN, "same").sends_elsewhere("same", now, shop.avro_schema) is elsewhere
+    assert Before(shop, KNOWN, "same").sends_elsewhere("other", now, shop.avro_schema)
+
+
+def test_events_that_are_read_as_something_else_count(shop: StreamDefinition) -> None:
+    reader = {**shop.avro_schema, "fields": [*shop.avro_schema["fields"], {"name": "page", "type": "string"}]}
+    assert Before(shop, KNOWN, "same").sends_elsewhere("same", KNOWN, reader)
 
 
 def test_where_unknown_ids_were_dead_letters_without_asking_any_new_one_counts(shop: StreamDefinition) -> None:
     careless = Schemas(writers={1: "{}"}, valid_id=9, stop_at_unknown=False)
-    assert Before(shop, careless, "same").sends_elsewhere("same", ids(1, 2))
+    assert Before(shop, careless, "same").sends_elsewhere("same", ids(1, 2), shop.avro_schema)
 
 
 def test_what_is_kept_is_read_again_whole_and_replaced_whole(tmp_path: Path, shop: StreamDefinition) -> None:
@@ -59,6 +64,17 @@ def test_what_is_kept_is_read_again_whole_and_replaced_whole(tmp_path: Path, sho
     assert found is not None
     assert (found.schemas, found.since, found.digest) == (KNOWN, {0: 6, 1: 2}, digest_of(shop.folder))
     assert found.stream.row_rules == shop.row_rules
+
+
+def test_what_events_were_read_as_is_kept(tmp_path: Path, shop: StreamDefinition) -> None:
+    page = {"name": "page", "type": ["null", "string"], "default": None}
+    reader = {**shop.avro_schema, "fields": [*shop.avro_schema["fields"], page]}
+    kept, stream = Kept(tmp_path, "shop"), shop.model_copy(update={"avro_schema": reader})
+    kept.write(stream, KNOWN, {})
+    found = kept.read()
+    assert found is not None
+    assert found.stream.avro_schema == reader
+    assert not found.sends_elsewhere(digest_of(shop.folder), KNOWN, reader)
 
 
 def test_a_changed_rule_is_another_definition(tmp_path: Path) -> None:
