@@ -10,9 +10,11 @@ from controlplane.contract.facts import (
     FeedProgressed,
     HopMeasured,
     LedgerTaken,
+    MaintenanceRan,
     PartChanged,
     PartState,
     QueryProgressed,
+    TableMeasured,
     Verdict,
 )
 from controlplane.contract.names import Hop
@@ -38,6 +40,10 @@ def subject_of(fact: Fact) -> tuple[str, ...]:
             return (fact.kind, fact.stream, fact.hop)
         case QueryProgressed():
             return (fact.kind, fact.query)
+        case TableMeasured():
+            return (fact.kind, fact.stream, fact.table)
+        case MaintenanceRan():
+            return (fact.kind, fact.stream or "", fact.subject, fact.stage)
         case _:
             return (fact.kind, fact.stream)
 
