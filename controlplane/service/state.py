@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import (
+    EntitiesUpserted,
     Fact,
     FeedProgressed,
     HopMeasured,
@@ -16,6 +17,8 @@ from controlplane.contract.facts import (
     QueryProgressed,
     TableMeasured,
     Verdict,
+    WindowsClosed,
+    WindowsPublished,
 )
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
@@ -27,11 +30,13 @@ STALE_AFTER = timedelta(seconds=10)
 """A measurement that nobody has confirmed for so long is no longer known."""
 LAGGING_FROM_S = 30.0
 """A hop that is further behind than this is a problem."""
+RUNS = 100
+"""So many stages of maintenance are remembered; the part keeps as many, and reports them again."""
 _ORDER = tuple(Hop)
 _WELL = (PartState.RUNNING, PartState.ENDED)
 
 
-def subject_of(fact: Fact) -> tuple[str, ...]:
+def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: PLR0911 (a row a kind)
     """What a fact is about: a newer fact of the same subject replaces it."""
     match fact:
         case PartChanged():
@@ -40,10 +45,12 @@ def subject_of(fact: Fact) -> tuple[str, ...]:
             return (fact.kind, fact.stream, fact.hop)
         case QueryProgressed():
             return (fact.kind, fact.query)
-        case TableMeasured():
+        case TableMeasured() | EntitiesUpserted() | WindowsClosed():
             return (fact.kind, fact.stream, fact.table)
+        case WindowsPublished():
+            return (fact.kind, fact.stream, fact.rollup)
         case MaintenanceRan():
-            return (fact.kind, fact.stream or "", fact.subject, fact.stage)
+            return (fact.kind, fact.id)
         case _:
             return (fact.kind, fact.stream)
 
@@ -88,6 +95,19 @@ class Known:
                     self._since[subject] = fact.at
                 self.facts[subject] = fact
                 self.version += 1
+                if isinstance(fact, MaintenanceRan):
+                    self._forget_runs()
+
+    def _forget_runs(self) -> None:
+        """Each stage is a subject of its own: the oldest go."""
+        for fact in self.runs()[RUNS:]:
+            self.facts.pop(subject_of(fact))
+            self._since.pop(subject_of(fact), None)
+
+    def runs(self) -> tuple[MaintenanceRan, ...]:
+        """The last stages of maintenance, the newest first."""
+        found = (fact for fact in self.facts.values() if isinstance(fact, MaintenanceRan))
+        return tuple(sorted(found, key=lambda fact: (fact.at, fact.id), reverse=True))
 
     def since(self, fact: Fact) -> datetime:
         """Since when, at the latest, its subject has been as the fact says."""

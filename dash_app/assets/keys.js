@@ -18,7 +18,7 @@
   dark.addEventListener("change", apply);
   document.addEventListener("click", (event) => { if (event.target.id === "theme") toggle(); });
 
-  const help = "g o  overview\ng l  live\ng b  ledger (the books)\nt  light or dark\n?  this help\nEsc  close";
+  const help = "g o  overview\ng l  live\ng b  ledger (the books)\ng k  lake\nt  light or dark\n?  this help\nEsc  close";
   const isHere = (href) => href === location.pathname || (href === "/ledger" && location.pathname.startsWith("/ledger/"));
   let waiting = "";
   function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
@@ -28,6 +28,7 @@
     if (waiting === "g" && event.key === "o") go('.nav a[href="/"]');
     else if (waiting === "g" && event.key === "l") go('.nav a[href^="/live/"]');
     else if (waiting === "g" && event.key === "b") go('.nav a[href="/ledger"]');
+    else if (waiting === "g" && event.key === "k") go('.nav a[href="/lake"]');
     else if (event.key === "t") toggle();
     else if (event.key === "?") { panel.textContent = help; panel.hidden = !panel.hidden; }
     else if (event.key === "Escape") panel.hidden = true;
