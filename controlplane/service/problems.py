@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from controlplane.contract.facts import PartState, Verdict
+from controlplane.contract.facts import MaintenancePlanned, PartState, Verdict
 from controlplane.contract.names import Hop
 from controlplane.contract.push import Problem
 from controlplane.service.state import LAGGING_FROM_S, STALE_AFTER
@@ -37,7 +37,8 @@ class Rank(IntEnum):
     DOWN = 4
     LATE = 5
     LAGGING = 6
-    UNKNOWN = 7
+    UNTENDED = 7
+    UNKNOWN = 8
 
 
 Ranked = tuple[Rank, Problem]
@@ -64,7 +65,7 @@ def problems(
     """
     found = [*_parts(known, now)]
     for stream in titles:
-        found += [*_ledger(known, stream, now), *_hops(known, stream, now)]
+        found += [*_ledger(known, stream, now), *_hops(known, stream, now), *_maintenance(known, stream)]
     if unanswered is not None:
         reason = unanswered[0].removeprefix("ClickHouse ")
         found.append((Rank.UNANSWERED, Problem(subject="ClickHouse", reason=reason, since=unanswered[1])))
@@ -121,6 +122,17 @@ def _ledger(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:
         yield Rank.UNBALANCED, Problem(subject=subject, reason=reason, since=since, page=page)
     elif verdict is Verdict.UNKNOWN and (is_stale or _should_be_there(known, now)):
         yield Rank.UNKNOWN, Problem(subject=subject, reason=f"is unknown: {reason}", since=since, page=page)
+
+
+def _maintenance(known: Known, stream: str) -> Iterator[Ranked]:
+    """A part that does not report is a problem of its own."""
+    fact = known.facts.get(("maintenance_planned", stream))
+    if isinstance(fact, MaintenancePlanned) and fact.reason is not None:
+        reason = f"has failed: {fact.reason}"
+        yield (
+            Rank.UNTENDED,
+            Problem(subject=f"maintenance of {stream}", reason=reason, since=known.since(fact), page="/lake"),
+        )
 
 
 def _hops(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:

@@ -11,6 +11,7 @@ from controlplane.contract.facts import (
     FeedProgressed,
     HopMeasured,
     LedgerTaken,
+    MaintenancePlanned,
     MaintenanceRan,
     PartChanged,
     PartState,
@@ -65,6 +66,8 @@ def condition_of(fact: Fact) -> str:
             return "well" if fact.state in _WELL else "unwell"
         case LedgerTaken():
             return fact.verdict
+        case MaintenancePlanned():
+            return "well" if fact.reason is None else "unwell"
         case HopMeasured():
             is_lagging = fact.lag_s is not None and fact.lag_s > LAGGING_FROM_S
             return "unknown" if fact.reason else "lagging" if is_lagging else "well"

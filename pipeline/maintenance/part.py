@@ -141,7 +141,7 @@ class Job:
             if self.stopping.wait(_BEAT_S):
                 child.terminate()
                 _ended_or_killed(child)
-                return "stopped"
+                return None
         return None if child.returncode == 0 else f"the last run ended with code {child.returncode}; see its stages"
 
 

@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controlplane.contract.facts import Fact, HopMeasured, LedgerTaken, PartChanged, PartState, Verdict
+from controlplane.contract.facts import (
+    Fact,
+    HopMeasured,
+    LedgerTaken,
+    MaintenancePlanned,
+    PartChanged,
+    PartState,
+    Verdict,
+)
 from controlplane.contract.names import Hop
 from controlplane.service.problems import problems
 from controlplane.service.state import Known
@@ -51,6 +59,12 @@ def found(*facts: Fact, began: datetime | None = None, unanswered: tuple[str, da
 
 CASES: list[tuple[str, tuple[Fact, ...], list[str]]] = [
     ("all-is-well", (), []),
+    (
+        "maintenance-that-failed",
+        (MaintenancePlanned(at=ago(2), stream="shop", reason="the last run ended with code 1"),),
+        ["maintenance of shop has failed: the last run ended with code 1 [2 s ago]"],
+    ),
+    ("maintenance-that-waits-is-well", (MaintenancePlanned(at=NOW, stream="shop", next_at=NOW),), []),
     ("in-flight-is-well", (ledger(Verdict.IN_FLIGHT, NOW + timedelta(seconds=1)),), []),
     (
         "held",
