@@ -181,11 +181,18 @@ def dead(table: DeltaTable, promise: timedelta) -> Extent:
     """Delta keeps what its property says, if that is longer. Whole hours, rounded down: it is an estimate, vacuum is exact."""
     kept = max(promise, length_of(table.metadata().configuration.get(FILES)) or promise)
     hours = int(kept / timedelta(hours=1))
-    paths = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
+    listed = table.vacuum(retention_hours=hours, dry_run=True, enforce_retention_duration=False, full=True)
+    paths = [path for path in listed if not _is_hidden(path)]
     if not paths:
         return Extent(files=0, bytes=0)
     found = _storage(table).get_file_info(paths)
     return Extent(files=len(paths), bytes=sum(each.size or 0 for each in found))
+
+
+def _is_hidden(path: str) -> bool:
+    """Hadoop's checksums and the like are no data files: vacuum leaves them alone, deleting a file takes its own along."""
+    names = path.split("/")
+    return any(name.startswith(".") or (name.startswith("_") and "=" not in name) for name in names)
 
 
 def _storage(table: DeltaTable) -> pf.PyFileSystem:
