@@ -24,6 +24,7 @@ from controlplane.schema_commands import app as schema_app
 from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output
 from controlplane.terminal import fail as _fail
 from controlplane.terminal import running_in as _running
+from controlplane.up.borrowed import acting_on_folder
 from controlplane.up.checks import StartError
 from controlplane.up.drained import Drained
 from controlplane.up.parts import DEMO_STREAMS
@@ -221,13 +222,16 @@ def _ask(running: Running, path: str) -> list[dict[str, Any]]:
     return answer
 
 
-_PASSED_ON = {"streams": ("pipeline", "streams"), "bench": ("load_tests",)}
+_PASSED_ON = {"streams": ("pipeline", "streams"), "bench": ("load_tests",), "maintain": ("pipeline", "maintain")}
 
 
 def main() -> None:
     """Entry point; commands of other rooms run as those rooms, because the control plane imports none."""
     if len(sys.argv) > 1 and (room := _PASSED_ON.get(sys.argv[1])):
-        os.execv(sys.executable, [sys.executable, "-P", "-m", *room, *sys.argv[2:]])  # noqa: S606 (our own interpreter)
+        environment, arguments = dict(os.environ), sys.argv[2:]
+        if sys.argv[1] == "maintain":
+            environment, arguments = acting_on_folder(environment, arguments)
+        os.execve(sys.executable, [sys.executable, "-P", "-m", *room, *arguments], environment)  # noqa: S606 (our own interpreter)
     app()
 
 
@@ -237,8 +241,13 @@ def streams() -> None:
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def maintain() -> None:
+    """Keep the lake in shape: plan, run; of a platform that runs, or of a folder (`--data`)."""
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def bench() -> None:
-    """Measure on this machine: throughput, latency, faults."""
+    """Measure on this machine: throughput, latency, faults, rollups, maintenance."""
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from dash import Dash, Input, Output, dcc, html
 
 from dash_app.pages.elements import message
 from dash_app.pages.frame import banner, frame
+from dash_app.pages.lake import lake_page
 from dash_app.pages.ledger import ledger_page
 from dash_app.pages.live import live_page
 from dash_app.pages.overview import overview_page
@@ -82,6 +83,8 @@ def _page(data: ConsoleData, path: str) -> Component:
             return overview_page(data.streams)
         case ["live", *rest]:
             return live_page(data.streams, rest[0] if rest else next(iter(data.streams), ""))
+        case ["lake"]:
+            return lake_page(data.streams)
         case ["ledger", *rest]:
             return ledger_page(data.streams, rest[0] if rest else None)
         case ["schemas", *rest]:

@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|latency|faults|rollups [-o json]`."""
+"""`tidegate bench throughput|latency|faults|rollups|maintenance [-o json]`."""
 
 from __future__ import annotations
 
@@ -105,6 +105,27 @@ def rollups(
                 typer.echo(each["difference"] or "equal to pandas'")
         typer.echo(f"late events that were applied: {found['late']}")
     sys.exit(1 if any(each["difference"] for side in ("live", "published") for each in found[side].values()) else 0)
+
+
+@app.command()
+def maintenance(
+    events: Annotated[int, typer.Option(min=100_000, help="Events of the week.")] = 3_000_000,
+    output: Output = "text",
+) -> None:
+    """A week of the shop in small commits: files, bytes and query times before and after maintenance."""
+    from load_tests.bench.maintenance import measure
+
+    found = measure(events, _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    typer.echo(f"{found['events']:,} events in {found['commits']:,} commits of {found['seconds_a_commit']} s")
+    for table, before in found["before"].items():
+        for figure, value in before.items():
+            typer.echo(f"{table:16} {figure:18} {value:>16,} -> {found['after'][table][figure]:>16,}")
+    typer.echo(f"maintenance took {found['maintenance']['took_s']} s")
+    for stage in found["maintenance"]["stages"]:
+        typer.echo(f"  {stage}")
 
 
 def _told(text: str) -> None:

@@ -14,6 +14,7 @@ import typer
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
+from pipeline.maintenance.cli import commands as maintain_commands
 from pipeline.reason import reason_of
 from pipeline.validate import app as streams_app
 
@@ -27,6 +28,9 @@ def _stopping() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     return stopping
+
+
+app.add_typer(maintain_commands(_stopping), name="maintain")
 
 
 @app.command()
@@ -88,6 +92,15 @@ def live() -> None:
 def ledger() -> None:
     """Count every event at every hop."""
     from pipeline.ledger.run import run
+
+    settings = Settings()
+    run(settings, load_streams(settings.stream_roots), _stopping())
+
+
+@app.command()
+def maintenance() -> None:
+    """Keep the lake's tables in shape, by each stream's policy."""
+    from pipeline.maintenance.part import run
 
     settings = Settings()
     run(settings, load_streams(settings.stream_roots), _stopping())

@@ -117,17 +117,22 @@ def _await_partitions(admin: AdminClient, names: Sequence[str], partitions: int)
         time.sleep(_POLL_S)
 
 
-def _new_topic(stream: StreamDefinition, hop: Hop, partitions: int) -> NewTopic:
+def topic_config(stream: StreamDefinition, hop: Hop) -> dict[str, str]:
+    """How a stream's topic is configured."""
     keep = stream.topics.retention if hop is Hop.RAW else 2 * stream.topics.retention
+    return {
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(round(keep.total_seconds() * 1000)),
+        "min.insync.replicas": str(max(1, stream.topics.replication - 1)),
+    }
+
+
+def _new_topic(stream: StreamDefinition, hop: Hop, partitions: int) -> NewTopic:
     return NewTopic(
         topic(stream.name, hop),
         num_partitions=partitions,
         replication_factor=stream.topics.replication,
-        config={
-            "message.timestamp.type": "LogAppendTime",
-            "retention.ms": str(round(keep.total_seconds() * 1000)),
-            "min.insync.replicas": str(max(1, stream.topics.replication - 1)),
-        },
+        config=topic_config(stream, hop),
     )
 
 

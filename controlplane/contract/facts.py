@@ -299,6 +299,87 @@ class SchemaRead(Reported):
     """The schema of what it writes; None when that is no Avro."""
 
 
+class Extent(Frozen):
+    """So many files, so large together."""
+
+    files: int
+    bytes: int
+
+
+class TableMeasured(Reported):
+    """How large a stream's Delta table is and in how many pieces; None where it is not known, with a reason."""
+
+    kind: Literal["table_measured"] = "table_measured"
+    stream: str
+    table: str
+    """Its folder below the stream's: `events`, `entity_<name>`, `rollup_<name>`."""
+    version: int | None = None
+    versions: int | None = None
+    """How many versions its log still has."""
+    files: int | None = None
+    bytes: int | None = None
+    small_files: int | None = None
+    """Files below the policy's `small_file_bytes`."""
+    partitions: int | None = None
+    committed_at: AwareDatetime | None = None
+    """When the newest version was committed."""
+    reason: str | None = None
+
+
+class MaintenanceStage(StrEnum):
+    """What maintenance does, in the order in which it does it."""
+
+    PROMISE = "promise"
+    """Table properties that keep the files and the log of every version in the promise."""
+    COMPACT = "compact"
+    CLUSTER = "cluster"
+    """Compaction that also lays rows which are near each other together (Z-order)."""
+    VACUUM = "vacuum"
+    CHECKPOINT = "checkpoint"
+    """A checkpoint that was set aside is deleted."""
+    SCRATCH = "scratch"
+    """Temporary files of a process that is gone are deleted."""
+    TOPIC = "topic"
+    """A topic's configuration is set again."""
+
+
+class MaintenanceRan(Reported):
+    """One stage of maintenance was carried out, or failed."""
+
+    kind: Literal["maintenance_ran"] = "maintenance_ran"
+    run: str
+    """Stages of one run have it in common."""
+    stream: str | None
+    """None for what belongs to no stream."""
+    subject: str
+    """Table, topic or folder."""
+    stage: MaintenanceStage
+    what: str
+    """One sentence: what the plan said."""
+    before: Extent | None = None
+    """Of the table's files that the stage was about; for vacuum of those that no version needs."""
+    after: Extent | None = None
+    version: int | None = None
+    """The table's, after it."""
+    took_s: float
+    error: str | None = None
+
+
+class MaintenancePlanned(Reported):
+    """When a stream's tables are looked at next, and what was due when they were looked at last."""
+
+    kind: Literal["maintenance_planned"] = "maintenance_planned"
+    stream: str
+    next_at: AwareDatetime | None = None
+    looked_at: AwareDatetime | None = None
+    """None before the first look."""
+    due: int | None = None
+    """Stages that the last look found due."""
+    is_running: bool = False
+    reason: str | None = None
+    """Why something above is unknown, or why the last look or run failed."""
+
+
 Fact = Annotated[
     PartChanged
     | HopMeasured
@@ -312,7 +393,10 @@ Fact = Annotated[
     | ReferencesLoaded
     | LedgerTaken
     | SchemaSeen
-    | SchemaRead,
+    | SchemaRead
+    | TableMeasured
+    | MaintenanceRan
+    | MaintenancePlanned,
     Field(discriminator="kind"),
 ]
 

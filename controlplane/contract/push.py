@@ -5,7 +5,8 @@ once and then further ones. Updates are latest-wins: a slow client skips some an
 one a topic, across clients, so a gap is visible. After drawing an update the client sends `painted`, which is how the
 time from event to pixel is measured.
 
-Topics: `overview` (an `OverviewFrame`), `ledger` (a `LedgerFrame`) and `live/<stream>/<rollup>` (a `LiveFrame`).
+Topics: `overview` (an `OverviewFrame`), `ledger` (a `LedgerFrame`), `lake` (a `LakeFrame`) and
+`live/<stream>/<rollup>` (a `LiveFrame`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from controlplane.contract.facts import Frozen, HopMeasured, LedgerTaken, PartChanged, Verdict
+from controlplane.contract.facts import (
+    Frozen,
+    HopMeasured,
+    LedgerTaken,
+    MaintenancePlanned,
+    MaintenanceRan,
+    PartChanged,
+    TableMeasured,
+    Verdict,
+)
 
 PROTOCOL_VERSION = 1
 
@@ -144,6 +154,39 @@ class LedgerFrame(Frozen):
     streams: tuple[StreamLedger, ...]
 
 
+class LakeTable(Frozen):
+    """One Delta table as known now."""
+
+    table: str
+    measured: TableMeasured
+    """With no values and a reason when nobody has looked lately."""
+    horizon: AwareDatetime | None = None
+    """Rollups: up to where windows are closed, event time; None while that is not known."""
+    published: AwareDatetime | None = None
+    """Rollups: up to where ClickHouse has the closed windows."""
+    last: MaintenanceRan | None = None
+    """The last stage of maintenance that was about it."""
+
+
+class StreamLake(Frozen):
+    """One stream's Delta tables."""
+
+    name: str
+    title: str
+    planned: MaintenancePlanned
+    """With no values and a reason when the part has not reported lately."""
+    tables: tuple[LakeTable, ...]
+
+
+class LakeFrame(Frozen):
+    """Every stream's tables, and what maintenance did last."""
+
+    at: AwareDatetime
+    streams: tuple[StreamLake, ...]
+    runs: tuple[MaintenanceRan, ...]
+    """The last stages, the newest first."""
+
+
 class Series(Frozen):
     """One line of a chart; `values` aligns with the frame's `buckets`, None where the bucket has no event."""
 
@@ -193,4 +236,4 @@ class Update(Frozen):
     topic: str
     seq: int
     sent_at_ms: float
-    data: OverviewFrame | LedgerFrame | LiveFrame
+    data: OverviewFrame | LedgerFrame | LakeFrame | LiveFrame

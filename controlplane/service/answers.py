@@ -49,6 +49,11 @@ def _state(api: FastAPI, service: Service) -> None:
     async def parts() -> list[dict[str, Any]]:
         return [part.model_dump(mode="json") for part in service.known.parts()]
 
+    @api.get("/api/v1/maintenance")
+    async def maintenance() -> dict[str, Any]:
+        """Every Delta table, when its stream is looked at next, and the last stages of maintenance."""
+        return service.lake().model_dump(mode="json")
+
     @api.get("/api/v1/latency")
     async def latency() -> dict[str, Any]:
         found = service.hub.latencies.all(time.time() * 1000)

@@ -19,7 +19,8 @@ from starlette.websockets import WebSocketDisconnected
 from controlplane.contract.facts import FACTS
 from controlplane.service.answers import add_answers
 from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import LEDGER, OVERVIEW, Hub
+from controlplane.service.hub import LAKE, LEDGER, OVERVIEW, Hub
+from controlplane.service.lake import lake_frame
 from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
 from controlplane.service.problems import problems
 from controlplane.service.schema_answers import add_schemas
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from controlplane.contract.facts import Fact
-    from controlplane.contract.push import OverviewFrame, Problem
+    from controlplane.contract.push import LakeFrame, OverviewFrame, Problem
     from controlplane.contract.streams import StreamDefinition
     from controlplane.service.frames import Arrived, Query
     from controlplane.service.history import HistoryFile
@@ -40,6 +41,7 @@ _OVERVIEW_EVERY_S = 0.25
 _OVERVIEW_AT_LEAST_EVERY_S = 1.0
 _LEDGER_EVERY_S = 0.5
 _LEDGER_AT_LEAST_EVERY_S = 5.0
+_LAKE_EVERY_S = 1.0
 _LOOK_AT_LEAST_EVERY_S = 5.0
 """How soon it is seen that ClickHouse does not answer, when nobody watches what is in it."""
 _SAVE_EVERY_S = 1.0
@@ -67,7 +69,7 @@ class Service:
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        self.hub = Hub(frozenset({OVERVIEW, LEDGER, *live}))
+        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, *live}))
         self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
         self._unanswered: tuple[str, datetime] | None = None
         self._console = urlsplit(console)
@@ -120,6 +122,17 @@ class Service:
                 version, pushed_at = seen, now
                 self.hub.publish(LEDGER, ledger_frame(self.known, self.history, self.titles, datetime.now(UTC)))
             await asyncio.sleep(_LEDGER_EVERY_S)
+
+    def lake(self) -> LakeFrame:
+        """The lake's tables as known now."""
+        return lake_frame(self.known, self.streams.values(), datetime.now(UTC))
+
+    async def push_lake(self) -> None:
+        """Publish the tables every second while somebody watches."""
+        while True:
+            if LAKE in self.hub.watched():
+                self.hub.publish(LAKE, self.lake())
+            await asyncio.sleep(_LAKE_EVERY_S)
 
     async def restore_history(self, file: HistoryFile) -> None:
         """Take in what an earlier run saved."""
@@ -187,7 +200,8 @@ def create_api(service: Service) -> FastAPI:
         file = service.history_file
         if file is not None:
             await service.restore_history(file)
-        work = [service.push_overview(), service.push_ledger(), *map(service.push_live, service.streams)]
+        work = [service.push_overview(), service.push_ledger(), service.push_lake()]
+        work += map(service.push_live, service.streams)
         work += [] if file is None else [service.keep_history(file)]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from controlplane.contract.push import (
     CLIENT_MESSAGE,
+    LakeFrame,
     LedgerFrame,
     LiveFrame,
     Marks,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 OVERVIEW = "overview"
 LEDGER = "ledger"
+LAKE = "lake"
 _REMEMBERED = 200
 
 
@@ -132,7 +134,7 @@ class Hub:
             case Painted():
                 self._painted(client, message)
 
-    def publish(self, topic: str, data: OverviewFrame | LedgerFrame | LiveFrame) -> None:
+    def publish(self, topic: str, data: OverviewFrame | LedgerFrame | LakeFrame | LiveFrame) -> None:
         """Send an update to everyone who wants the topic."""
         self._seq[topic] += 1
         seq, sent_ms = self._seq[topic], self._now_ms()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from controlplane.contract.facts import PartState, Verdict
+from controlplane.contract.facts import MaintenancePlanned, PartState, Verdict
 from controlplane.contract.names import Hop
 from controlplane.contract.push import Problem
 from controlplane.service.state import LAGGING_FROM_S, STALE_AFTER
@@ -38,6 +38,9 @@ class Rank(IntEnum):
     REFUSED = 5
     LATE = 6
     LAGGING = 7
+    LATE = 5
+    LAGGING = 6
+    UNTENDED = 7
     UNKNOWN = 8
 
 
@@ -66,6 +69,7 @@ def problems(
     found = [*_parts(known, now)]
     for stream in titles:
         found += [*_ledger(known, stream, now), *_hops(known, stream, now), *_references(known, stream)]
+        found += [*_ledger(known, stream, now), *_hops(known, stream, now), *_maintenance(known, stream)]
     if unanswered is not None:
         reason = unanswered[0].removeprefix("ClickHouse ")
         found.append((Rank.UNANSWERED, Problem(subject="ClickHouse", reason=reason, since=unanswered[1])))
@@ -130,6 +134,17 @@ def _references(known: Known, stream: str) -> Iterator[Ranked]:
     if fact is not None and fact.refused is not None:
         reason = f"are refused, events are still enriched by those of {fact.since:%Y-%m-%d %H:%M} UTC: {fact.refused}"
         yield Rank.REFUSED, Problem(subject=f"reference tables of {stream}", reason=reason, since=known.since(fact))
+
+
+def _maintenance(known: Known, stream: str) -> Iterator[Ranked]:
+    """A part that does not report is a problem of its own."""
+    fact = known.facts.get(("maintenance_planned", stream))
+    if isinstance(fact, MaintenancePlanned) and fact.reason is not None:
+        reason = f"has failed: {fact.reason}"
+        yield (
+            Rank.UNTENDED,
+            Problem(subject=f"maintenance of {stream}", reason=reason, since=known.since(fact), page="/lake"),
+        )
 
 
 def _hops(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:

@@ -6,17 +6,23 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import (
+    EntitiesUpserted,
     Fact,
     FeedProgressed,
     HopMeasured,
     LedgerTaken,
+    MaintenancePlanned,
+    MaintenanceRan,
     PartChanged,
     PartState,
     QueryProgressed,
     ReferencesLoaded,
     SchemaRead,
     SchemaSeen,
+    TableMeasured,
     Verdict,
+    WindowsClosed,
+    WindowsPublished,
 )
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
@@ -30,11 +36,13 @@ LAGGING_FROM_S = 30.0
 """A hop that is further behind than this is a problem."""
 PRODUCERS_AT_MOST = 200
 """Of a stream, each with each of its schemas: those seen the longest ago are forgotten."""
+RUNS = 100
+"""So many stages of maintenance are remembered; the part keeps as many, and reports them again."""
 _ORDER = tuple(Hop)
 _WELL = (PartState.RUNNING, PartState.ENDED)
 
 
-def subject_of(fact: Fact) -> tuple[str, ...]:
+def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: PLR0911 (a row a kind)
     """What a fact is about: a newer fact of the same subject replaces it."""
     match fact:
         case PartChanged():
@@ -47,6 +55,12 @@ def subject_of(fact: Fact) -> tuple[str, ...]:
             return (fact.kind, fact.stream, fact.producer or "", str(fact.schema_id))
         case SchemaRead():
             return (fact.kind, fact.stream, fact.reader)
+        case TableMeasured() | EntitiesUpserted() | WindowsClosed():
+            return (fact.kind, fact.stream, fact.table)
+        case WindowsPublished():
+            return (fact.kind, fact.stream, fact.rollup)
+        case MaintenanceRan():
+            return (fact.kind, fact.id)
         case _:
             return (fact.kind, fact.stream)
 
@@ -61,6 +75,8 @@ def condition_of(fact: Fact) -> str:
             return "well" if fact.state in _WELL else "unwell"
         case LedgerTaken():
             return fact.verdict
+        case MaintenancePlanned():
+            return "well" if fact.reason is None else "unwell"
         case HopMeasured():
             is_lagging = fact.lag_s is not None and fact.lag_s > LAGGING_FROM_S
             return "unknown" if fact.reason else "lagging" if is_lagging else "well"
@@ -101,6 +117,16 @@ class Known:
         for fact in self.writers(stream)[PRODUCERS_AT_MOST:]:
             del self.facts[subject_of(fact)]
             self._since.pop(subject_of(fact), None)
+                if isinstance(fact, MaintenanceRan):
+                    self._forget_runs()
+    def _forget_runs(self) -> None:
+        """Each stage is a subject of its own: the oldest go."""
+        for fact in self.runs()[RUNS:]:
+            self.facts.pop(subject_of(fact))
+    def runs(self) -> tuple[MaintenanceRan, ...]:
+        """The last stages of maintenance, the newest first."""
+        found = (fact for fact in self.facts.values() if isinstance(fact, MaintenanceRan))
+        return tuple(sorted(found, key=lambda fact: (fact.at, fact.id), reverse=True))
 
     def since(self, fact: Fact) -> datetime:
         """Since when, at the latest, its subject has been as the fact says."""

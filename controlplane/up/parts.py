@@ -48,6 +48,7 @@ class Plan:
             self._room("live", "pipeline", "live", needs=("kafka", "registry", "clickhouse")),
             self._room("lag", "lag_monitor", needs=("kafka", "control"), nice=5),
             self._room("ledger", "pipeline", "ledger", needs=("kafka", "control"), nice=10),
+            self._room("maintenance", "pipeline", "maintenance", needs=("control", "lake"), stop_within_s=20, nice=19),
             self._room("console", "dash_app", port=self.addresses.console, path="/healthz", needs=("control",)),
             *(self._feed(stream, options) for stream, options in self.feeds.items()),
         ]

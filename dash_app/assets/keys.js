@@ -20,6 +20,8 @@
 
   const help = "g o  overview\ng l  live\ng b  ledger (the books)\ng s  schemas\nt  light or dark\n?  this help\nEsc  close";
   const isHere = (href) => href === location.pathname || (["/ledger", "/schemas"].includes(href) && location.pathname.startsWith(`${href}/`));
+  const help = "g o  overview\ng l  live\ng b  ledger (the books)\ng k  lake\nt  light or dark\n?  this help\nEsc  close";
+  const isHere = (href) => href === location.pathname || (href === "/ledger" && location.pathname.startsWith("/ledger/"));
   let waiting = "";
   function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
   document.addEventListener("keydown", (event) => {
@@ -29,6 +31,7 @@
     else if (waiting === "g" && event.key === "l") go('.nav a[href^="/live/"]');
     else if (waiting === "g" && event.key === "b") go('.nav a[href="/ledger"]');
     else if (waiting === "g" && event.key === "s") go('.nav a[href="/schemas"]');
+    else if (waiting === "g" && event.key === "k") go('.nav a[href="/lake"]');
     else if (event.key === "t") toggle();
     else if (event.key === "?") { panel.textContent = help; panel.hidden = !panel.hidden; }
     else if (event.key === "Escape") panel.hidden = true;

@@ -22,6 +22,7 @@ from controlplane.contract.valid import type_name, valid_schema
 from pipeline.lake.checkpoint import HadoopFiles, Start, decide, look, starting_offsets
 from pipeline.lake.held import held_in
 from pipeline.lake.offsets import ranges_of_batch, user_metadata
+from pipeline.maintenance.promise import STATS, promised, with_stats
 from pipeline.route.decode import body, by_writer, framed_id
 
 if TYPE_CHECKING:
@@ -97,10 +98,12 @@ def write_fast(session: SparkSession, stream: StreamDefinition) -> None:
 
 
 def table_options(stream: StreamDefinition) -> dict[str, str]:
-    """How the events table is kept: what files are skipped by, and that others can follow what was appended."""
+    """How the events table is kept: what files are skipped by, that others can follow what was appended, and for how long."""
+    skipped_by = (SOURCE_PARTITION, SOURCE_OFFSET, stream.event_time.field)
     return {
-        "delta.dataSkippingStatsColumns": f"{SOURCE_PARTITION},{SOURCE_OFFSET},{stream.event_time.field}",
+        STATS: with_stats(skipped_by, stream.maintenance.cluster_by),
         "delta.enableChangeDataFeed": "true",
+        **promised(stream.maintenance),
     }
 
 

@@ -17,6 +17,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import functions as sf
 
 from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIME
+from pipeline.maintenance.promise import STATS, promised, with_stats
 from pipeline.tables.commit import committed, fingerprint, last_metrics
 from pipeline.tables.windows import has_values
 
@@ -97,7 +98,8 @@ class EntityTable:
             .mode("overwrite")
             .option("overwriteSchema", "true")
             .option("delta.enableDeletionVectors", str(self.entity.deletion_vectors).lower())
-            .option("delta.dataSkippingStatsColumns", ",".join(self.entity.key))
+            .option(STATS, with_stats(self.entity.key, self.entity.cluster_by))
+            .options(**promised(self.stream.maintenance))
             .save(self.path)
         )
 

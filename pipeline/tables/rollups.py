@@ -17,6 +17,7 @@ from pyspark.sql import functions as sf
 
 from controlplane.contract.rollups import LATE, PERIOD, WINDOW_START
 from controlplane.contract.streams import WindowKind
+from pipeline.maintenance.promise import promised
 from pipeline.tables.commit import committed, fingerprint, last_metrics
 from pipeline.tables.due import closed_until, due
 from pipeline.tables.sessions import due_sessions
@@ -110,6 +111,7 @@ class RollupTable:
     def _add(self, rows: DataFrame, *, is_first: bool) -> None:
         writer = rows.write.format("delta").partitionBy(PERIOD)
         if is_first:
+            writer = writer.options(**promised(self.stream.maintenance))
             writer.mode("overwrite").option("overwriteSchema", "true").save(self.path)
         else:
             writer.mode("append").save(self.path)

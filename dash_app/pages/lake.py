@@ -1,0 +1,97 @@
+"""What does the lake look like? For each stream its Delta tables, then what maintenance did last; `lake.js` fills them in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dash import dcc, html
+
+from controlplane.contract.durations import format_duration
+from dash_app.pages.elements import data, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dash.development.base_component import Component
+
+    from controlplane.contract.streams import StreamDefinition
+
+_TABLE = (
+    ("table", "Delta table below the stream's folder of the lake"),
+    ("files", "Active Parquet files of the newest version"),
+    ("bytes", "Of the active files"),
+    (
+        "small files",
+        "Active files below the policy's `small_file_bytes`; compacted when a partition has enough of them",
+    ),
+    ("version", "The newest one; how many of them can still be read is in the tooltip"),
+    ("newest commit", "How long ago the newest version was committed"),
+    ("closed until", "Rollups: up to where windows are closed in the lake, event time"),
+    ("in ClickHouse until", "Rollups: up to where readers of ClickHouse get closed windows, event time"),
+    ("last maintenance", "The last stage that was about this table"),
+)
+_RUNS = (
+    ("when", "When the stage ended, UTC"),
+    ("stream", ""),
+    ("subject", "Table, topic or folder"),
+    ("stage", ""),
+    ("what", "What the plan said"),
+    ("before", "Files that the stage was about"),
+    ("after", ""),
+    ("took", ""),
+)
+
+
+def lake_page(streams: Mapping[str, StreamDefinition]) -> Component:
+    """Every stream's tables, and the last stages."""
+    return html.Div(
+        [
+            html.Header(
+                [
+                    html.H1("Lake"),
+                    html.P(
+                        "Delta tables, and what keeps them few, large and readable as of the past.", className="quiet"
+                    ),
+                ]
+            ),
+            *(_card(stream) for stream in streams.values()),
+            html.Section(
+                [
+                    html.Div(
+                        [html.H2("What maintenance did"), html.Code("tidegate maintain run", className="quiet")],
+                        className="card-head",
+                    ),
+                    _table(_RUNS, "Nothing yet.", "runs", lake_runs="all"),
+                ],
+                className="card",
+            ),
+        ],
+        **data(topics="overview lake"),
+    )
+
+
+def _card(stream: StreamDefinition) -> Component:
+    name = stream.name
+    said = f"looked at every {format_duration(stream.maintenance.every)}, next "
+    return html.Section(
+        [
+            html.Div(
+                [
+                    html.H2(dcc.Link(stream.title, href=f"/live/{name}")),
+                    html.Code(name, className="quiet"),
+                    html.Div([said, unknown("figure", lake_next=name)], className="verdict quiet"),
+                ],
+                className="card-head",
+            ),
+            html.P(**data(lake_reason=name), className="sentence", hidden=True),
+            _table(_TABLE, "No table has been measured yet.", "tables", lake_tables=name),
+        ],
+        className="card lake",
+        id=f"lake-{name}",
+    )
+
+
+def _table(columns: tuple[tuple[str, str], ...], empty: str, kind: str, **shown: str) -> Component:
+    head = html.Thead(html.Tr([html.Th(title, title=what) for title, what in columns]))
+    body = html.Tbody(html.Tr(html.Td(empty, colSpan=len(columns), className="quiet")))
+    return html.Div(html.Table([head, body], className=f"lake-{kind}", **data(**shown)), className="scrolls")

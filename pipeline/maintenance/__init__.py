@@ -1,0 +1,1 @@
+"""Maintenance: Delta tables of few, large files; no files, checkpoints or settings that nobody needs; all by policy."""

@@ -1,0 +1,111 @@
+"""How is a plan carried out? Stage by stage, one run at a time on the whole platform, and each stage is reported as it ends.
+
+A stage that somebody else's commit made impossible is tried again; one that fails costs none of the others. Told to stop, a
+run stops after the stage that it is at: Delta's commits are whole, but what was rewritten would be lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from controlplane.contract.facts import MaintenanceRan
+from pipeline.maintenance.act import ChangedMeanwhileError
+from pipeline.reason import reason_of
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pipeline.maintenance.act import Acts, Done
+    from pipeline.maintenance.stages import Plan, Stage
+
+_TRIES = 4
+_AGAIN_AFTER_S = 2.0
+_LOOK_AT_LOCK_EVERY_S = 0.2
+_log = logging.getLogger(__name__)
+
+
+class StoppedError(Exception):
+    """Told to stop before it was this run's turn."""
+
+
+@contextmanager
+def turn(folder: Path, stopping: threading.Event, waits: Callable[[], None]) -> Iterator[None]:
+    """Wait for the run before to end, however it was started, and keep the next one out.
+
+    Args:
+        folder: maintenance's own, in the data folder.
+        stopping: gives up waiting.
+        waits: called once if there is a run to wait for.
+
+    Raises:
+        StoppedError: if `stopping` was set first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        has_told = False
+        while not _taken(lock.fileno()):
+            if not has_told:
+                waits()
+            has_told = True
+            if stopping.wait(_LOOK_AT_LOCK_EVERY_S):
+                raise StoppedError
+        yield
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def run(plan: Plan, acts: Acts, report: Callable[[MaintenanceRan], None], stopping: threading.Event) -> int:
+    """Carry out a plan's stages in their order; how many were."""
+    name = uuid4().hex[:8]
+    for number, stage in enumerate(plan.stages):
+        if stopping.is_set():
+            return number
+        report(_carried_out(name, stage, acts, stopping))
+    return len(plan.stages)
+
+
+def _carried_out(run: str, stage: Stage, acts: Acts, stopping: threading.Event) -> MaintenanceRan:
+    began = time.monotonic()
+    done, error = _tried(stage, acts, stopping)
+    return MaintenanceRan(
+        at=datetime.now(UTC),
+        run=run,
+        stream=stage.stream,
+        subject=stage.subject,
+        stage=stage.kind,
+        what=stage.what,
+        before=done.before if done else None,
+        after=done.after if done else None,
+        version=done.version if done else None,
+        took_s=round(time.monotonic() - began, 3),
+        error=error,
+    )
+
+
+def _tried(stage: Stage, acts: Acts, stopping: threading.Event) -> tuple[Done | None, str | None]:
+    error = ""
+    for number in range(_TRIES):
+        if number and stopping.wait(number * _AGAIN_AFTER_S):
+            break
+        try:
+            return acts.perform(stage), None
+        except ChangedMeanwhileError as changed:
+            error = f"tried {number + 1} times; {changed}"
+        except Exception as failure:  # noqa: BLE001 (of one stage; reported as its error)
+            _log.exception("%s of %s failed", stage.kind, stage.subject)
+            return None, reason_of(failure)
+    return None, error
