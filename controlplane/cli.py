@@ -162,6 +162,8 @@ def status(data: Data = None, output: Output = "text") -> None:
         table.add_row(*("-" if cell is None else str(cell) for cell in cells))
     Console().print(table)
     typer.echo(f"console: {running.environment['TIDEGATE_CONSOLE']}")
+    typer.echo(f"queries: {running.environment['TIDEGATE_CLICKHOUSE']} (ClickHouse over HTTP; user bi, no password)")
+    typer.echo(f"lake: {Settings(data=running.data).lake_root}")
 
 
 @app.command()
@@ -228,7 +230,7 @@ def _ask(running: Running, path: str) -> list[dict[str, Any]]:
     return answer
 
 
-_PASSED_ON = {"streams": ("pipeline", "streams"), "bench": ("load_tests",)}
+_PASSED_ON = {"streams": ("pipeline", "streams"), "lake": ("pipeline", "travel"), "bench": ("load_tests",)}
 
 
 def main() -> None:
@@ -241,6 +243,11 @@ def main() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def streams() -> None:
     """Check, list and show streams: validate, ls, show."""
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def lake() -> None:
+    """The Delta tables as they are and as they were: history, read."""
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
