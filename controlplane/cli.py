@@ -163,6 +163,8 @@ def status(data: Data = None, output: Output = "text") -> None:
         table.add_row(*("-" if cell is None else str(cell) for cell in cells))
     Console().print(table)
     typer.echo(f"console: {running.environment['TIDEGATE_CONSOLE']}")
+    typer.echo(f"queries: {running.environment['TIDEGATE_CLICKHOUSE']} (ClickHouse over HTTP; user bi, no password)")
+    typer.echo(f"lake: {Settings(data=running.data).lake_root}")
 
 
 @app.command()
@@ -223,6 +225,7 @@ def _ask(running: Running, path: str) -> list[dict[str, Any]]:
 
 
 _PASSED_ON = {"streams": ("pipeline", "streams"), "bench": ("load_tests",), "maintain": ("pipeline", "maintain")}
+_PASSED_ON = {"streams": ("pipeline", "streams"), "lake": ("pipeline", "travel"), "bench": ("load_tests",)}
 
 
 def main() -> None:
@@ -243,6 +246,11 @@ def streams() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def maintain() -> None:
     """Keep the lake in shape: plan, run; of a platform that runs, or of a folder (`--data`)."""
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def lake() -> None:
+    """The Delta tables as they are and as they were: history, read."""
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -16,10 +17,12 @@ from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
 from pipeline.maintenance.cli import commands as maintain_commands
 from pipeline.reason import reason_of
+from pipeline.travel import app as travel_app
 from pipeline.validate import app as streams_app
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(streams_app, name="streams")
+app.add_typer(travel_app, name="travel")
 
 
 def _stopping() -> threading.Event:
@@ -48,8 +51,9 @@ def clickhouse() -> None:
 
     settings = Settings()
     address = urlsplit(settings.clickhouse)
+    lake = None if "://" in settings.lake_root else Path(settings.lake_root)
     try:
-        serve(settings.data / "clickhouse", address.hostname or "127.0.0.1", address.port or 8123)
+        serve(settings.data / "clickhouse", address.hostname or "127.0.0.1", address.port or 8123, lake=lake)
     except CannotOpenError as error:
         sys.exit(str(error))
 

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from controlplane.contract.names import serving_relations
-from controlplane.contract.rollups import OWN_COLUMNS
+from controlplane.contract.rollups import AS_OF, OWN_COLUMNS
 from controlplane.contract.rules import columns_of
 from controlplane.contract.streams import StreamDefinition, StreamDocument
 from controlplane.contract.suites import STAGES, fingerprint, row_rules
@@ -183,6 +183,8 @@ def _field_problems(field: Any) -> Iterator[Problem]:  # noqa: ANN401 (whatever 
         return
     if field["name"].startswith(_RESERVED):
         yield Problem("schema.avsc", field["name"], f"{_RESERVED}... is reserved for provenance", "rename the field")
+    if field["name"] == AS_OF:
+        yield Problem("schema.avsc", AS_OF, "the views' column of freshness is called so", "rename the field")
     if type_name(field["type"]) not in _SUPPORTED:
         yield Problem(
             "schema.avsc",
@@ -278,7 +280,7 @@ def _enrichment_misfits(stream: StreamDefinition, number: int, fields: dict[str,
         if column not in columns:
             yield Problem(f"reference/{file.name}", column, "no such column", "use one of " + ", ".join(columns))
     for field, column in enrichment.take.items():
-        if field in fields or field.startswith(_RESERVED):
+        if field in fields or field == AS_OF or field.startswith(_RESERVED):
             yield Problem(
                 "stream.yaml", f"{where}.take.{field}", "there is a field of this name", "choose another name"
             )

@@ -93,6 +93,11 @@ def events_table(stream: str) -> str:
     return f"{stream}_events"
 
 
+def valid_view(stream: str) -> str:
+    """ClickHouse view of a stream's valid events, with how fresh they are: what people query."""
+    return f"{stream}_valid"
+
+
 def arrivals_table(stream: str) -> str:
     """ClickHouse table that counts a stream's events by source partition and block, with highest offset and times."""
     return f"{stream}_arrivals"
@@ -127,7 +132,7 @@ def serving_relations(stream: str, rollup: str | None) -> tuple[str, ...]:
     """Every table and view that ClickHouse has for a rollup; for None, what it has for the stream itself."""
     if rollup is None:
         arrivals = arrivals_table(stream)
-        return (events_table(stream), arrivals, filling_view(arrivals), published_table(stream))
+        return (events_table(stream), valid_view(stream), arrivals, filling_view(arrivals), published_table(stream))
     live = live_table(stream, rollup)
     batch = (*batch_tables(stream, rollup), staging_table(stream, rollup))
     return (live, filling_view(live), *batch, rollup_view(stream, rollup))

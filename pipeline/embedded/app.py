@@ -16,6 +16,7 @@ from pipeline.embedded.body import Bodies, Gone
 from pipeline.embedded.errors import ACCESS_DENIED, UNKNOWN_EXCEPTION, ServerError, refusal
 from pipeline.embedded.reply import Reply
 from pipeline.embedded.run import Run
+from pipeline.embedded.users import BI, read_only, user_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -80,9 +81,12 @@ class Front:
 
     async def _read(self, scope: Scope, headers: Mapping[str, str], body: bytes) -> Request:
         asked = (scope["method"], scope["query_string"].decode("latin-1"), headers, body)
+        user = user_of(headers, asked[1])
         if len(body) <= _READ_INLINE:
-            return read_request(*asked)
-        return await asyncio.get_running_loop().run_in_executor(self._writers, read_request, *asked)
+            request = read_request(*asked)
+        else:
+            request = await asyncio.get_running_loop().run_in_executor(self._writers, read_request, *asked)
+        return read_only(request, self._engine.table_functions) if user == BI else request
 
     async def _run(self, request: Request, receive: Receive, reply: Reply) -> None:
         reply.describe(request)

@@ -48,6 +48,9 @@ class Engine:
         self._root = Session(self._address, "root")
         self.version = self._root.ask("SELECT version()")
         self.timezone = self._root.ask("SELECT timezone()")
+        names = self._root.ask("SELECT arrayStringConcat(groupArray(lower(name)), ' ') FROM system.table_functions")
+        self.table_functions = frozenset(names.split())
+        """Of this version, in lower case."""
 
     def lease(self, settings: Mapping[str, str], database: str) -> Session:
         """A session set to these; give it back."""

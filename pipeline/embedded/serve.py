@@ -40,7 +40,9 @@ class CannotOpenError(Exception):
     """The folder is in use or damaged, or the port is taken; the text says which, and what to do."""
 
 
-def serve(path: Path, host: str, port: int, on_ready: Callable[[], None] | None = None) -> None:
+def serve(
+    path: Path, host: str, port: int, on_ready: Callable[[], None] | None = None, lake: Path | None = None
+) -> None:
     """Serve the ClickHouse in a folder until SIGTERM or SIGINT; call from the main thread.
 
     Args:
@@ -48,15 +50,18 @@ def serve(path: Path, host: str, port: int, on_ready: Callable[[], None] | None 
         host: address to listen on; there are no passwords, so loopback.
         port: TCP port; 0 is not useful, nobody would know which.
         on_ready: called once, when the port answers.
+        lake: the folder whose Delta tables `deltaLakeLocal` may read; None for none. Made if it is not there.
 
     Raises:
         CannotOpenError: if another process has the folder or the port, or the engine cannot read the folder.
         OSError: if the folder cannot be made.
     """
     with ExitStack() as stack:
+        path = path.resolve()
         stack.enter_context(_lock(path))
         listening = stack.enter_context(_listen(host, port))
-        engine = _open(path.resolve())
+        _confine(lake or path)
+        engine = _open(path)
         stack.callback(engine.close)
         front = Front(engine)
         stack.callback(front.close)
@@ -107,6 +112,12 @@ def _listen(host: str, port: int) -> socket.socket:
     # answer waits 40 ms for an acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def _confine(readable: Path) -> None:
+    """ChDB has no setting for it: `deltaLakeLocal` reads what is inside the folder that the process is in."""
+    readable.mkdir(parents=True, exist_ok=True)
+    os.chdir(readable)
 
 
 @contextmanager

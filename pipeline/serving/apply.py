@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlplane.contract.names import batch_tables, events_table, published_table
+from controlplane.contract.names import batch_tables, events_table, published_table, valid_view
 from pipeline.serving import ddl
 from pipeline.serving.columns import text
 from pipeline.serving.windows import published
@@ -36,6 +36,15 @@ def create(client: Client, stream: StreamDefinition) -> None:
     made = [statement for relation in relations for statement in relation.statements]
     for statement in [ddl.events(stream), published(stream.name), *altered, *_forgotten(client, stream), *made]:
         client.command(statement)
+    _show_valid(client, stream.name)
+
+
+def _show_valid(client: Client, stream: str) -> None:
+    """A view keeps the columns that it was made with: it is made anew when its table has gained some."""
+    columns = _columns(client, events_table(stream))
+    shown = _columns(client, valid_view(stream))
+    if shown != ddl.valid_columns(columns):
+        client.command(ddl.valid(stream, columns, anew=bool(shown)))
 
 
 def _forgotten(client: Client, stream: StreamDefinition) -> list[str]:

@@ -25,11 +25,12 @@ from controlplane.contract.names import (
     live_table,
     rollup_view,
     staging_table,
+    valid_view,
 )
-from controlplane.contract.rollups import SECOND, WINDOW_START, folded, state_type
+from controlplane.contract.rollups import AS_OF, SECOND, WINDOW_START, folded, state_type
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.serving.columns import WHOLE, column_type, literal, milliseconds, name, second, text, widens
-from pipeline.serving.windows import batch_columns, published, view_query
+from pipeline.serving.windows import batch_columns, freshness, published, view_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,6 +74,7 @@ def statements(stream: StreamDefinition) -> list[str]:
         events(stream),
         published(stream.name),
         *(each for relation in relations(stream) for each in relation.statements),
+        valid(stream.name, event_columns(stream)),
     ]
 
 
@@ -85,6 +87,21 @@ def events(stream: StreamDefinition) -> str:
         f"ORDER BY ({name(stream.event_time.field)}, {SOURCE_PARTITION}, {SOURCE_OFFSET}) "
         f"TTL {_expires(stream)} SETTINGS {_DEDUPLICATED}"
     )
+
+
+def valid(stream: str, columns: Iterable[str], *, anew: bool = False) -> str:
+    """The view of a stream's valid events: these columns of the events table, and how fresh they are."""
+    shown = ", ".join(map(name, columns))
+    made = "CREATE OR REPLACE VIEW" if anew else "CREATE VIEW IF NOT EXISTS"
+    return (
+        f"{made} {valid_view(stream)} AS WITH {freshness(stream)} AS tg_as_of "  # noqa: S608 (checked names)
+        f"SELECT {shown}, tg_as_of AS {AS_OF} FROM {events_table(stream)}"
+    )
+
+
+def valid_columns(columns: Mapping[str, str]) -> dict[str, str]:
+    """Column -> type of that view, made of an events table with these columns."""
+    return {**columns, AS_OF: "Nullable(DateTime64(3, 'UTC'))"}
 
 
 def _expires(stream: StreamDefinition) -> str:

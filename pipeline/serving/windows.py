@@ -77,8 +77,6 @@ def view_query(stream: str, key: str, rollup: Rollup, fields: Mapping[str, Any])
         f"(SELECT argMax((slot, horizon, floor), version) FROM {published_table(stream)} "  # noqa: S608 (checked names)
         f"WHERE rollup = {text(key)})"
     )
-    newest = "fromUnixTimestamp64Milli(maxOrNull(max_raw_ms), 'UTC')"
-    as_of = f"(SELECT {newest} FROM {arrivals_table(stream)})"  # noqa: S608 (checked names)
     shown = [WINDOW_START, WINDOW_END, *rollup.dimensions, *rollup.measures, LATE]
     columns = ", ".join(map(name, shown))
     closed = [
@@ -91,7 +89,13 @@ def view_query(stream: str, key: str, rollup: Rollup, fields: Mapping[str, Any])
         f"FROM ({_live(stream, key, rollup, number_types(rollup, fields))}) WHERE {WINDOW_END} > tg_chosen.2"
     )
     both = " UNION ALL ".join([*closed, live])
-    return f"WITH {chosen} AS tg_chosen, {as_of} AS tg_as_of {both}"
+    return f"WITH {chosen} AS tg_chosen, {freshness(stream)} AS tg_as_of {both}"
+
+
+def freshness(stream: str) -> str:
+    """The expression for when the raw topic took the newest event that ClickHouse has; NULL before the first."""
+    newest = "fromUnixTimestamp64Milli(maxOrNull(max_raw_ms), 'UTC')"
+    return f"(SELECT {newest} FROM {arrivals_table(stream)})"  # noqa: S608 (checked names)
 
 
 def _live(stream: str, key: str, rollup: Rollup, types: Mapping[str, str]) -> str:

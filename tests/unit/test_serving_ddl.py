@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import BLOCK, arrivals_table, events_table, live_table, rollup_view
+from controlplane.contract.names import BLOCK, arrivals_table, events_table, live_table, rollup_view, valid_view
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.contract.valid import valid_schema
 from pipeline.serving import ddl
@@ -117,7 +117,7 @@ def test_every_statement_can_be_run_again(shop: StreamDefinition) -> None:
 
 def test_every_rollup_has_the_view_that_people_read(shop: StreamDefinition) -> None:
     views = {found[1] for each in ddl.statements(shop) if (found := re.match(r"CREATE VIEW IF NOT EXISTS (\w+)", each))}
-    assert views == {rollup_view("shop", name) for name in shop.rollups}
+    assert views == {valid_view("shop"), *(rollup_view("shop", name) for name in shop.rollups)}
 
 
 def test_every_field_of_a_valid_event_has_a_column(shop: StreamDefinition) -> None:
