@@ -224,8 +224,12 @@ def _ask(running: Running, path: str) -> list[dict[str, Any]]:
     return answer
 
 
-_PASSED_ON = {"streams": ("pipeline", "streams"), "bench": ("load_tests",), "maintain": ("pipeline", "maintain")}
-_PASSED_ON = {"streams": ("pipeline", "streams"), "lake": ("pipeline", "travel"), "bench": ("load_tests",)}
+_PASSED_ON = {
+    "streams": ("pipeline", "streams"),
+    "lake": ("pipeline", "travel"),
+    "maintain": ("pipeline", "maintain"),
+    "bench": ("load_tests",),
+}
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+_SIDES = ("published_on_time", "published", "live")
 Output = Annotated[str, typer.Option("-o", "--output", help="text or json")]
 
 
@@ -97,14 +98,14 @@ def rollups(
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
     else:
-        for side in ("live", "published"):
+        for side in _SIDES:
             for name, each in found[side].items():
                 typer.echo(
-                    f"{side:10} {name:12} {each['windows']:>7,} windows, {each['closed']:>7,} closed: ", nl=False
+                    f"{side:18} {name:12} {each['windows']:>7,} windows, {each['closed']:>7,} closed: ", nl=False
                 )
                 typer.echo(each["difference"] or "equal to pandas'")
         typer.echo(f"late events that were applied: {found['late']}")
-    sys.exit(1 if any(each["difference"] for side in ("live", "published") for each in found[side].values()) else 0)
+    sys.exit(1 if any(each["difference"] for side in _SIDES for each in found[side].values()) else 0)
 
 
 @app.command()

@@ -38,10 +38,8 @@ class Rank(IntEnum):
     REFUSED = 5
     LATE = 6
     LAGGING = 7
-    LATE = 5
-    LAGGING = 6
-    UNTENDED = 7
-    UNKNOWN = 8
+    UNTENDED = 8
+    UNKNOWN = 9
 
 
 Ranked = tuple[Rank, Problem]
@@ -68,8 +66,8 @@ def problems(
     """
     found = [*_parts(known, now)]
     for stream in titles:
-        found += [*_ledger(known, stream, now), *_hops(known, stream, now), *_references(known, stream)]
-        found += [*_ledger(known, stream, now), *_hops(known, stream, now), *_maintenance(known, stream)]
+        found += [*_ledger(known, stream, now), *_hops(known, stream, now)]
+        found += [*_references(known, stream), *_maintenance(known, stream)]
     if unanswered is not None:
         reason = unanswered[0].removeprefix("ClickHouse ")
         found.append((Rank.UNANSWERED, Problem(subject="ClickHouse", reason=reason, since=unanswered[1])))

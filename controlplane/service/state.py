@@ -111,18 +111,20 @@ class Known:
                 self.version += 1
                 if known is None and isinstance(fact, SchemaSeen):
                     self._forget_producers(fact.stream)
+                if isinstance(fact, MaintenanceRan):
+                    self._forget_runs()
 
     def _forget_producers(self, stream: str) -> None:
         """A producer with a new name at each start would otherwise fill the memory."""
         for fact in self.writers(stream)[PRODUCERS_AT_MOST:]:
             del self.facts[subject_of(fact)]
             self._since.pop(subject_of(fact), None)
-                if isinstance(fact, MaintenanceRan):
-                    self._forget_runs()
+
     def _forget_runs(self) -> None:
         """Each stage is a subject of its own: the oldest go."""
         for fact in self.runs()[RUNS:]:
             self.facts.pop(subject_of(fact))
+
     def runs(self) -> tuple[MaintenanceRan, ...]:
         """The last stages of maintenance, the newest first."""
         found = (fact for fact in self.facts.values() if isinstance(fact, MaintenanceRan))

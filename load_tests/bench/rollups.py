@@ -1,22 +1,30 @@
 """Are the rollups of real flights what pandas makes of the whole data set?
 
-First from live alone: no lake runs, so no window is published. Then the lake runs on the same topics, in many small
-micro-batches, so that windows close while events still come, and what was held back comes late for windows that have closed.
+First come the flights that are on time, and their windows close and are published. Then what was held back comes late, for
+windows that have closed. At last what is published is forgotten, and live alone has to answer for all of them.
 """
 
 from __future__ import annotations
 
 import tempfile
+import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
 import pandas as pd
+from deltalake import DeltaTable
 
-from controlplane.contract.folders import load_stream
-from controlplane.contract.names import arrivals_table, lake_rollup, lake_table, published_table, rollup_view
-from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.contract.names import (
+    arrivals_table,
+    lake_entity,
+    lake_rollup,
+    lake_table,
+    published_table,
+    rollup_view,
+)
 from controlplane.up import Platform
 from load_tests.bench.until import until
 from pipeline.feed import flights
@@ -31,47 +39,48 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
 
 STREAM = "flights"
-_SPEED = ("kafka", "registry", "clickhouse", "control")
+_STORES = ("kafka", "registry", "clickhouse", "control")
+_ENTITY = "plane"
 _WITHIN_S = 600.0
-_BATCHES = 40
-"""Micro-batches in which lake takes all events: windows close between them."""
+_STEADY_S = 12.0
+"""Nothing is written any more when nothing has changed for so long: a beat of the tables is shorter."""
 _GAP = pd.Timedelta("3h")
 Report = dict[str, Any]
 
 
 def measure(events: int | None, late: float, told: Callable[[str], None]) -> Report:
-    """Both comparisons.
+    """All three comparisons.
 
     Args:
-        events: only the first flights of the feed; None for all 336,776.
+        events: only the earliest flights; None for all 336,776.
         late: share that is held back and sent when all others have been.
         told: takes progress.
     """
-    expected = _expected(events, late)
-    ending = () if events is None else ("--events", str(events))
-    feed = {STREAM: ("--speed", "0", "--late", str(late), *ending)}
-    found: Report = {"events": len(expected["by_carrier"][1]), "late_share": late}
+    table = flights.ordered(flights.table().iloc[:events], late)
+    on_time = int((table["id"].diff().fillna(1) > 0).cumprod().sum())
+    options = ("--speed", "0", "--late", str(late), *(() if events is None else ("--first", str(events))))
+    parts = (*_STORES, "route", "lake", "live", f"feed-{STREAM}")
+    found: Report = {"events": len(table), "held_back": len(table) - on_time}
     with tempfile.TemporaryDirectory() as folder:
-        told("live alone")
-        with _platform(folder, (*_SPEED, "route", "live", f"feed-{STREAM}"), feed) as (platform, client):
-            _await(
-                platform, lambda: _arrived(client) == len(expected["by_carrier"][1]), "every flight is in ClickHouse"
-            )
-            found["live"] = _compared(client, expected)
-        told("with the lake")
-        with _platform(folder, (*_SPEED, "lake"), {}, max(500, found["events"] // _BATCHES)) as (platform, client):
-            settings = platform.settings
-            _await(platform, lambda: _is_published(settings, client), "everything is published")
-            found["published"] = _compared(client, expected)
+        told(f"{on_time:,} flights on time")
+        with _platform(folder, parts, {STREAM: (*options, "--events", str(on_time))}) as (platform, client):
+            _await(platform, _Published(platform.settings, client, on_time), "those on time are published")
+            found["published_on_time"] = _compared(client, table.iloc[:on_time])
+        told(f"{len(table) - on_time:,} late ones")
+        with _platform(folder, parts, {STREAM: options}) as (platform, client):
+            _await(platform, _Published(platform.settings, client, len(table)), "all are published")
+            found["published"] = _compared(client, table)
             found["late"] = _late(client)
+        told("live alone")
+        with _platform(folder, ("clickhouse",), {}) as (_, client):
+            client.command(f"TRUNCATE TABLE {published_table(STREAM)}")
+            found["live"] = _compared(client, table)
     return found
 
 
 @contextmanager
-def _platform(
-    folder: str, parts: tuple[str, ...], feeds: dict[str, Any], batch: int = 1_000_000
-) -> Iterator[tuple[Platform, Client]]:
-    environment = {"TIDEGATE_LAKE_TRIGGER": "1s", "TIDEGATE_LAKE_BATCH": str(batch), "TIDEGATE_TABLES_TRIGGER": "1s"}
+def _platform(folder: str, parts: tuple[str, ...], feeds: dict[str, Any]) -> Iterator[tuple[Platform, Client]]:
+    environment = {"TIDEGATE_LAKE_TRIGGER": "1s", "TIDEGATE_TABLES_TRIGGER": "1s"}
     with Platform(Path(folder), only=parts, feeds=feeds, environment=environment, told=lambda _: None) as platform:
         platform.start()
         yield platform, clickhouse_connect.get_client(dsn=platform.settings.clickhouse, autogenerate_session_id=False)
@@ -81,43 +90,41 @@ def _await(platform: Platform, look: Callable[[], bool], what: str) -> None:
     platform.run_until(until(look, what, _WITHIN_S))
 
 
+@dataclass
+class _Published:
+    """Have ClickHouse and the lake all events, and do readers see what follows from them?"""
+
+    settings: Settings
+    client: Client
+    events: int
+    seen: tuple[Any, ...] = ()
+    since: float = 0.0
+
+    def __call__(self) -> bool:
+        now = self._look()
+        if now != self.seen:
+            self.seen, self.since = now, time.monotonic()
+        arrived, in_lake, is_followed, read, written = now
+        is_whole = arrived == in_lake == self.events and is_followed and read == written
+        return bool(is_whole and time.monotonic() - self.since > _STEADY_S)
+
+    def _look(self) -> tuple[Any, ...]:
+        root = self.settings.lake_root
+        has_table, _ = held_in(lake_table(root, STREAM))
+        if not has_table:
+            return (0, 0, False, {}, {})
+        events = DeltaTable(lake_table(root, STREAM))
+        entity = commits_of(lake_table(root, STREAM, lake_entity(_ENTITY)))
+        is_followed = entity is not None and entity.cursor.events_version >= events.version()
+        commits = {name: commits_of(lake_table(root, STREAM, lake_rollup(name))) for name in _MADE}
+        written = {name: each.version for name, each in commits.items() if each is not None}
+        sql = f"SELECT rollup, argMax(lake_version, version) FROM {published_table(STREAM)} GROUP BY 1"  # noqa: S608
+        read = {str(name): int(version) for name, version in self.client.query(sql).result_rows}
+        return (_arrived(self.client), int(events.count()), is_followed, read, written)
+
+
 def _arrived(client: Client) -> int:
     return int(client.query(f"SELECT sum(events) FROM {arrivals_table(STREAM)}").result_rows[0][0] or 0)  # noqa: S608
-
-
-def _is_published(settings: Settings, client: Client) -> bool:
-    """The lake has what live has, and each rollup has followed it and is what readers see."""
-    events = lake_table(settings.lake_root, STREAM)
-    has_table, _ = held_in(events)
-    if not has_table or _in_lake(events) != _arrived(client):
-        return False
-    sql = f"SELECT rollup, argMax(lake_version, version) FROM {published_table(STREAM)} GROUP BY 1"  # noqa: S608
-    read = {str(name): int(version) for name, version in client.query(sql).result_rows}
-    stream = load_stream(SHIPPED_STREAMS / STREAM)
-    for name in stream.rollups:
-        commits = commits_of(lake_table(settings.lake_root, STREAM, lake_rollup(name)))
-        if commits is None or read.get(name) != commits.version:
-            return False
-        if sum(each.offset + 1 for each in commits.cursor.seen.values()) < _offsets(client):
-            return False
-    return True
-
-
-def _in_lake(path: str) -> int:
-    from deltalake import DeltaTable
-
-    return int(DeltaTable(path).count())
-
-
-def _offsets(client: Client) -> int:
-    sql = f"SELECT sum(top + 1) FROM (SELECT max(max_offset) AS top FROM {arrivals_table(STREAM)} GROUP BY partition)"  # noqa: S608
-    return int(client.query(sql).result_rows[0][0])
-
-
-def _expected(events: int | None, late: float) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
-    """Rollup -> what pandas makes of the flights, and the flights."""
-    table = flights.ordered(flights.table(), late).iloc[:events]
-    return {name: (make(table), table) for name, make in _MADE.items()}
 
 
 def _by_carrier(table: pd.DataFrame) -> pd.DataFrame:
@@ -150,9 +157,9 @@ def _operating(table: pd.DataFrame) -> pd.DataFrame:
 _MADE = {"by_carrier": _by_carrier, "by_origin": _by_origin, "operating": _operating}
 
 
-def _compared(client: Client, expected: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Report:
+def _compared(client: Client, table: pd.DataFrame) -> Report:
     """By rollup: windows, how many of them are closed ones, and the first difference; None where there is none."""
-    return {name: _difference(client, name, rows) for name, (rows, _) in expected.items()}
+    return {name: _difference(client, name, make(table)) for name, make in _MADE.items()}
 
 
 def _difference(client: Client, name: str, expected: pd.DataFrame) -> Report:

@@ -74,9 +74,11 @@ CASES: list[tuple[str, tuple[Fact, ...], list[str]]] = [
         ],
     ),
     ("mended-references-are-well", (references(ago(60), "no such column"), references(ago(55))), []),
-    "maintenance-that-failed",
-    (MaintenancePlanned(at=ago(2), stream="shop", reason="the last run ended with code 1"),),
-    ["maintenance of shop has failed: the last run ended with code 1 [2 s ago]"],
+    (
+        "maintenance-that-failed",
+        (MaintenancePlanned(at=ago(2), stream="shop", reason="the last run ended with code 1"),),
+        ["maintenance of shop has failed: the last run ended with code 1 [2 s ago]"],
+    ),
     ("maintenance-that-waits-is-well", (MaintenancePlanned(at=NOW, stream="shop", next_at=NOW),), []),
     ("in-flight-is-well", (ledger(Verdict.IN_FLIGHT, NOW + timedelta(seconds=1)),), []),
     (
