@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from controlplane.contract.evolution import evolved
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import BLOCK, arrivals_table, events_table, live_table, rollup_view, valid_view
 from controlplane.contract.settings import SHIPPED_STREAMS
@@ -141,6 +142,42 @@ def test_a_table_of_yesterday_gets_what_the_stream_gained(shop: StreamDefinition
         "ADD COLUMN IF NOT EXISTS `device` String",
         "MODIFY COLUMN `amount` Nullable(Float64)",
     ]
+
+
+def test_a_renamed_column_has_what_rows_have_by_its_name_of_before(shop: StreamDefinition) -> None:
+    fields = [
+        {**each, "name": "gadget", "aliases": ["device"]} if each["name"] == "device" else each
+        for each in shop.avro_schema["fields"]
+    ]
+    renamed = shop.model_copy(update={"avro_schema": {**shop.avro_schema, "fields": fields}})
+    assert ddl.alterations(renamed, ddl.event_columns(shop), ddl.events(shop)) == [
+        "ALTER TABLE shop_events ADD COLUMN IF NOT EXISTS `gadget` String DEFAULT `device`"
+    ]
+
+
+def test_a_version_changes_columns_and_no_rollup(shop: StreamDefinition) -> None:
+    version = [
+        {"name": "channel", "type": "string", "default": "web"},
+        *(
+            {**each, "type": {"string": ["null", "string"], "int": "long"}.get(str(each["type"]), each["type"])}
+            for each in shop.avro_schema["fields"]
+            if each["name"] in ("device", "quantity", "page_ms")
+        ),
+        *(
+            each
+            for each in shop.avro_schema["fields"]
+            if each["name"] not in ("device", "quantity", "page_ms", "session_id")
+        ),
+    ]
+    now = evolved(shop, [{**shop.avro_schema, "fields": version}])
+    assert [each.split(" ", 3)[3] for each in ddl.alterations(now, ddl.event_columns(shop), ddl.events(shop))] == [
+        "MODIFY COLUMN `session_id` Nullable(String)",
+        "MODIFY COLUMN `device` Nullable(String)",
+        "MODIFY COLUMN `quantity` Int64",
+        "MODIFY COLUMN `page_ms` Int64",
+        "ADD COLUMN IF NOT EXISTS `channel` Nullable(String)",
+    ]
+    assert ddl.relations(now) == ddl.relations(shop)
 
 
 def test_a_column_that_would_lose_values_is_refused_by_name(shop: StreamDefinition) -> None:
