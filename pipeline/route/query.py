@@ -1,13 +1,8 @@
 """How is route started, and when does it start anew?
 
 A run begins where its outputs say (`pipeline.route.beginning`), with the schema that all registered versions make. It ends in
-<<<<<<< HEAD
 one of three ways: it met a schema id that it has not asked about, or there is a new version, a new partition or a new
 reference table (start again with it), or it failed.
-=======
-one of three ways: it met a schema id that it has not asked about, or there is a new version, a new partition or a new reference
-table (start again with it), or it failed.
->>>>>>> evolve2
 Spark's checkpoint is made fresh for each run: the outputs themselves are the record of what was done.
 """
 
