@@ -53,7 +53,7 @@
       put(cellOf(row, ""), text, why);
     }
     if (measured.versions !== null) row.lastChild.title = `${exact(measured.versions)} versions can be read`;
-    const since = measured.committed_at ? `${seconds(age(measured.committed_at))} ago` : null;
+    const since = measured.committed_at ? `${seconds(Math.ceil(age(measured.committed_at)))} ago` : null;
     put(cellOf(row, ""), since, why || (measured.committed_at && clock(measured.committed_at)));
     for (const until of [horizon, published]) {
       if (!table.startsWith("rollup_")) cellOf(row, "\u2013");

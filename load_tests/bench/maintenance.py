@@ -47,8 +47,8 @@ STREAM, ROLLUP = "shop", "traffic"
 _WEEK = timedelta(days=7)
 _COMMIT = timedelta(minutes=10)
 _COMMITS_WITHIN_S = 240.0
-_LOOK_AFTER = 20
-"""Commits after which it is known how long all would take."""
+_WARM_UP, _LOOK_AFTER = 40, 60
+"""Commits between which it is measured how long all would take."""
 _TIMES = 3
 _SPANS = {"week": _WEEK, "day": timedelta(days=1), "hour": timedelta(hours=1)}
 _EVENTS_SQL = (
@@ -101,11 +101,13 @@ def _written(
     """Both tables; in fewer commits if all would take too long, which the figure says."""
     path, commits = lake_table(settings.lake_root, STREAM), int(_WEEK / _COMMIT)
     told(f"writing {week.events:,} events")
-    began, done, next_id = time.monotonic(), 0, 0
+    began, warm_at, done, next_id = time.monotonic(), 0.0, 0, 0
     while next_id < week.events:
+        if done == _WARM_UP:
+            warm_at = time.monotonic()
         if done == _LOOK_AFTER:
-            spent = time.monotonic() - began
-            commits = min(commits, _LOOK_AFTER + int((_COMMITS_WITHIN_S - spent) / (spent / _LOOK_AFTER)))
+            each_s = (time.monotonic() - warm_at) / (_LOOK_AFTER - _WARM_UP)
+            commits = min(commits, done + int((_COMMITS_WITHIN_S - (time.monotonic() - began)) / each_s))
         left = max(1, commits - done)
         until = week.events if left == 1 else next_id + -(-(week.events - next_id) // left)
         write_events(_rows(session, stream, week, next_id, until), stream, path, files=1)
