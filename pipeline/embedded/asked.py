@@ -35,6 +35,9 @@ _DROPPED = frozenset(
         *("session_timeout", "user", "wait_end_of_query"),
     }
 )
+_BY_PATH = "deltalakelocal"
+_EXACT = {"optimize_trivial_count_query": "0"}
+"""Else `count()` of a Delta table is that of its files, and rows that a deletion vector has taken away are in it."""
 _PACKED_BLOCKS = ("compress", "decompress")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
@@ -84,7 +87,10 @@ def read_request(method: str, query_string: str, headers: Mapping[str, str], pac
     default = fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"
     return Request(
         statement=statement,
-        settings=_settings(fields, method, {external.name for external in externals}),
+        settings={
+            **(_EXACT if _BY_PATH in statement.sql.lower() else {}),
+            **_settings(fields, method, {external.name for external in externals}),
+        },
         parameters=_parameters(fields),
         database=fields.get("database") or headers.get("x-clickhouse-database") or "default",
         query_id=fields.get("query_id") or str(uuid4()),

@@ -20,6 +20,7 @@ import pytest
 import sqlalchemy
 from clickhouse_connect.driver.exceptions import DatabaseError
 from deltalake import DeltaTable, QueryBuilder
+from deltalake.exceptions import DeltaProtocolError
 
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import events_table, lake_entity, lake_rollup, lake_table, rollup_view, valid_view
@@ -73,9 +74,11 @@ SCHEMA = {
 BEGAN = datetime.now(UTC).replace(microsecond=0, second=0) - timedelta(hours=1)
 """Of today: single events that are older than the retention go."""
 FRESH = BEGAN + timedelta(seconds=3_000)
+HALF = 60
+"""Events of the first commit; those of the second change some entities and leave others."""
 EVENTS = [
     {
-        "customer": f"c{number % 7}",
+        "customer": f"c{number % 7 if number < HALF else number % 3}",
         "kind": ("a", "b", "gone")[number % 3],
         "amount": number,
         "at": BEGAN + timedelta(seconds=10 * number),
@@ -259,7 +262,7 @@ def test_a_view_follows_when_a_field_is_added(asked: Asked) -> None:
 def written(asked: Asked, spark: SparkSession) -> Asked:
     """The lake with the events in two commits, and what follows them; a copy of the events outside of it."""
     following = Following(spark, asked.stream, str(asked.lake))
-    for half in (EVENTS[:60], EVENTS[60:]):
+    for half in (EVENTS[:HALF], EVENTS[HALF:]):
         frame = spark.createDataFrame(pa.Table.from_pylist(half)).selectExpr("*", f"to_date(at) AS {EVENT_DATE}")
         for root in (asked.lake, asked.outside):
             writer = frame.write.format("delta").mode("append").partitionBy(EVENT_DATE)
@@ -284,6 +287,23 @@ def test_any_delta_reader_finds_the_same_by_path(written: Asked, table: str) -> 
             "n"
         ]
         assert int(client.command(first)) == before
+
+
+def test_deletion_vectors_are_read_by_sql_and_refused_by_to_pyarrow_table(written: Asked) -> None:
+    path = lake_table(str(written.lake), "orders", lake_entity("vectors"))
+    log = "".join(
+        file.read_text() for file in sorted((written.lake / "orders" / "entity_vectors" / "_delta_log").glob("*.json"))
+    )
+    assert '"deletionVector":{' in log
+    with pytest.raises(DeltaProtocolError, match="deletionVectors"):
+        DeltaTable(path).to_pyarrow_table()
+    newest = {event["customer"]: event["tg_offset"] for event in EVENTS}
+    query = "SELECT customer, tg_offset FROM vectors"
+    rows = pa.table(QueryBuilder().register("vectors", DeltaTable(path)).execute(query)).to_pylist()
+    with written.client() as client:
+        found = client.query(f"SELECT customer, tg_offset FROM deltaLakeLocal('{path}')").result_rows  # noqa: S608
+    assert dict(found) == {row["customer"]: row["tg_offset"] for row in rows} == newest
+    assert len(found) == len(rows) == len(newest)
 
 
 def test_what_is_outside_of_the_lake_is_refused(written: Asked) -> None:

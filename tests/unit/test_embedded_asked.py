@@ -31,6 +31,12 @@ def test_settings_are_told_from_parameters_and_from_what_only_steers_http() -> N
     assert (request.database, request.is_whole) == ("d", True)
 
 
+def test_a_delta_table_is_counted_by_rows_and_not_by_files() -> None:
+    by_path = b"SELECT count() FROM deltaLakeLocal('/lake/shop/events')"
+    assert asked(body=by_path).settings == {"optimize_trivial_count_query": "0"}
+    assert asked(body=by_path, optimize_trivial_count_query="1").settings == {"optimize_trivial_count_query": "1"}
+
+
 def test_a_get_reads_only() -> None:
     assert asked("GET").settings == {"readonly": "2"}
     assert asked("GET", readonly="1").settings == {"readonly": "1"}
