@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,7 @@ def test_files_change_and_nothing_else(lake: Lake, tmp_path: Path) -> None:
         lake.commit()
         assert lake.follow()
         ledger.read()
-    counted, was = dict(ledger.read()), {name: lake.files(name) for name in ("events", lake_rollup("minutes"))}
+    counted, was = deepcopy(ledger.read()), {name: lake.files(name) for name in ("events", lake_rollup("minutes"))}
     properties = DeltaTable(lake.path()).metadata().configuration
     assert properties["delta.deletedFileRetentionDuration"] == properties["delta.logRetentionDuration"]
     assert properties["delta.dataSkippingStatsColumns"].endswith(",customer")
