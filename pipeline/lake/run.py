@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ _BEAT_S = 0.2
 _LOOK_EVERY_S = 5.0
 """How often the registry is asked for new versions."""
 _PROGRESS_BUG = ("NullPointerException", "KafkaMicroBatchStream$.metrics")
+_UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
 _log = logging.getLogger(__name__)
 
 
@@ -111,9 +113,11 @@ def _kept_running(writer: LakeWriter, query: StreamingQuery, tables: Tables) -> 
     if all(each in str(failure) for each in _PROGRESS_BUG):
         _log.info("%s: the batch that was left open is done; going on", query.name)
         return writer.start()
-    if UNKNOWN_ID in str(failure) and writer.learn():
-        tables.take(writer.stream)
-        return writer.start()
+    if (met := _UNKNOWN.search(str(failure))) is not None:
+        if writer.learn():
+            tables.take(writer.stream)
+        if int(met[1]) in writer.known.valid:  # it may have been learnt while the batch was under way
+            return writer.start()
     raise failure
 
 

@@ -129,10 +129,7 @@ class SparkActs:
         return Done(before, _active(stage.path, stage.partition), table.version())
 
     def _vacuum(self, stage: Vacuum) -> Done:
-        """By the table's own property, which is exact to the second; a retention in the command is rounded to hours.
-
-        The property is read anew: what Delta has in memory may be of before this run has changed it.
-        """
+        """By the table's own property, which is exact to the second; a retention in the command is rounded to hours."""
         table = DeltaTable(stage.path)
         kept = length_of(table.metadata().configuration.get(FILES))
         if kept is None or kept < stage.promise:
@@ -141,8 +138,6 @@ class SparkActs:
         spark = self._spark()
         # Its entries in the log would push out the lake's own, which say where it goes on.
         spark.conf.set("spark.databricks.delta.vacuum.logging.enabled", "false")
-        jvm: Any = spark._jvm  # noqa: SLF001
-        jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
         with _as_ours():
             spark.sql(f"VACUUM delta.`{stage.path}`")
         table = DeltaTable(stage.path)

@@ -185,8 +185,9 @@ def dead(table: DeltaTable, promise: timedelta) -> Extent:
     paths = [path for path in listed if not _is_hidden(path)]
     if not paths:
         return Extent(files=0, bytes=0)
-    found = _storage(table).get_file_info(paths)
-    return Extent(files=len(paths), bytes=sum(each.size or 0 for each in found))
+    # What the log calls removed is listed too when it has been deleted long ago.
+    found = [each for each in _storage(table).get_file_info(paths) if each.type is not pf.FileType.NotFound]
+    return Extent(files=len(found), bytes=sum(each.size or 0 for each in found))
 
 
 def _is_hidden(path: str) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
+from controlplane.contract.facts import Extent
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS
 from pipeline.maintenance.measure import Measures
@@ -51,6 +52,10 @@ def test_files_that_a_version_in_the_promise_needs_are_not_dead_and_checksums_ne
     assert dropped is not None
     assert (kept.dead.files, dropped.dead.files) == (0, 2)
     assert dropped.dead.bytes > 0
+    DeltaTable(table.path).vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    after = DeltaLake().facts(table, timedelta())
+    assert after is not None
+    assert after.dead == Extent(files=0, bytes=0)
 
 
 def test_a_table_that_is_not_there_is_none_and_is_measured_with_a_reason(tmp_path: Path) -> None:
