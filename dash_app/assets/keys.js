@@ -20,7 +20,6 @@
 
   const help = "g o  overview\ng l  live\ng b  ledger (the books)\ng s  schemas\ng k  lake\nt  light or dark\n?  this help\nEsc  close";
   const isHere = (href) => href === location.pathname || (["/ledger", "/schemas"].includes(href) && location.pathname.startsWith(`${href}/`));
-  const isHere = (href) => href === location.pathname || (href === "/ledger" && location.pathname.startsWith("/ledger/"));
   let waiting = "";
   function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
   document.addEventListener("keydown", (event) => {
