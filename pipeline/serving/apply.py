@@ -50,8 +50,11 @@ def _show_valid(client: Client, stream: str) -> None:
 def _forgotten(client: Client, stream: StreamDefinition) -> list[str]:
     """A rollup whose tables were dropped has nothing published any more."""
     lost = [key for key in stream.rollups if _of_table(client, batch_tables(stream.name, key)[0], "comment") is None]
-    names = ", ".join(text(key) for key in lost)
-    return [f"DELETE FROM {published_table(stream.name)} WHERE rollup IN ({names})"] if lost else []  # noqa: S608
+    table, names = published_table(stream.name), ", ".join(text(key) for key in lost)
+    if not lost or _of_table(client, table, "comment") is None:
+        return []
+    known = client.query(f"SELECT count() FROM {table} WHERE rollup IN ({names})").result_rows  # noqa: S608
+    return [f"DELETE FROM {table} WHERE rollup IN ({names})"] if known[0][0] else []  # noqa: S608
 
 
 def _refuse_changed(relation: ddl.Relation, comment: str | None) -> None:
