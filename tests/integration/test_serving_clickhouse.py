@@ -202,11 +202,9 @@ def agrees(measure: Measure, found: Any, events: Sequence[Event]) -> bool:
             return bool(found == len(events))
         case "distinct":
             return bool(found == len(set(values)))
-        case "sum":
-            return bool(math.isclose(found, math.fsum(values), abs_tol=1e-6)) if values else found is None
-        case "average":
-            mean = math.fsum(values) / len(values) if values else math.nan
-            return bool(math.isclose(found, mean, abs_tol=1e-6)) if values else found is None or math.isnan(found)
+        case "sum" | "average" as function:
+            wanted = math.fsum(values) / (len(values) or 1 if function == "average" else 1)
+            return bool(math.isclose(found, wanted, abs_tol=1e-6)) if values else found is None
         case "min" | "max" as extreme:
             return bool(found == {"min": min, "max": max}[extreme](values)) if values else found is None
     if not values:
