@@ -131,11 +131,6 @@ def _quantile(measure: Measure) -> str:
     return "quantileExactInclusive" if measure.exact else "quantileTDigest"
 
 
-def finished_measures(rollup: Rollup) -> list[str]:
-    """One aggregate a measure, in the order written."""
-    return [finished(name, measure) for name, measure in rollup.measures.items()]
-
-
 def span_query(stream: str, name: str, rollup: Rollup) -> str:
     """Finished measures over a span of event time: of its newest buckets by dimensions, and of all of it together.
 

@@ -1,16 +1,20 @@
-"""A Chromium with the console open, for benchmarks."""
+"""A Chromium with the console open, for benchmarks and tests; and what such a test serves and waits for."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
 from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Page
 
 FLAGS = (
     "--headless=new",
@@ -54,3 +58,30 @@ def opened_console(address: str) -> Iterator[Any]:
             yield page
         finally:
             context.close()
+
+
+@contextmanager
+def served(app: Any, port: int) -> Iterator[None]:  # noqa: ANN401 (Dash and FastAPI both have one)
+    """An ASGI application at a port of loopback, on a thread of this process."""
+    config = uvicorn.Config(
+        app, port=port, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", access_log=False
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def says(page: Page, selector: str, *texts: str, within_ms: int) -> None:
+    """Wait until what a selector finds first has all of these texts in it.
+
+    Raises:
+        TimeoutError: Playwright's, if it does not in time.
+    """
+    shown = f"(document.querySelector({selector!r})?.textContent ?? '')"
+    wanted = " && ".join(f"{shown}.includes({text!r})" for text in texts)
+    page.wait_for_function(wanted, timeout=within_ms)

@@ -7,9 +7,7 @@ windows that have closed. At last what is published is forgotten, and live alone
 from __future__ import annotations
 
 import tempfile
-import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +17,15 @@ from deltalake import DeltaTable
 
 from controlplane.contract.names import (
     arrivals_table,
-    lake_entity,
-    lake_rollup,
     lake_table,
     published_table,
     rollup_view,
 )
 from controlplane.up import Platform
-from load_tests.bench.until import until
+from load_tests.bench.followed import A_BEAT_S, is_followed, is_published
+from load_tests.bench.until import steady, until
 from pipeline.feed import flights
 from pipeline.lake.held import held_in
-from pipeline.tables.cursor import commits_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,8 +38,6 @@ STREAM = "flights"
 _STORES = ("kafka", "registry", "clickhouse", "control")
 _ENTITY = "plane"
 _WITHIN_S = 600.0
-_STEADY_S = 12.0
-"""Nothing is written any more when nothing has changed for so long: a beat of the tables is shorter."""
 _GAP = pd.Timedelta("3h")
 Report = dict[str, Any]
 
@@ -64,11 +58,11 @@ def measure(events: int | None, late: float, told: Callable[[str], None]) -> Rep
     with tempfile.TemporaryDirectory() as folder:
         told(f"{on_time:,} flights on time")
         with _platform(folder, parts, {STREAM: (*options, "--events", str(on_time))}) as (platform, client):
-            _await(platform, _Published(platform.settings, client, on_time), "those on time are published")
+            _await(platform, _settled(platform.settings, client, on_time), "those on time are published")
             found["published_on_time"] = _compared(client, table.iloc[:on_time])
         told(f"{len(table) - on_time:,} late ones")
         with _platform(folder, parts, {STREAM: options}) as (platform, client):
-            _await(platform, _Published(platform.settings, client, len(table)), "all are published")
+            _await(platform, _settled(platform.settings, client, len(table)), "all are published")
             found["published"] = _compared(client, table)
             found["late"] = _late(client)
         told("live alone")
@@ -90,37 +84,18 @@ def _await(platform: Platform, look: Callable[[], bool], what: str) -> None:
     platform.run_until(until(look, what, _WITHIN_S))
 
 
-@dataclass
-class _Published:
-    """Have ClickHouse and the lake all events, and do readers see what follows from them?"""
+def _settled(settings: Settings, client: Client, events: int) -> Callable[[], bool]:
+    """Have ClickHouse and the lake so many events, and do readers see all that follows from them?"""
 
-    settings: Settings
-    client: Client
-    events: int
-    seen: tuple[Any, ...] = ()
-    since: float = 0.0
+    def look() -> bool:
+        return (
+            held_in(lake_table(settings.lake_root, STREAM))[0]
+            and _arrived(client) == events == int(DeltaTable(lake_table(settings.lake_root, STREAM)).count())
+            and is_followed(settings, STREAM, _ENTITY)
+            and is_published(client, settings, STREAM, _MADE)
+        )
 
-    def __call__(self) -> bool:
-        now = self._look()
-        if now != self.seen:
-            self.seen, self.since = now, time.monotonic()
-        arrived, in_lake, is_followed, read, written = now
-        is_whole = arrived == in_lake == self.events and is_followed and read == written
-        return bool(is_whole and time.monotonic() - self.since > _STEADY_S)
-
-    def _look(self) -> tuple[Any, ...]:
-        root = self.settings.lake_root
-        has_table, _ = held_in(lake_table(root, STREAM))
-        if not has_table:
-            return (0, 0, False, {}, {})
-        events = DeltaTable(lake_table(root, STREAM))
-        entity = commits_of(lake_table(root, STREAM, lake_entity(_ENTITY)))
-        is_followed = entity is not None and entity.cursor.events_version >= events.version()
-        commits = {name: commits_of(lake_table(root, STREAM, lake_rollup(name))) for name in _MADE}
-        written = {name: each.version for name, each in commits.items() if each is not None}
-        sql = f"SELECT rollup, argMax(lake_version, version) FROM {published_table(STREAM)} GROUP BY 1"  # noqa: S608
-        read = {str(name): int(version) for name, version in self.client.query(sql).result_rows}
-        return (_arrived(self.client), int(events.count()), is_followed, read, written)
+    return steady(look, A_BEAT_S)
 
 
 def _arrived(client: Client) -> int:

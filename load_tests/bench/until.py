@@ -31,3 +31,15 @@ def until(look: Callable[[], bool], what: str, within_s: float) -> Callable[[], 
         return False
 
     return is_met
+
+
+def steady(look: Callable[[], bool], for_s: float) -> Callable[[], bool]:
+    """Has it been so, at every look, for so long?"""
+    since: float | None = None
+
+    def has_been() -> bool:
+        nonlocal since
+        since = (since or time.monotonic()) if look() else None
+        return since is not None and time.monotonic() - since > for_s
+
+    return has_been

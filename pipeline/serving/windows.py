@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from controlplane.contract.streams import Rollup, Window
+    from controlplane.contract.streams import Rollup
 
 _MOMENT = "DateTime('UTC')"
 _NEVER = -(10**12)
@@ -148,8 +148,3 @@ def _sessions(table: str, rollup: Rollup, gap: int) -> str:
         f"FROM ({_panes(table, rollup, 1)})"
     )
     return f"SELECT *, sum(tg_begins) OVER ({frame}) AS tg_window FROM ({begins})"  # noqa: S608
-
-
-def starts_at_most(window: Window) -> int:
-    """Seconds by which a window's start may be before the step that an event lies in."""
-    return 0 if window.kind is WindowKind.SESSION else int((window.length - window.step).total_seconds())

@@ -70,7 +70,7 @@ def due(stream: StreamDefinition, rollup: Rollup, cursor: Cursor, news: News, ho
 
 def _late_starts(stream: StreamDefinition, rollup: Rollup, cursor: Cursor, news: News) -> list[int]:
     """Starts of closed windows that new events lie in."""
-    if cursor.horizon is None or news.earliest is None or news.earliest >= cursor.horizon:
+    if cursor.horizon is None or not news.has_before(cursor.horizon):
         return []
     mine = counted(news.added, stream, rollup, cursor.seen).where(sf.col(SECOND) < cursor.horizon)
     found = in_windows(mine, rollup).where(sf.col(END) <= cursor.horizon).select(START).distinct().collect()

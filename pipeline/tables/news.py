@@ -16,12 +16,12 @@ from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.reason import first_line
 from pipeline.tables.watermark import Newest, joined
-from pipeline.tables.windows import second
+from pipeline.tables.windows import is_after, second
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from controlplane.contract.streams import StreamDefinition
     from pipeline.tables.cursor import Cursor
@@ -54,6 +54,10 @@ class News:
     events: DataFrame
     """All of them, at the version."""
 
+    def has_before(self, second: int | None) -> bool:
+        """Is any of the new ones dated before that second of event time? None is before all."""
+        return second is not None and self.earliest is not None and self.earliest < second
+
 
 class Events:
     """A stream's events table."""
@@ -85,7 +89,7 @@ class Events:
         except (PySparkException, Py4JJavaError) as error:
             # The log of these versions is gone, or their files: offsets tell as well, only slower.
             _log.info("%s: the change feed can't be read (%s); looking by offset", self._path, first_line(error))
-            return self._news(cursor, version, events, events.where(self._is_after(cursor.seen)))
+            return self._news(cursor, version, events, events.where(is_after(cursor.seen)))
 
     def _changes(self, cursor: Cursor, version: int) -> DataFrame:
         changes = (
@@ -96,7 +100,7 @@ class Events:
             .load(self._path)
         )
         added = changes.where(sf.col("_change_type") == "insert").drop(*_CHANGE_COLUMNS)
-        return of_today(added.where(self._is_after(cursor.seen)), self._stream)
+        return of_today(added.where(is_after(cursor.seen)), self._stream)
 
     def _news(self, cursor: Cursor, version: int, events: DataFrame, added: DataFrame) -> News:
         happened = sf.least(sf.unix_millis(self._stream.event_time.field), sf.unix_millis(SOURCE_TIME))
@@ -114,10 +118,6 @@ class Events:
         newest = {row[0]: Newest(row[1], row[2], row[3]) for row in found}
         earliest = min((row[5] for row in found), default=None)
         return News(version, joined(cursor.seen, newest), sum(row[4] for row in found), earliest, added, events)
-
-    def _is_after(self, seen: Mapping[int, Newest]) -> Column:
-        known = sf.create_map(*(sf.lit(each) for pair in seen.items() for each in (pair[0], pair[1].offset)))
-        return sf.col(SOURCE_OFFSET) > sf.coalesce(sf.try_element_at(known, sf.col(SOURCE_PARTITION)), sf.lit(-1))
 
 
 def of_today(events: DataFrame, stream: StreamDefinition) -> DataFrame:

@@ -69,8 +69,7 @@ class RollupTable:
             return None
         began, before = time.monotonic(), cursor.horizon
         horizon = max(closed_until(mark, self.rollup), 0 if before is None else before)
-        has_late = before is not None and news.earliest is not None and news.earliest < before
-        if horizon == (before or 0) and not has_late:
+        if horizon == (before or 0) and not news.has_before(before):
             return None
         try:
             return self._write(cursor, news, self._due(cursor, news, horizon), horizon, began)

@@ -41,8 +41,7 @@ def due_sessions(  # noqa: PLR0913 (what a decision rests on)
     """
     before, floor = cursor.horizon, cursor.floor or 0
     closes = (sf.col(END) <= horizon) & (sf.col(END) > (-1 if before is None else before))
-    has_late = before is not None and news.earliest is not None and news.earliest < before
-    if table is None or not has_late:
+    if table is None or not news.has_before(before):
         events = within(news.events, stream, [(floor, _END_OF_TIME)])
         found = added_up(in_windows(counted(events, stream, rollup, cursor.seen), rollup), stream, rollup, before)
         found = found.persist()

@@ -47,7 +47,7 @@ def counted(events: DataFrame, stream: StreamDefinition, rollup: Rollup, seen: M
     fields = {measure.field for measure in rollup.measures.values() if measure.field is not None}
     return events.where(kept).select(
         second(stream).alias(SECOND),
-        _is_new(seen).alias(IS_NEW),
+        (is_after(seen) if seen else sf.expr("false")).alias(IS_NEW),
         *(sf.coalesce(sf.col(each).cast("string"), sf.lit("")).alias(dimension(each)) for each in rollup.dimensions),
         *(sf.col(each) for each in sorted(fields)),
     )
@@ -55,7 +55,7 @@ def counted(events: DataFrame, stream: StreamDefinition, rollup: Rollup, seen: M
 
 def has_values(stream: StreamDefinition, wanted: Mapping[str, Sequence[str | int | bool]]) -> Column:
     """Do an event's fields have one of the values each, as `where` in `stream.yaml` means it?"""
-    types = {field["name"]: type_name(field["type"]) for field in valid_schema(stream)["fields"]}
+    types = _types(stream)
     kept = sf.expr("true")
     for field, values in wanted.items():
         is_text = types[field] in ("string", "enum")
@@ -77,10 +77,8 @@ def dimension(name: str) -> str:
     return f"tg_by_{name}"
 
 
-def _is_new(seen: Mapping[int, Newest]) -> Column:
-    """Offsets of a source partition reach the table in order."""
-    if not seen:
-        return sf.expr("false")
+def is_after(seen: Mapping[int, Newest]) -> Column:
+    """Is an event newer than the newest seen of its partition? Offsets of a source partition reach the table in order."""
     newest = sf.create_map(*(sf.lit(each) for pair in seen.items() for each in (pair[0], pair[1].offset)))
     return sf.col(SOURCE_OFFSET) > sf.coalesce(sf.try_element_at(newest, sf.col(SOURCE_PARTITION)), sf.lit(-1))
 
@@ -123,10 +121,9 @@ def added_up(windowed: DataFrame, stream: StreamDefinition, rollup: Rollup, clos
         rollup: which.
         closed_until: the horizon when the table last looked; new events of windows that end by it are late.
     """
-    types = {field["name"]: type_name(field["type"]) for field in valid_schema(stream)["fields"]}
+    whole = _measures_whole(stream, rollup)
     measures = [
-        sf.expr(recomputed(measure, whole=types.get(measure.field or "", "") in _WHOLE)).alias(name)
-        for name, measure in rollup.measures.items()
+        sf.expr(recomputed(measure, whole=whole[name])).alias(name) for name, measure in rollup.measures.items()
     ]
     is_late = sf.col(IS_NEW) & (sf.col(END) <= (-1 if closed_until is None else closed_until))
     late = sf.count_if(is_late).alias(LATE)
@@ -158,7 +155,15 @@ def _seconds(window: Window) -> tuple[int, int]:
 
 def definition(stream: StreamDefinition, rollup: Rollup) -> dict[str, Any]:
     """All that a rollup's rows depend on besides the events."""
-    types = {field["name"]: type_name(field["type"]) for field in valid_schema(stream)["fields"]}
-    measured = {name: types.get(measure.field or "", "") in _WHOLE for name, measure in rollup.measures.items()}
     said = rollup.model_dump(mode="json", include={"window", "dimensions", "measures", "where"})
-    return {**said, "whole": measured, "event_time": stream.event_time.field}
+    return {**said, "whole": _measures_whole(stream, rollup), "event_time": stream.event_time.field}
+
+
+def _measures_whole(stream: StreamDefinition, rollup: Rollup) -> dict[str, bool]:
+    """Measure -> is the measured field an integer?"""
+    types = _types(stream)
+    return {name: types.get(measure.field or "", "") in _WHOLE for name, measure in rollup.measures.items()}
+
+
+def _types(stream: StreamDefinition) -> dict[str, str]:
+    return {field["name"]: type_name(field["type"]) for field in valid_schema(stream)["fields"]}

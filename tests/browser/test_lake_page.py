@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import uvicorn
 
 from controlplane.contract.facts import (
     FACTS,
@@ -23,34 +21,20 @@ from controlplane.service.api import Service, create_api
 from controlplane.up.checks import free_port
 from dash_app.app import create_app
 from dash_app.data import ConsoleData
-from load_tests.bench.browser import opened_console
+from load_tests.bench.browser import opened_console, says, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from controlplane.contract.streams import StreamDefinition
 
 _WITHIN_MS = 15_000
+_says = partial(says, within_ms=_WITHIN_MS)
 
 
 def _away(sql: str, **parameters: int) -> Sequence[tuple[object, ...]]:
     raise OSError("ClickHouse does not answer: refused")
-
-
-@contextmanager
-def _served(app: Any, port: int) -> Iterator[None]:
-    config = uvicorn.Config(
-        app, port=port, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", access_log=False
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 def _facts() -> list[Any]:
@@ -86,18 +70,13 @@ def _facts() -> list[Any]:
     ]
 
 
-def _says(page: Any, selector: str, *texts: str) -> None:
-    shown = f"(document.querySelector({selector!r})?.textContent ?? '')"
-    page.wait_for_function(" && ".join(f"{shown}.includes({each!r})" for each in texts), timeout=_WITHIN_MS)
-
-
 def test_the_lake_page_shows_tables_and_what_maintenance_did(shop: StreamDefinition, tmp_path: Path) -> None:
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
     service = Service([shop], _away, address, 0.1)
     with (
-        _served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        _served(create_api(service), api),
+        served(create_app(ConsoleData({"shop": shop}, api)).server, console),
+        served(create_api(service), api),
         opened_console("about:blank") as page,
     ):
         complaints: list[str] = []

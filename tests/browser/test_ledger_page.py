@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import httpx
-import uvicorn
 
 from controlplane.contract.facts import (
     FACTS,
@@ -26,35 +24,20 @@ from controlplane.service.api import Service, create_api
 from controlplane.up.checks import free_port
 from dash_app.app import create_app
 from dash_app.data import ConsoleData
-from load_tests.bench.browser import opened_console
+from load_tests.bench.browser import opened_console, says, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from controlplane.contract.facts import Fact
     from controlplane.contract.streams import StreamDefinition
 
 _WITHIN_MS = 15_000
+_says = partial(says, within_ms=_WITHIN_MS)
 
 
 def _away(sql: str, **parameters: int) -> Sequence[tuple[object, ...]]:
     raise OSError("ClickHouse does not answer: refused")
-
-
-@contextmanager
-def _served(app: Any, port: int) -> Iterator[None]:
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, port=port, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", access_log=False
-        )
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 def _account(stream: str, verdict: Verdict, *mismatches: Mismatch, serving: int | None = 8) -> LedgerTaken:
@@ -95,24 +78,18 @@ def _report(port: int, *facts: Fact) -> None:
     httpx.post(f"http://127.0.0.1:{port}/api/v1/facts", content=FACTS.dump_json(list(facts))).raise_for_status()
 
 
-def _says(page: Any, selector: str, *texts: str) -> None:
-    shown = f"(document.querySelector({selector!r})?.textContent ?? '')"
-    wanted = " && ".join(f"{shown}.includes({text!r})" for text in texts)
-    page.wait_for_function(wanted, timeout=_WITHIN_MS)
-
-
 def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop: StreamDefinition) -> None:
     flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
     service = Service([shop, flights], _away, address, 0.1)
     with (
-        _served(create_app(ConsoleData({"shop": shop, "flights": flights}, api)).server, console),
+        served(create_app(ConsoleData({"shop": shop, "flights": flights}, api)).server, console),
         opened_console("about:blank") as page,
     ):
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        with _served(create_api(service), api):
+        with served(create_api(service), api):
             page.goto(f"{address}/ledger")
             page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
             well = PartChanged(at=datetime.now(UTC), part="lake", state=PartState.RUNNING)
@@ -132,7 +109,7 @@ def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop:
             page.keyboard.press("o")
             _says(page, "#parts", "held", "died")
         _says(page, "#banner", "does not answer since", "what you see is of then")
-        with _served(create_api(service), api):
+        with served(create_api(service), api):
             page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
             page.wait_for_function(
                 "!document.getElementById('banner').textContent.includes('what you see is of then')", timeout=_WITHIN_MS

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import uvicorn
 
 from controlplane.contract.facts import FACTS, SchemaRead, SchemaSeen
 from controlplane.contract.names import Hop
@@ -20,37 +18,15 @@ from controlplane.service.registry import FakeRegistry, RegistryAwayError
 from controlplane.up.checks import free_port
 from dash_app.app import create_app
 from dash_app.data import ConsoleData
-from load_tests.bench.browser import opened_console
+from load_tests.bench.browser import opened_console, says, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from controlplane.contract.facts import Fact
     from controlplane.contract.streams import StreamDefinition
 
 _WITHIN_MS = 20_000
+_says = partial(says, within_ms=_WITHIN_MS)
 NOTE = {"name": "note", "type": ["null", "string"], "default": None}
-
-
-@contextmanager
-def _served(app: Any, port: int) -> Iterator[None]:
-    config = uvicorn.Config(
-        app, port=port, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", access_log=False
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
-
-def _says(page: Any, selector: str, *texts: str) -> None:
-    shown = f"(document.querySelector({selector!r})?.textContent ?? '')"
-    wanted = " && ".join(f"{shown}.includes({text!r})" for text in texts)
-    page.wait_for_function(wanted, timeout=_WITHIN_MS)
 
 
 def seen(producer: str | None, schema_id: int, ago_s: float, sampled: int) -> SchemaSeen:
@@ -93,8 +69,8 @@ def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refus
     flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
     service = Service([shop, flights], lambda *_, **__: [], address, 0.1, None, registry)
     with (
-        _served(create_app(ConsoleData({"shop": shop, "flights": flights}, api)).server, console),
-        _served(create_api(service), api),
+        served(create_app(ConsoleData({"shop": shop, "flights": flights}, api)).server, console),
+        served(create_api(service), api),
         opened_console(f"{address}/") as page,
     ):
         complaints: list[str] = []

@@ -26,9 +26,10 @@ from controlplane.contract.names import (
     topic,
 )
 from load_tests.bench.faults.load import of_key, of_position
+from load_tests.bench.followed import A_BEAT_S, is_followed, is_published
+from load_tests.bench.until import steady
 from pipeline.kafka import OUTPUT_HOPS, await_broker, consumer, partitions_of, read_range, watermarks
 from pipeline.route.tails import source_offset
-from pipeline.tables.cursor import commits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +44,8 @@ Place: TypeAlias = tuple[int, int]
 _SLICE = 50_000
 _EXAMPLES = 5
 _ENTITY = "visitor"
-_TABLES_WITHIN_S, _PUBLISHED_WITHIN_S, _LOOK_EVERY_S = 90.0, 15.0, 0.5
+_ROLLUP = "traffic"
+_TABLES_WITHIN_S, _LOOK_EVERY_S = 120.0, 0.5
 
 
 @dataclass
@@ -86,15 +88,15 @@ def compare(settings: Settings, stream: str) -> Account:
 
 
 def _await_tables(settings: Settings, stream: str) -> None:
-    """Until the entity has followed the last event, or it is clear that it does not: the comparison says what is missing."""
+    """Until entity and rollup have followed the last event; if they do not in time, the comparison says what is missing."""
     deadline = time.monotonic() + _TABLES_WITHIN_S
-    newest = DeltaTable(lake_table(settings.lake_root, stream)).version()
-    while time.monotonic() < deadline:
-        commits = commits_of(lake_table(settings.lake_root, stream, lake_entity(_ENTITY)))
-        if commits is not None and commits.cursor.events_version >= newest:
-            break
-        time.sleep(_LOOK_EVERY_S)
-    time.sleep(_PUBLISHED_WITHIN_S)
+    with clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False) as client:
+        is_done = steady(
+            lambda: is_followed(settings, stream, _ENTITY) and is_published(client, settings, stream, (_ROLLUP,)),
+            A_BEAT_S,
+        )
+        while not is_done() and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _expected(settings: Settings, stream: str, account: Account) -> dict[Place, tuple[Hop, str | None]]:
@@ -133,7 +135,7 @@ def _compare_topics(
 
 def _compare_rollup(settings: Settings, stream: str, valid: int, account: Account) -> None:
     """The same through the view of closed and live windows: a doubled block shows there also if the table itself dropped it."""
-    rollup = rollup_view(stream, "traffic")
+    rollup = rollup_view(stream, _ROLLUP)
     with clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False) as client:
         counted = int(client.query(f"SELECT sum(events) FROM {rollup}").result_rows[0][0])  # noqa: S608 (a checked name)
     account.by_hop[rollup] = counted
