@@ -1,7 +1,9 @@
 """What has changed in ClickHouse since the last picture?
 
-The marks are read before the rollups: whatever they promise is in the rows that follow. Most ticks find nothing new and
-cost one small query a stream.
+The marks are read before the rollups: whatever they promise is in the rows that follow. But one insert's views are not
+committed in one moment, and the arrivals may be there first. So what has changed is looked at once more at the next tick: else
+the last events before a silence would be missing until the next one came. Most ticks find nothing new and cost one small query
+a stream.
 """
 
 from __future__ import annotations
@@ -60,6 +62,8 @@ class Watched:
     """What the last picture of a rollup showed."""
 
     events: int = -1
+    is_settled: bool = False
+    """Was it asked again after its events had been counted?"""
     full_at: float = 0.0
     keys: tuple[tuple[str, ...], ...] = ()
     reason: str | None = None
@@ -113,7 +117,8 @@ class StreamFrames:
     def _frame(self, name: str, arrived: Arrived, *, full: bool) -> LiveFrame | None:
         watched, now = self.watched[name], time.monotonic()
         late = now - watched.full_at > _FULL_EVERY_S and watched.events != arrived.events
-        if not full and arrived.events == watched.events and watched.reason is None:
+        is_same = arrived.events == watched.events
+        if not full and is_same and watched.is_settled and watched.reason is None:
             return None
         whole = full or late or watched.reason is not None
         rollup = self.stream.rollups[name]
@@ -125,7 +130,7 @@ class StreamFrames:
         found = self.query(span_query(self.stream.name, name, rollup), since=since, until=until, fresh=first)
         rows = [row[1:] for row in found if not row[0]]
         starts = range(first, until, int(rollup.bucket.total_seconds()))
-        watched.events, watched.reason = arrived.events, None
+        watched.events, watched.is_settled, watched.reason = arrived.events, is_same, None
         series = laid_out(rollup, rows, starts, None if whole else watched.keys)
         if whole:
             watched.full_at, watched.keys = now, tuple(each.key for each in series if each.key[:1] != (OTHER,))

@@ -83,6 +83,7 @@ def test_the_lake_page_shows_tables_and_what_maintenance_did(shop: StreamDefinit
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
         page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
+        page.wait_for_selector('.nav a[href="/lake"]', timeout=_WITHIN_MS)
         page.keyboard.press("g")
         page.keyboard.press("k")
         _says(page, '[data-lake-reason="shop"]', "has not reported yet")
