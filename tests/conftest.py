@@ -12,13 +12,25 @@ import pytest
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
+from controlplane.up.checks import last_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from controlplane.contract.streams import StreamDefinition
 
 DEADLINE_S = 90.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails on the platform shows what each part said last."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("running")
+    if report.when == "call" and report.failed and running is not None:
+        for part in running.platform.parts:
+            report.sections.append((f"last words of {part.name}", last_lines(running.platform.log_of(part.name), 12)))
+    return report
 
 
 def _eventually(look: Callable[[], Any], what: str, within_s: float = DEADLINE_S) -> Any:
