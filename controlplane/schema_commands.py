@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from controlplane.contract.differences import differences
+from controlplane.contract.folders import StreamInvalidError, load_stream, stream_folders
 from controlplane.contract.names import Hop, subject
+from controlplane.contract.settings import Settings
 from controlplane.service.confluent import HttpRegistry
 from controlplane.service.registry import NotASchemaError, RegistryAwayError, read_schema
 from controlplane.service.schemas import judged, registered
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from controlplane.contract.changes import Difference
+    from controlplane.contract.streams import StreamDefinition
     from controlplane.service.registry import SchemaRegistry, Version
-    from controlplane.service.schemas import Judged
+    from controlplane.service.schemas import Adoption, Judged
 
 app = typer.Typer(no_args_is_help=True, help="Schemas of the streams: versions, differences, what would be accepted.")
 Stream = Annotated[str, typer.Argument(help="A stream's name.")]
@@ -113,6 +116,8 @@ def _decided(decision: Judged, done: str, output: str) -> None:
         typer.echo(f"{decision.subject} ({decision.mode}): {done if refusal is None else 'refused'}; {against}")
         if decision.against is not None:
             typer.echo(_told(decision.differences, "nothing but its writing"))
+        if sentences := _not_adopted(decision.adoption):
+            typer.echo("\n".join(["", "Tidegate would not take in all of it:", *(f"  {each}" for each in sentences)]))
         if refusal is not None:
             typer.echo("\n".join(["", "Why not:", *(f"  {each}" for each in refusal.objections)]))
             typer.echo("\n".join(["The registry says:", *(f"  {each}" for each in refusal.registry_says)]))
@@ -125,6 +130,11 @@ def _told(found: Sequence[Difference], nothing: str) -> str:
 
 def _breaks(one: Difference) -> str:
     return f"  (breaks {' and '.join(one.breaks)} compatibility)" if one.breaks else ""
+
+
+def _not_adopted(adoption: Adoption) -> list[str]:
+    dead = "its events would become dead letters: they would be read to wrong values"
+    return [*adoption.left_out, *([] if adoption.is_read else [dead])]
 
 
 @contextmanager
@@ -147,13 +157,18 @@ def _listed(registry: SchemaRegistry, name: str) -> dict[str, Any]:
     return {"subject": name, "compatibility": registry.mode(name), "versions": versions}
 
 
-def _known(registry: SchemaRegistry, stream: str) -> str:
-    """The subject of a stream that is there: a new one comes with its folder, not with a schema."""
-    name = subject(stream, Hop.RAW)
-    if name not in registry.subjects():
-        there = sorted(each.removesuffix(_VALUE) for each in registry.subjects() if each.endswith(_VALUE))
+def _known(registry: SchemaRegistry, stream: str) -> StreamDefinition:
+    """A stream that is there: a new one comes with its folder, not with a schema."""
+    there = sorted(each.removesuffix(_VALUE) for each in registry.subjects() if each.endswith(_VALUE))
+    if stream not in there:
         fail(f"the registry has no stream {stream!r}; there are: {', '.join(there) or 'none'}", _MISTAKEN)
-    return name
+    folder = next((each for each in stream_folders(Settings().stream_roots) if each.name == stream), None)
+    if folder is None:
+        fail(f"no folder of streams has {stream!r}: name the platform's own in TIDEGATE_STREAMS", _MISTAKEN)
+    try:
+        return load_stream(folder)
+    except StreamInvalidError as error:
+        fail("\n".join(map(str, error.problems)), _MISTAKEN)
 
 
 def _version(registry: SchemaRegistry, name: str, number: int | None) -> Version:

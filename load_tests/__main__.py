@@ -44,17 +44,20 @@ def throughput(
 def latency(
     rate: Annotated[float, typer.Option(min=1, help="Events a second of the shop.")] = 2000.0,
     seconds: Annotated[float, typer.Option(min=5, help="How long to watch.")] = 45.0,
+    maintain: Annotated[bool, typer.Option(help="Watch once more, while maintenance runs.")] = False,  # noqa: FBT002
     output: Output = "text",
 ) -> None:
     """Event time to every hop and to the painted pixel in Chromium, everything on."""
     from load_tests.bench.latency import measure
 
-    hops = measure(rate, seconds, _told)
+    found = measure(rate, seconds, _told, maintains=maintain)
     if output == "json":
-        typer.echo(json.dumps(hops, indent=2))
+        typer.echo(json.dumps(found, indent=2))
         return
-    for name, each in hops.items():
-        typer.echo(f"{name:20} p50 {each['p50']:>8.0f} ms   p99 {each['p99']:>8.0f} ms   {each['samples']} samples")
+    for when, hops in found.items():
+        for name, each in hops.items():
+            figures = f"p50 {each['p50']:>8.0f} ms   p99 {each['p99']:>8.0f} ms   {each['samples']} samples"
+            typer.echo(f"{when:12} {name:20} {figures}")
 
 
 @app.command()

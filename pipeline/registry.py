@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
-from controlplane.contract.evolution import evolution
+from controlplane.contract.evolution import Conflict, evolution
 from controlplane.contract.names import Hop, subject
 from controlplane.contract.refusals import SchemaRefusedError, causes_in, refusal
 from controlplane.contract.streams import Compatibility
@@ -151,7 +151,7 @@ class Learned:
     """Schema id -> Avro JSON of what producers write."""
     valid: Mapping[int, str]
     """Schema id -> Avro JSON of what route writes."""
-    conflicts: tuple[str, ...]
+    conflicts: tuple[Conflict, ...]
     """What of a version was not adopted and why, a sentence each."""
     misread: frozenset[int]
     """Ids of versions whose records would be read to wrong values."""

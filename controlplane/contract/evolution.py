@@ -16,6 +16,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.avro import Clash, Held, held, is_column, joint, name_of, qualified
+from controlplane.contract.names import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,18 @@ if TYPE_CHECKING:
     """A record schema."""
     Field = dict[str, Any]
 
-_OWN = ("tg_", "event_date")
-"""What columns that are not the event's are called, or begin with."""
+
+@dataclass(frozen=True)
+class Conflict:
+    """What of a version was not adopted."""
+
+    version: int
+    """In the order of the versions, from 1."""
+    reason: str
+    """A clause with its field, such as `field 'n' is double there and long here; this part of it is not adopted`."""
+
+    def __str__(self) -> str:
+        return f"version {self.version}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -36,8 +47,7 @@ class Evolution:
 
     reader: Schema
     """The folder's schema, extended: what every version's records are read as."""
-    conflicts: tuple[str, ...] = ()
-    """What of a version was not adopted and why, a sentence each."""
+    conflicts: tuple[Conflict, ...] = ()
     misread: frozenset[int] = frozenset()
     """Positions of versions whose records Avro would read without an error, to wrong values: they must not be read."""
 
@@ -61,10 +71,10 @@ def evolution(stream: StreamDefinition, versions: Sequence[Schema], written: Seq
     found = Evolution(stream.avro_schema)
     for number, version in enumerate(versions, 1):
         if not isinstance(version, dict) or version.get("type") != "record":
-            sentence = f"version {number} is not a record; nothing of it is adopted"
-            found = replace(found, conflicts=(*found.conflicts, sentence), misread=found.misread | {number - 1})
+            conflict = Conflict(number, "it is not a record; nothing of it is adopted")
+            found = replace(found, conflicts=(*found.conflicts, conflict), misread=found.misread | {number - 1})
             continue
-        draft = _Draft(f"version {number}", found.reader, fixed, taken)
+        draft = _Draft(number, found.reader, fixed, taken)
         draft.adopt(version)
         misread = found.misread | ({number - 1} if draft.is_misread else set())
         found = Evolution(draft.schema, (*found.conflicts, *draft.conflicts), misread)
@@ -100,7 +110,7 @@ def _names_in(version: Schema, reader: Schema) -> dict[str, str]:
 
 
 def _as_wide_as(reader: Schema, written: Schema, fixed: frozenset[str]) -> Schema:
-    draft = _Draft("", reader, fixed, frozenset())
+    draft = _Draft(0, reader, fixed, frozenset())
     # What route writes takes its namespace from the stream where the folder has none: the types in it are the same.
     same = {**written, "namespace": reader.get("namespace", "")}
     draft.widen(same, _names_in(written, reader))
@@ -111,13 +121,13 @@ def _as_wide_as(reader: Schema, written: Schema, fixed: frozenset[str]) -> Schem
 class _Draft:
     """The reader's schema while one version is adopted."""
 
-    label: str
+    version: int
     reader: Schema
     fixed: frozenset[str]
     """Fields that may never be null."""
     taken: frozenset[str]
     """Names of columns that are not the event's."""
-    conflicts: list[str] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
     is_misread: bool = False
 
     def __post_init__(self) -> None:
@@ -195,7 +205,7 @@ class _Draft:
     def _why_no_column(self, name: str, kind: Any) -> Clash | None:  # noqa: ANN401 (Avro types are JSON of any shape)
         if owner := next((each for each in self.fields.values() if name in each.get("aliases", ())), None):
             return Clash(f"is another name of {owner['name']}, which it has as well")
-        if name.startswith(_OWN) or name.lower() in {each.lower() for each in (*self.fields, *self.taken)}:
+        if is_ours(name) or name.lower() in {each.lower() for each in (*self.fields, *self.taken)}:
             return Clash("is the name of a column that is there already")
         if not is_column(kind):
             return Clash(f"is {name_of(kind)}, which no column holds")
@@ -211,7 +221,8 @@ class _Draft:
         return replace(found, kind=qualified(found.kind, namespace, within=self.reader.get("namespace", "")))
 
     def _refuse(self, name: str, clash: Clash) -> None:
-        self.conflicts.append(f"{self.label}: field {name!r} {clash.reason}; this part of it is not adopted")
+        reason = f"field {name!r} {clash.reason}; this part of it is not adopted"
+        self.conflicts.append(Conflict(self.version, reason))
         self.is_misread |= clash.is_misread
 
 

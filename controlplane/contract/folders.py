@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from controlplane.contract.names import serving_relations
-from controlplane.contract.rollups import AS_OF, OWN_COLUMNS
+from controlplane.contract.names import is_ours, serving_relations
+from controlplane.contract.rollups import OWN_COLUMNS
 from controlplane.contract.rules import columns_of
 from controlplane.contract.streams import StreamDefinition, StreamDocument
 from controlplane.contract.suites import STAGES, fingerprint, row_rules
@@ -26,7 +26,6 @@ _NUMBERS = ("int", "long", "float", "double")
 _TIMES = ("timestamp-millis", "timestamp-micros")
 _DIMENSIONS = ("string", "enum", "boolean", "int", "long", "date")
 _SUPPORTED = ("string", "boolean", "date", "enum", *_NUMBERS, *_TIMES)
-_RESERVED = "tg_"
 
 
 @dataclass(frozen=True)
@@ -181,10 +180,8 @@ def _field_problems(field: Any) -> Iterator[Problem]:  # noqa: ANN401 (whatever 
     if not isinstance(field, dict) or "name" not in field or "type" not in field:
         yield Problem("schema.avsc", str(field), "a field with no name or no type", "give it both")
         return
-    if field["name"].startswith(_RESERVED):
-        yield Problem("schema.avsc", field["name"], f"{_RESERVED}... is reserved for provenance", "rename the field")
-    if field["name"] == AS_OF:
-        yield Problem("schema.avsc", AS_OF, "the views' column of freshness is called so", "rename the field")
+    if is_ours(field["name"]):
+        yield Problem("schema.avsc", field["name"], "a column of Tidegate's own is called so", "rename the field")
     if type_name(field["type"]) not in _SUPPORTED:
         yield Problem(
             "schema.avsc",
@@ -280,9 +277,9 @@ def _enrichment_misfits(stream: StreamDefinition, number: int, fields: dict[str,
         if column not in columns:
             yield Problem(f"reference/{file.name}", column, "no such column", "use one of " + ", ".join(columns))
     for field, column in enrichment.take.items():
-        if field in fields or field == AS_OF or field.startswith(_RESERVED):
+        if field in fields or is_ours(field):
             yield Problem(
-                "stream.yaml", f"{where}.take.{field}", "there is a field of this name", "choose another name"
+                "stream.yaml", f"{where}.take.{field}", "there is a column of this name", "choose another name"
             )
         fields[field] = ["null", columns.get(column, "string")]
     yield from _repeated_keys(file, enrichment.on.values(), columns)

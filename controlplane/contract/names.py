@@ -34,6 +34,9 @@ SOURCE_TIME = "tg_raw_at"
 SOURCE_REFERENCES = "tg_references"
 """Field of every valid record of a stream with enrichments: fingerprint of the reference tables that enriched it."""
 
+_OURS = frozenset({"event_date", "as_of", "_change_type", "_commit_version", "_commit_timestamp"})
+_OURS_BEGIN_WITH = "tg_"
+
 BLOCK = 20_000
 """Raw offsets in one block: what the ledger and ClickHouse's arrivals count by. A block of a partition is its raw offset
 divided by this, rounded down. Large enough that a billion events are few rows, small enough to be searched in a second."""
@@ -55,9 +58,19 @@ class Reason(StrEnum):
 
     NOT_AVRO = "not_avro"
     UNKNOWN_SCHEMA_ID = "unknown_schema_id"
+    MISREAD_SCHEMA = "misread_schema"
+    """Of a version that Avro would read without an error, to wrong values."""
     UNDECODABLE = "undecodable"
     RULE_BROKEN = "rule_broken"
     EVENT_TIME_AHEAD = "event_time_ahead"
+
+
+def is_ours(column: str) -> bool:
+    """Do tables or views have a column of that name beside an event's own? In any case: Delta and Spark don't tell it apart.
+
+    Provenance, the lake's partitions, the views' freshness, and what Delta's change feed adds.
+    """
+    return column.lower() in _OURS or column.lower().startswith(_OURS_BEGIN_WITH)
 
 
 def topic(stream: str, hop: Hop) -> str:

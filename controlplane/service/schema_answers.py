@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.responses import JSONResponse
 
-from controlplane.contract.names import Hop, subject
 from controlplane.service.registry import NotASchemaError, RegistryAwayError, read_schema
 from controlplane.service.schemas import judged, registered, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controlplane.contract.streams import StreamDefinition
     from controlplane.service.api import Service
     from controlplane.service.registry import SchemaRegistry
     from controlplane.service.schemas import Judged, SchemasShown
 
-    Judge = Callable[[SchemaRegistry, str, dict[str, Any]], Judged]
+    Judge = Callable[[SchemaRegistry, StreamDefinition, dict[str, Any]], Judged]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,7 +68,7 @@ def _shown(service: Service, stream: str) -> dict[str, Any]:
 
 
 def _shown_now(service: Service, stream: str) -> SchemasShown:
-    return shown(_registry(service), service.known, stream, service.titles[stream], datetime.now(UTC))
+    return shown(_registry(service), service.known, service.streams[stream], datetime.now(UTC))
 
 
 async def _judgement(service: Service, stream: str, request: Request, judge: Judge) -> Response:
@@ -80,7 +80,7 @@ async def _judgement(service: Service, stream: str, request: Request, judge: Jud
         raise HTTPException(413, f"a schema may have {_AT_MOST_BYTES} bytes at most")
 
     def decide() -> Judged:
-        return judge(_registry(service), subject(stream, Hop.RAW), read_schema(text))
+        return judge(_registry(service), service.streams[stream], read_schema(text))
 
     decision = await _asked(decide)
     return JSONResponse(decision.model_dump(mode="json"), status_code=200 if decision.accepted else 409)

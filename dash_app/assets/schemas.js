@@ -64,7 +64,7 @@
   const many = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
   function subject(box, one, name) {
-    const key = JSON.stringify(one.versions.map(({ version, id, differences }) => [version, id, differences]));
+    const key = JSON.stringify(one.versions.map(({ version, id, differences, adoption }) => [version, id, differences, adoption]));
     redraw(box, key, () => [...one.versions.map((each) => versionBlock(one, each, name)), make("div", "strangers")]);
     for (const each of one.versions) {
       const who = box.querySelector(`[data-version="${each.version}"] .who`), said = whoIsOn(one, each);
@@ -85,10 +85,20 @@
     }
     if (isFirst) block.append(make("p", "quiet", `The first: ${many(each.avro.fields.length, "field")}.`));
     else block.append(differenceList(each.differences));
-    block.append(make("div", "who"));
+    block.append(...notAdopted(each.adoption, false), make("div", "who"));
     const whole = block.appendChild(make("details"));
     whole.append(make("summary", "", "Avro schema"), make("pre", "", JSON.stringify(each.avro, null, 2)));
     return block;
+  }
+
+  /* The registry asks whether readers can read a version, not what the lake's and ClickHouse's columns can hold. */
+  function notAdopted(adoption, isCandidate) {
+    if (!adoption || (adoption.is_read && !adoption.left_out.length)) return [];
+    const box = make("div", "left-out"), list = make("ul", "differences");
+    const dead = `its events ${isCandidate ? "would become" : "become"} dead letters: they would be read to wrong values`;
+    for (const reason of [...adoption.left_out, ...(adoption.is_read ? [] : [dead])]) list.append(make("li", "", reason));
+    box.append(make("strong", "", `Tidegate ${isCandidate ? "would not take" : "does not take"} in all of it`), list);
+    return [box];
   }
 
   function differenceList(differences) {
@@ -187,6 +197,7 @@
     box.append(make("strong", "", `${verdict} by ${said.subject} (${said.mode.toLowerCase().replace("_", " ")})`));
     if (said.refusal) box.append(...reasons(said.refusal));
     else box.append(make("p", "quiet", said.against === null ? "It is the first version." : `Different from version ${said.against}:`), differenceList(said.differences));
+    box.append(...notAdopted(said.adoption, true));
     return box;
   }
   function reasons({ objections, registry_says: quoted }) {

@@ -2,14 +2,14 @@
 
 The whole platform runs, the console is open in Chromium, the shop's feed sends at a steady rate. The topics' figures are
 read from the records (event time against the broker's own append time); the last ones are from the browser's own list of
-its paints, the warm-up left out. All clocks are this machine's.
+its paints, the warm-up left out. All clocks are this machine's. If asked to, it watches a second time, for as long as a run of
+maintenance takes on the tables that were written meanwhile.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,40 +18,63 @@ from controlplane.contract.push import Marks
 from controlplane.service.latency import Latencies
 from controlplane.up import Platform
 from load_tests.bench.browser import opened_console
+from load_tests.bench.maintaining import maintaining
 from pipeline.kafka import await_broker, consumer, partitions_of, read_range, watermarks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
 
     from controlplane.contract.push import Percentiles
 
 _STREAM = "shop"
 _WARM_UP_S = 30.0
 _POLL_S = 0.5
+_MAINTAINED_WITHIN_S = 240.0
+_COMMITS_EVERY = "2s"
+"""How often lake commits where maintenance is to find something to do after a minute."""
+Hops = dict[str, dict[str, float]]
+"""By hop: p50, p99 and samples; milliseconds after the event time."""
 
 
-def measure(rate: float, seconds: float, told: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """p50 and p99 by hop, milliseconds after the event time.
+def measure(rate: float, seconds: float, told: Callable[[str], None], *, maintains: bool = False) -> dict[str, Hops]:
+    """The hops in each time that was watched: `alone`, and while `maintaining`.
 
     Raises:
-        RuntimeError: if nothing was painted.
+        RuntimeError: if nothing was painted, or maintenance failed or had nothing to do.
     """
     feeds = {_STREAM: ("--rate", str(rate), "--faults", "0")}
-    with tempfile.TemporaryDirectory() as folder, Platform(Path(folder), feeds=feeds, told=told) as platform:
+    often = {"TIDEGATE_LAKE_TRIGGER": _COMMITS_EVERY} if maintains else {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Platform(Path(folder), feeds=feeds, environment=often, told=told) as platform,
+    ):
         platform.start()
-        with opened_console(f"{platform.settings.console}/live/{_STREAM}") as page, _beating(platform) as beat:
+        with opened_console(f"{platform.settings.console}/live/{_STREAM}") as page:
             told(f"warming up for {_WARM_UP_S:.0f} s")
-            beat(_WARM_UP_S, page)
-            page.evaluate("window.tidegate.paints.length = 0")
-            begin = _ends(platform, Hop.VALID)
+            _beat(platform, page, _after(_WARM_UP_S))
             told(f"watching for {seconds:.0f} s")
-            beat(seconds, page)
-            painted = _of_paints(page.evaluate("window.tidegate.paints"))
-            valid = _on_topics(platform, begin)
+            found = {"alone": _watched(platform, page, _after(seconds))}
+            if maintains:
+                told("watching while maintenance runs")
+                began, is_late = time.monotonic(), _after(_MAINTAINED_WITHIN_S)
+                with maintaining(Path(folder), _STREAM) as run:
+                    found["maintaining"] = _watched(platform, page, lambda: run.has_ended() or is_late())
+                    stages = run.stages()
+                told("\n".join([f"maintenance took {time.monotonic() - began:.0f} s:", *stages]))
+    return found
+
+
+def _watched(platform: Platform, page: Page, done: Callable[[], bool]) -> Hops:
+    page.evaluate("window.tidegate.paints.length = 0")
+    begin = _ends(platform, Hop.VALID)
+    _beat(platform, page, done)
+    painted = _of_paints(page.evaluate("window.tidegate.paints"))
     if "event_to_pixel_ms" not in painted:
         raise RuntimeError("no chart was painted: is the feed running? See the logs of console and control")
     last = ("event_to_served_ms", "event_to_pushed_ms", "event_to_pixel_ms")
-    return {**valid, **{name: painted[name].model_dump() for name in last}}
+    return {**_on_topics(platform, begin), **{name: painted[name].model_dump() for name in last}}
 
 
 def _of_paints(paints: list[dict[str, Any]]) -> dict[str, Percentiles]:
@@ -64,17 +87,16 @@ def _of_paints(paints: list[dict[str, Any]]) -> dict[str, Percentiles]:
     return latencies.all(max((paint["at_ms"] for paint in paints), default=0.0))
 
 
-@contextmanager
-def _beating(platform: Platform) -> Iterator[Callable[[float, Any], None]]:
-    """Keeps supervising while the browser paints."""
+def _beat(platform: Platform, page: Page, done: Callable[[], bool]) -> None:
+    """Keep supervising while the browser paints."""
+    while not done():
+        platform.beat()
+        page.wait_for_timeout(_POLL_S * 1000)
 
-    def beat(seconds: float, page: Any) -> None:  # noqa: ANN401 (a page of the browser)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            platform.beat()
-            page.wait_for_timeout(_POLL_S * 1000)
 
-    yield beat
+def _after(seconds: float) -> Callable[[], bool]:
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until
 
 
 def _ends(platform: Platform, hop: Hop) -> dict[int, int]:

@@ -39,6 +39,8 @@ _BEAT_S = 0.2
 _LOOK_EVERY_S = 5.0
 """How often the registry is asked for new versions."""
 _PROGRESS_BUG = ("NullPointerException", "KafkaMicroBatchStream$.metrics")
+CHANGED_MEANWHILE = re.compile(r"DELTA_(METADATA|PROTOCOL)_CHANGED")
+"""Delta fails an append while whose work somebody sets a property of its table, as maintenance may; nothing of it is written."""
 _UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
 _log = logging.getLogger(__name__)
 
@@ -102,7 +104,8 @@ def _learn(writers: Iterable[LakeWriter], tables: Tables) -> None:
 def _kept_running(writer: LakeWriter, query: StreamingQuery, tables: Tables) -> StreamingQuery:
     """The query, or the one that follows it.
 
-    A record of a schema that is new fails its batch, of which nothing is written then: learnt, the next query runs it again.
+    A record of a schema that is new fails its batch, of which nothing is written then: learnt, the next query runs it again. So it
+    does where the table was changed under the batch.
 
     Spark 4.1.1 fails a query that has just run again the batch that a crash left open (SPARK-57438): the batch is done and
     committed, its progress can't be told. Then the next query goes on.
@@ -112,6 +115,9 @@ def _kept_running(writer: LakeWriter, query: StreamingQuery, tables: Tables) -> 
     failure = failure_of(query) or QueryFailedError(f"query {query.name} stopped by itself")
     if all(each in str(failure) for each in _PROGRESS_BUG):
         _log.info("%s: the batch that was left open is done; going on", query.name)
+        return writer.start()
+    if (changed := CHANGED_MEANWHILE.search(str(failure))) is not None:
+        _log.info("%s: its table was changed meanwhile (%s); appending again", query.name, changed[0])
         return writer.start()
     if (met := _UNKNOWN.search(str(failure))) is not None:
         if writer.learn():

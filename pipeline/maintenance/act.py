@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pipeline.maintenance.stages import Partition, Stage
     from pipeline.maintenance.topics import Topics
 
+_LISTING_TASKS = 4
+
 
 class ChangedMeanwhileError(Exception):
     """Somebody else's commit made this one impossible; trying again may do."""
@@ -120,6 +122,8 @@ class SparkActs:
         optimize = optimize.where(_predicate(stage.partition)) if stage.partition else optimize
         with _as_ours():
             if stage.cluster_by:
+                # Else rows are near each other by file only, and a file's row groups can't be left out.
+                spark.conf.set("spark.databricks.io.skipping.mdc.sortWithinFiles", "true")
                 optimize.executeZOrderBy(list(stage.cluster_by))
             else:
                 optimize.executeCompaction()
@@ -138,6 +142,8 @@ class SparkActs:
         spark = self._spark()
         # Its entries in the log would push out the lake's own, which say where it goes on.
         spark.conf.set("spark.databricks.delta.vacuum.logging.enabled", "false")
+        # How many tasks list the folders, and look for what is deleted: by default thousands, most of them with nothing to do.
+        spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", str(_LISTING_TASKS))
         with _as_ours():
             spark.sql(f"VACUUM delta.`{stage.path}`")
         table = DeltaTable(stage.path)

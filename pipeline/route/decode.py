@@ -42,7 +42,9 @@ class Schemas:
     valid_id: int
     """Id of the schema that route writes `<s>.valid` with."""
     refused: frozenset[int] = frozenset()
-    """Ids that the registry was asked about and does not have for this stream, or whose records would be misread."""
+    """Ids that the registry was asked about and does not have for this stream."""
+    misread: frozenset[int] = frozenset()
+    """Ids of versions whose records would be read to wrong values."""
     stop_at_unknown: bool = True
     """Stop on an id never asked about (and ask), instead of taking it for a bad one."""
 
@@ -108,6 +110,8 @@ def undecoded(event: str, schemas: Schemas) -> Column:
     if schemas.stop_at_unknown:
         stop = sf.raise_error(sf.concat(sf.lit(f"{UNKNOWN_ID}:"), schema_id.cast("string"))).cast("string")
         unknown = sf.when(schema_id.isin(*schemas.refused), unknown).otherwise(stop) if schemas.refused else stop
+    if schemas.misread:
+        unknown = sf.when(schema_id.isin(*schemas.misread), Reason.MISREAD_SCHEMA.value).otherwise(unknown)
     is_whole = sf.col(f"{event}.{_MARK}").eqNullSafe(_MARKED_WITH)
     return (
         sf.when(schema_id.isNull(), Reason.NOT_AVRO.value)

@@ -52,7 +52,7 @@ class Before:
         """
         mine = self.schemas.writers.keys()
         learned, lost = schemas.writers.keys() - mine, mine - schemas.writers.keys()
-        was_dead = learned & self.schemas.refused if self.schemas.stop_at_unknown else learned
+        was_dead = learned & (self.schemas.refused | self.schemas.misread) if self.schemas.stop_at_unknown else learned
         return digest != self.digest or reader != self.stream.avro_schema or bool(was_dead or lost)
 
 
@@ -82,6 +82,7 @@ class Kept:
             writers={int(each): schema for each, schema in ids["writers"].items()},
             valid_id=ids["valid_id"],
             refused=frozenset(ids["refused"]),
+            misread=frozenset(ids.get("misread", ())),
             stop_at_unknown=ids["stop_at_unknown"],
         )
         return Before(stream, schemas, digest_of(folder), {int(each): start for each, start in ids["since"].items()})
@@ -101,6 +102,7 @@ class Kept:
             "writers": schemas.writers,
             "valid_id": schemas.valid_id,
             "refused": sorted(schemas.refused),
+            "misread": sorted(schemas.misread),
             "stop_at_unknown": schemas.stop_at_unknown,
             "since": since,
         }

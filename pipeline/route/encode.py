@@ -2,8 +2,9 @@
 
 Avro writes a record's fields one after the other with nothing between them, and the valid schema is the event's fields,
 then what enrichment adds, then where the event came from. So an event written with the schema of today is already the
-first part of its valid record; encoding it anew was the dearest step of route. Only an event of another version is
-encoded. What a reference table adds is encoded once, in the table, and by which version of the tables once, in the query.
+first part of its valid record; encoding it anew was the dearest step of route. So is an event of a version before fields
+were added at the end, followed by the nulls that it has for them. Only an event of another version is encoded. What a
+reference table adds is encoded once, in the table, and by which version of the tables once, in the query.
 """
 
 from __future__ import annotations
@@ -66,13 +67,34 @@ def _references_bytes(stream: StreamDefinition) -> list[Column]:
 
 
 def _event_bytes(stream: StreamDefinition, schemas: Schemas) -> Column:
-    today = to_parsing_canonical_form(stream.avro_schema)
-    carried = [
-        each for each, writer in schemas.writers.items() if to_parsing_canonical_form(json.loads(writer)) == today
-    ]
     event = sf.struct(*(field["name"] for field in stream.avro_schema["fields"]))
-    anew = to_avro(event, json.dumps(stream.avro_schema))
-    return sf.when(sf.col("schema_id").isin(*carried), body()).otherwise(anew) if carried else anew
+    found = to_avro(event, json.dumps(stream.avro_schema))
+    for nulls, ids in _carried(stream.avro_schema, schemas).items():
+        own = sf.concat(body(), sf.expr(f"X'{_NULL_BRANCH * nulls}'")) if nulls else body()
+        found = sf.when(sf.col("schema_id").isin(*ids), own).otherwise(found)
+    return found
+
+
+def _carried(reader: dict[str, Any], schemas: Schemas) -> dict[int, list[int]]:
+    """Nulls to add -> ids of the writers whose bytes are the event's but for those; most nulls first."""
+    found: dict[int, list[int]] = {}
+    for schema_id, text in schemas.writers.items():
+        writer = json.loads(text)
+        count = len(writer["fields"])
+        first = {**reader, "fields": reader["fields"][:count]}
+        if _plain(writer) == _plain(first) and all(map(_begins_null, reader["fields"][count:])):
+            found.setdefault(len(reader["fields"]) - count, []).append(schema_id)
+    return dict(sorted(found.items(), reverse=True))
+
+
+def _plain(schema: dict[str, Any]) -> str:
+    """What decides how a record is written."""
+    return to_parsing_canonical_form({**schema, "name": "Event", "namespace": ""})
+
+
+def _begins_null(field: dict[str, Any]) -> bool:
+    """Is it null where a writer does not have it, and null its first branch?"""
+    return isinstance(field["type"], list) and field["type"][0] == "null" and field.get("default", "") is None
 
 
 def _record(fields: Sequence[dict[str, Any]]) -> str:

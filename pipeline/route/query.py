@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming.query import StreamingQuery
     from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+    from controlplane.contract.evolution import Conflict
     from controlplane.contract.facts import Fact, ReferencesLoaded
     from controlplane.contract.streams import StreamDefinition
     from pipeline.route.followed import Followed
@@ -93,7 +94,7 @@ class RouteRun:
     reads: SchemaRead | None = None
     """With which schemas it runs now."""
     _known: frozenset[int] = frozenset()
-    _told: set[str] = field(default_factory=set)
+    _told: set[Conflict] = field(default_factory=set)
     """What of a version was not adopted and is in the log."""
     _looked_at: float = 0.0
     _begun_at: float = 0.0
@@ -121,7 +122,7 @@ class RouteRun:
             stream=self.stream.name,
             reader="route",
             hop=Hop.RAW,
-            schema_ids=tuple(sorted(self._known)),
+            schema_ids=tuple(sorted(schemas.writers)),
             writes=schemas.valid_id,
         )
         self._begun_at = time.monotonic()
@@ -130,7 +131,10 @@ class RouteRun:
         self.query = self._triggered(self._sink(frame)).start()
         self.followed.forget_others()
         _log.info(
-            "route of %s starts at %s, knowing schema ids %s", self.stream.name, resumption.starts, sorted(self._known)
+            "route of %s starts at %s, reading schema ids %s",
+            self.stream.name,
+            resumption.starts,
+            sorted(schemas.writers),
         )
 
     def _learned(self) -> tuple[StreamDefinition, Schemas]:
@@ -138,14 +142,15 @@ class RouteRun:
         found = learned(self.registry, self.stream)
         self.refused -= found.raw.keys()
         self._known = frozenset(found.raw)
-        for sentence in found.conflicts:
-            if sentence not in self._told:
-                _log.warning("%s: %s", subject(self.stream.name, Hop.RAW), sentence)
-                self._told.add(sentence)
+        for conflict in found.conflicts:
+            if conflict not in self._told:
+                _log.warning("%s: %s", subject(self.stream.name, Hop.RAW), conflict)
+                self._told.add(conflict)
         schemas = Schemas(
             writers={each: schema for each, schema in found.raw.items() if each not in found.misread},
             valid_id=register(self.registry, subject(self.stream.name, Hop.VALID), valid_schema(found.stream)),
-            refused=frozenset(self.refused | found.misread),
+            refused=frozenset(self.refused),
+            misread=found.misread,
             stop_at_unknown=len(self.refused) < _BAD_IDS_IN_A_ROW,
         )
         return found.stream, schemas

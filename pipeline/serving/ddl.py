@@ -50,6 +50,8 @@ Partitions without a bound because rollups are kept in monthly partitions of *ev
 block with events of more than a hundred months would be refused, again and again. Missing fields because an event may have been
 written before its table had gained a column; it takes the column's default.
 """
+_NOT_AWAITED = "SETTINGS alter_sync = 0"
+"""Old parts are read as the new type from the first moment and rewritten later; inserts must not wait for that."""
 _DEDUPLICATED = "non_replicated_deduplication_window = 1000"
 
 
@@ -140,7 +142,7 @@ def alterations(stream: StreamDefinition, present: Mapping[str, str], engine: st
                 "give the field a new name, or drop the table and let the topic fill it again"
             )
         elif old != kind:
-            changes.append(f"ALTER TABLE {table} MODIFY COLUMN {name(column)} {kind}")
+            changes.append(f"ALTER TABLE {table} MODIFY COLUMN {name(column)} {kind} {_NOT_AWAITED}")
     return changes
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import functions as sf
@@ -25,6 +27,7 @@ from controlplane.contract.names import (
 )
 from controlplane.contract.settings import Settings
 from pipeline.lake.append import EVENT_DATE, write_events
+from pipeline.lake.run import CHANGED_MEANWHILE
 from pipeline.ledger.kept import Kept as LedgerKept
 from pipeline.ledger.lake import DeltaFiles, LakeCount
 from pipeline.maintenance.act import SparkActs
@@ -37,14 +40,15 @@ from pipeline.maintenance.topics import FakeTopics
 from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from controlplane.contract.facts import MaintenanceRan
     from controlplane.contract.streams import StreamDefinition
 
-BEGAN = datetime(2026, 3, 1, 23, 50, tzinfo=UTC)
+BEGAN = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
 YAML = """
 title: Orders
 key: [customer]
@@ -88,7 +92,7 @@ class Lake:
     def path(self, table: str = "events") -> str:
         return lake_table(self.settings.lake_root, self.stream.name, table)
 
-    def commit(self) -> None:
+    def commit(self, through: Callable[[DataFrame], DataFrame] = lambda rows: rows) -> None:
         at = sf.timestamp_millis(sf.lit(int(BEGAN.timestamp() * 1000)) + sf.col("id") * 2000)
         rows = self.session.range(self.count, self.count + BATCH).select(
             sf.concat(sf.lit("c"), sf.col("id") % 7).alias("customer"),
@@ -98,7 +102,7 @@ class Lake:
             at.alias(SOURCE_TIME),
             sf.to_date(at).alias(EVENT_DATE),
         )
-        write_events(rows, self.stream, self.path(), files=1)
+        write_events(through(rows), self.stream, self.path(), files=1)
         self.count += BATCH
 
     def follow(self) -> list[Any]:
@@ -137,9 +141,12 @@ def test_files_change_and_nothing_else(lake: Lake, tmp_path: Path) -> None:
     told = lake.maintain()
     assert [each.error for each in told] == [None] * len(told)
     assert {(each.subject, each.stage.value) for each in told} >= {
-        ("events", "compact"),
+        ("events", "cluster"),
         (lake_rollup("minutes"), "compact"),
     }
+    [first_day] = [each for each in DeltaTable(lake.path()).file_uris() if f"{EVENT_DATE}={BEGAN:%Y-%m-%d}" in each]
+    customers = pq.ParquetFile(first_day).read(["customer"])["customer"].to_pylist()
+    assert customers == sorted(customers), "rows are in order within a file as well"
     assert all(each.before and each.after and each.after.files < each.before.files for each in told)
     assert "vacuum" not in {each.stage.value for each in told}
     assert all(lake.files(name) < count for name, count in was.items())
@@ -199,3 +206,36 @@ def test_an_upsert_that_meets_a_concurrent_optimize_is_done_at_the_next_beat(lak
     assert (fact.kind, fact.events) == ("entities_upserted", BATCH)
     customers = DeltaTable(path).to_pandas()
     assert customers.tg_offset.max() == lake.count // 2 - 1
+
+
+def test_an_append_under_way_while_a_property_is_set_fails_as_lake_knows_it_and_leaves_nothing(
+    lake: Lake, tmp_path: Path, eventually: Callable[..., Any]
+) -> None:
+    lake.commit()
+    begun, may_end = tmp_path / "begun", tmp_path / "may-end"
+    paths = (str(begun), str(may_end))
+
+    def held(rows: DataFrame) -> DataFrame:
+        def hold(frames: Iterable[Any]) -> Iterable[Any]:
+            import pathlib
+            import threading
+            import time
+
+            pathlib.Path(paths[0]).touch()
+            deadline = time.monotonic() + 60
+            while not pathlib.Path(paths[1]).exists() and time.monotonic() < deadline:
+                threading.Event().wait(0.05)
+            yield from frames
+
+        return rows.mapInPandas(hold, rows.schema)
+
+    with ThreadPoolExecutor(1) as aside:
+        append = aside.submit(lake.commit, held)
+        eventually(begun.exists, "the append has begun")
+        DeltaTable(lake.path()).alter.set_table_properties({"delta.logRetentionDuration": "interval 8 days"})
+        may_end.touch()
+        failure = str(append.exception(60))
+    assert CHANGED_MEANWHILE.search(failure), failure
+    assert DeltaTable(lake.path()).count() == BATCH
+    lake.commit()
+    assert DeltaTable(lake.path()).count() == 2 * BATCH

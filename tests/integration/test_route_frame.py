@@ -94,6 +94,27 @@ def test_a_valid_record_is_the_event_then_what_enrichment_adds_then_where_it_cam
     assert (record["tg_partition"], record["tg_offset"], record["tg_raw_at"]) == (2, 100, ARRIVED)
 
 
+def test_an_event_of_before_fields_were_added_is_carried_on_with_their_nulls(
+    spark: SparkSession, shop: StreamDefinition
+) -> None:
+    notes = [{"name": name, "type": ["null", "string"], "default": None} for name in ("note", "remark")]
+    later = shop.model_copy(
+        update={"avro_schema": {**shop.avro_schema, "fields": [*shop.avro_schema["fields"], *notes]}}
+    )
+    writers = {TODAY: json.dumps(later.avro_schema), EARLIER: json.dumps(shop.avro_schema)}
+    old = written(shop.avro_schema, EARLIER, EVENT)
+    new = written(later.avro_schema, TODAY, {**EVENT, "note": "n", "remark": None})
+    first, second = routed(spark, later, old, new, writers=writers)
+    assert bytes(first.value)[5:].startswith(old[5:] + b"\x00\x00"), "its own bytes, and two nulls"
+    assert bytes(second.value)[5:].startswith(new[5:])
+    records = [read(later, bytes(each.value)) for each in (first, second)]
+    assert [(each["note"], each["remark"], each["tg_offset"]) for each in records] == [
+        (None, None, 100),
+        ("n", None, 101),
+    ]
+    assert {name: records[0][name] for name in EVENT} == EVENT
+
+
 def test_what_no_reference_row_matches_is_null(spark: SparkSession, shop: StreamDefinition) -> None:
     [row] = routed(spark, shop, written(shop.avro_schema, TODAY, {**EVENT, "product_id": "p999", "country": "ZZ"}))
     record = read(shop, bytes(row.value))
@@ -181,3 +202,6 @@ def test_an_id_never_asked_about_stops_the_query_by_its_number(spark: SparkSessi
         routed(spark, shop, unknown, stop_at_unknown=True)
     [row] = routed(spark, shop, unknown, stop_at_unknown=True, refused=frozenset({4711}))
     assert headers(row)[HEADER_REASON] == Reason.UNKNOWN_SCHEMA_ID
+    for is_strict in (True, False):
+        [row] = routed(spark, shop, unknown, stop_at_unknown=is_strict, misread=frozenset({4711}))
+        assert headers(row)[HEADER_REASON] == Reason.MISREAD_SCHEMA

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 FIRST: dict[str, Any] = {
     "type": "record",
     "name": "Order",
-    "fields": [{"name": "id", "type": "string"}, {"name": "n", "type": "int"}],
+    "fields": [
+        {"name": "id", "type": "string"},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+        {"name": "n", "type": "int"},
+    ],
 }
 
 
@@ -32,6 +36,15 @@ def with_field(name: str, **more: Any) -> dict[str, Any]:
 SECOND = with_field("x", default=0)
 
 
+def _streams(root: Path) -> Path:
+    folder = root / "streams" / "orders"
+    folder.mkdir(parents=True)
+    (folder / "stream.yaml").write_text("{title: Orders, key: [id], event_time: {field: at}, rollups: {}}")
+    (folder / "schema.avsc").write_text(json.dumps(FIRST))
+    (folder / "suite.json").write_text("{}")
+    return folder.parent
+
+
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeRegistry:
     fake = FakeRegistry({"orders.raw-value": Compatibility.FULL})
@@ -40,6 +53,7 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeRegistry:
     running = Running(tmp_path, 1, {"TIDEGATE_REGISTRY": "http://registry"}, [])
     monkeypatch.setattr(schema_commands, "running_in", lambda _: running)
     monkeypatch.setattr(schema_commands, "_opened", lambda _: fake)
+    monkeypatch.setenv("TIDEGATE_STREAMS", str(_streams(tmp_path)))
     return fake
 
 
@@ -128,3 +142,17 @@ def test_a_registry_that_is_away_ends_as_a_platform_that_is(registry: FakeRegist
     registry.away = RegistryAwayError("the schema registry at x does not answer: refused")
     result = asked("ls")
     assert (result.exit_code, "does not answer: refused" in result.stderr) == (10, True)
+
+
+def test_what_the_registry_takes_and_no_column_holds_is_said_beforehand(registry: FakeRegistry, file: Path) -> None:
+    file.write_text(
+        json.dumps({**SECOND, "fields": [*SECOND["fields"], {"name": "as_of", "type": "int", "default": 0}]})
+    )
+    found = asked("check", "orders", file)
+    assert found.exit_code == 0
+    assert "Tidegate would not take in all of it:" in found.output
+    assert "field 'as_of' is the name of a column that is there already" in found.output
+    judged = json.loads(asked("check", "orders", file, "-o", "json").output)
+    assert (len(judged["adoption"]["left_out"]), judged["adoption"]["is_read"]) == (1, True)
+    file.write_text(json.dumps(with_field("y", default=0)))
+    assert "Tidegate" not in asked("check", "orders", file).output

@@ -102,6 +102,21 @@ def test_what_is_refused_is_409_with_the_reason(client: TestClient, registry: Fa
     assert len(registry.versions("shop.raw-value")) == 2
 
 
+def test_a_version_says_what_of_it_is_not_adopted_and_whether_it_is_read(
+    client: TestClient, registry: FakeRegistry
+) -> None:
+    micros = {"type": "long", "logicalType": "timestamp-micros"}
+    fields = [{**each, "type": micros} if each["name"] == "event_time" else each for each in FIRST["fields"]]
+    taken = {**SECOND, "fields": [*SECOND["fields"], {"name": "Region", "type": "int", "default": 0}]}
+    registry.register("shop.raw-value", taken)
+    [third, second, _] = client.get("/api/v1/schemas/shop").json()["subjects"][0]["versions"]
+    assert second["adoption"] == {"left_out": [], "is_read": True}
+    assert third["adoption"]["is_read"]
+    assert third["adoption"]["left_out"][0].startswith("field 'Region' is the name of a column that is there already")
+    judged = client.post("/api/v1/schemas/shop/check", json={**FIRST, "fields": fields}).json()
+    assert not judged["adoption"]["is_read"]
+
+
 def test_an_objection_names_the_field(client: TestClient) -> None:
     narrowed = {**SECOND, "fields": [each for each in SECOND["fields"] if each["name"] != SECOND["fields"][0]["name"]]}
     [said] = client.post("/api/v1/schemas/shop/check", json=narrowed).json()["refusal"]["objections"]

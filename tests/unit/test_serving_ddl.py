@@ -140,7 +140,7 @@ def test_a_table_of_yesterday_gets_what_the_stream_gained(shop: StreamDefinition
     ] == [
         "MODIFY TTL toDateTime(tg_raw_at) + toIntervalSecond(259200)",
         "ADD COLUMN IF NOT EXISTS `device` String",
-        "MODIFY COLUMN `amount` Nullable(Float64)",
+        "MODIFY COLUMN `amount` Nullable(Float64) SETTINGS alter_sync = 0",
     ]
 
 
@@ -171,10 +171,10 @@ def test_a_version_changes_columns_and_no_rollup(shop: StreamDefinition) -> None
     ]
     now = evolved(shop, [{**shop.avro_schema, "fields": version}])
     assert [each.split(" ", 3)[3] for each in ddl.alterations(now, ddl.event_columns(shop), ddl.events(shop))] == [
-        "MODIFY COLUMN `session_id` Nullable(String)",
-        "MODIFY COLUMN `device` Nullable(String)",
-        "MODIFY COLUMN `quantity` Int64",
-        "MODIFY COLUMN `page_ms` Int64",
+        "MODIFY COLUMN `session_id` Nullable(String) SETTINGS alter_sync = 0",
+        "MODIFY COLUMN `device` Nullable(String) SETTINGS alter_sync = 0",
+        "MODIFY COLUMN `quantity` Int64 SETTINGS alter_sync = 0",
+        "MODIFY COLUMN `page_ms` Int64 SETTINGS alter_sync = 0",
         "ADD COLUMN IF NOT EXISTS `channel` Nullable(String)",
     ]
     assert ddl.relations(now) == ddl.relations(shop)
