@@ -10,15 +10,21 @@ from __future__ import annotations
 
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from controlplane.contract.names import Hop, topic
+from deltalake import DeltaTable
+
+from controlplane.contract.folders import load_stream
+from controlplane.contract.names import Hop, lake_table, topic
 from controlplane.contract.push import Marks
+from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.service.latency import Latencies
 from controlplane.up import Platform
 from load_tests.bench.browser import opened_console
 from load_tests.bench.maintaining import maintaining
+from load_tests.bench.until import until
 from pipeline.kafka import await_broker, consumer, partitions_of, read_range, watermarks
 
 if TYPE_CHECKING:
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
 _STREAM = "shop"
 _WARM_UP_S = 30.0
 _POLL_S = 0.5
+_DUE_WITHIN_S = 120.0
 _MAINTAINED_WITHIN_S = 240.0
 _COMMITS_EVERY = "2s"
 """How often lake commits where maintenance is to find something to do after a minute."""
@@ -57,6 +64,8 @@ def measure(rate: float, seconds: float, told: Callable[[str], None], *, maintai
             told(f"watching for {seconds:.0f} s")
             found = {"alone": _watched(platform, page, _after(seconds))}
             if maintains:
+                told("waiting until maintenance has something to do")
+                _beat(platform, page, until(partial(_is_due, platform), "many small files", _DUE_WITHIN_S))
                 told("watching while maintenance runs")
                 began, is_late = time.monotonic(), _after(_MAINTAINED_WITHIN_S)
                 with maintaining(Path(folder), _STREAM) as run:
@@ -94,6 +103,11 @@ def _beat(platform: Platform, page: Page, done: Callable[[], bool]) -> None:
         page.wait_for_timeout(_POLL_S * 1000)
 
 
+def _is_due(platform: Platform) -> bool:
+    files = DeltaTable(lake_table(platform.settings.lake_root, _STREAM)).file_uris()
+    return len(files) >= load_stream(SHIPPED_STREAMS / _STREAM).maintenance.small_files
+
+
 def _after(seconds: float) -> Callable[[], bool]:
     until = time.monotonic() + seconds
     return lambda: time.monotonic() >= until
@@ -115,15 +129,13 @@ def _on_topics(platform: Platform, begin: dict[int, int]) -> dict[str, dict[str,
 
     import fastavro
 
-    from controlplane.contract.folders import load_stream
-    from controlplane.contract.settings import SHIPPED_STREAMS
     from controlplane.contract.valid import valid_schema
 
     schema = fastavro.parse_schema(json.loads(json.dumps(valid_schema(load_stream(SHIPPED_STREAMS / _STREAM)))))
     client = consumer(platform.settings.kafka, group="tidegate-bench")
     to_raw, to_valid = [], []
-    for partition, until in _ends(platform, Hop.VALID).items():
-        for message in read_range(client, topic(_STREAM, Hop.VALID), partition, begin[partition], until):
+    for partition, end in _ends(platform, Hop.VALID).items():
+        for message in read_range(client, topic(_STREAM, Hop.VALID), partition, begin[partition], end):
             event: Any = fastavro.schemaless_reader(BytesIO(message.value()[5:]), schema)
             at_ms = event["event_time"].timestamp() * 1000
             to_raw.append(event["tg_raw_at"].timestamp() * 1000 - at_ms)
