@@ -197,7 +197,7 @@
     box.append(make("strong", "", `${verdict} by ${said.subject} (${said.mode.toLowerCase().replace("_", " ")})`));
     if (said.refusal) box.append(...reasons(said.refusal));
     else box.append(make("p", "quiet", said.against === null ? "It is the first version." : `Different from version ${said.against}:`), differenceList(said.differences));
-    box.append(...notAdopted(said.adoption, true));
+    box.append(...notAdopted(said.adoption, !isDone));
     return box;
   }
   function reasons({ objections, registry_says: quoted }) {

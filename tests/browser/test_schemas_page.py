@@ -21,6 +21,8 @@ from dash_app.data import ConsoleData
 from load_tests.bench.browser import opened_console, says, served
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from controlplane.contract.facts import Fact
     from controlplane.contract.streams import StreamDefinition
 
@@ -62,7 +64,9 @@ def versions(shop: StreamDefinition) -> tuple[FakeRegistry, dict[str, Any]]:
     return registry, second
 
 
-def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refused(shop: StreamDefinition) -> None:
+def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refused(
+    shop: StreamDefinition, tmp_path: Path
+) -> None:
     registry, second = versions(shop)
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
@@ -77,10 +81,15 @@ def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refus
         page.on("pageerror", lambda error: complaints.append(str(error)))
         httpx.post(f"http://127.0.0.1:{api}/api/v1/facts", content=FACTS.dump_json(facts())).raise_for_status()
         page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
+        page.wait_for_selector('.nav a[href="/schemas"]', timeout=_WITHIN_MS)
         page.keyboard.press("g")
         page.keyboard.press("s")
         shows_versions(page)
         refuses_registers(page, second, registry)
+        says_what_no_column_holds(page, second)
+        page.screenshot(path=str(tmp_path / "schemas-light.png"), full_page=True)
+        page.keyboard.press("t")
+        page.screenshot(path=str(tmp_path / "schemas-dark.png"), full_page=True)
         registry.away = RegistryAwayError("the schema registry at x does not answer: refused")
         _says(page, '[data-schemas-reason="shop"]', "Unknown: the schema registry at x does not answer: refused")
         assert page.text_content('[data-schemas-mode="shop"]') == "unknown"
@@ -123,6 +132,17 @@ def refuses_registers(page: Any, second: dict[str, Any], registry: FakeRegistry)
     _says(page, judged, "Registered with id 4")
     _says(page, '#schemas-shop [data-version="3"]', "Version 3", "id 4", "nobody yet", "none seen in the sample")
     _says(page, '[data-schemas-ask="register"][data-stream="shop"]', "Register")
+
+
+def says_what_no_column_holds(page: Any, second: dict[str, Any]) -> None:
+    judged, why = '[data-schemas-judged="shop"]', "field 'as_of' is the name of a column that is there already"
+    page.fill(
+        '[data-schemas-text="shop"]', json.dumps(with_field(second, {"name": "as_of", "type": "int", "default": 0}))
+    )
+    page.click('[data-schemas-ask="register"][data-stream="shop"]')
+    _says(page, judged, "Would be accepted", "Tidegate would not take in all of it", why)
+    page.click('[data-schemas-ask="register"][data-stream="shop"]')
+    _says(page, '#schemas-shop [data-version="4"] .left-out', "Tidegate does not take in all of it", why)
 
 
 def with_field(avro: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
