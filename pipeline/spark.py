@@ -45,6 +45,7 @@ _QUIET = {
     "org.apache.spark.executor.Executor": "OFF",
     "org.apache.spark.scheduler.TaskSetManager": "OFF",
     "org.apache.spark.sql.delta.files.DeltaFileFormatWriter": "OFF",
+    "org.apache.spark.sql.delta.commands.MergeIntoCommand": "OFF",
     "org.apache.spark.sql.execution.datasources.v2.DataWritingSparkTask": "OFF",
     "org.apache.spark.sql.execution.datasources.v2.WriteToDataSourceV2Exec": "OFF",
     "org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution": "OFF",
