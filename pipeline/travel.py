@@ -24,6 +24,13 @@ from controlplane.contract.settings import Settings
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The Delta tables as they are and as they were.")
 _BAD_REQUEST = 2
+_CHANGES = {
+    "numTargetRowsInserted": "inserted",
+    "numTargetRowsUpdated": "updated",
+    "numTargetRowsDeleted": "deleted",
+    "numTargetRowsCopied": "copied along",
+}
+_WRITES = ("numOutputRows", "num_added_rows")
 Stream = Annotated[str, typer.Argument(help="A stream's name.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the platform.  [default: .tidegate]")]
 Output = Annotated[str, typer.Option("-o", "--output", help="text or json")]
@@ -46,7 +53,7 @@ def history(
         ]
     else:
         rows = _commits(_open(data, stream, table), None)
-    _show(rows, output)
+    _show(rows if output == "json" else [_told(each) for each in rows], output)
 
 
 @app.command()
@@ -98,6 +105,18 @@ def _commits(table: DeltaTable, limit: int | None) -> list[dict[str, Any]]:
         }
         for entry in table.history(limit)
     ]
+
+
+def _told(commit: dict[str, Any]) -> dict[str, Any]:
+    return {**{key: value for key, value in commit.items() if key != "metrics"}, "rows": _rows(commit["metrics"])}
+
+
+def _rows(metrics: dict[str, Any]) -> str:
+    """What a commit did to rows; a MERGE counts what it wrote as well, which is the sum."""
+    counts = {name: int(value) for name, value in metrics.items()}
+    changed = [f"{counts[name]:,} {word}" for name, word in _CHANGES.items() if counts.get(name)]
+    written = [f"{counts[name]:,} written" for name in _WRITES if counts.get(name)]
+    return ", ".join(changed or written) or "none"
 
 
 def _root(data: Path | None, stream: str) -> str:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from controlplane.contract.reporting import Reporter
 from pipeline.maintenance.act import SparkActs
 from pipeline.maintenance.look import looker
+from pipeline.maintenance.measure import Measures
 from pipeline.maintenance.run import run, turn
+from pipeline.maintenance.tables import tables_of
 
 if TYPE_CHECKING:
     import threading
@@ -60,7 +62,11 @@ def maintain(
     try:
         with turn(settings.data.resolve() / "maintenance", stopping, waits):
             due = looks.plan(streams, datetime.now(UTC), table)
-            return len(due.stages) - run(due, acts, report, stopping)
+            left = len(due.stages) - run(due, acts, report, stopping)
+        if reporter is not None:
+            tables = [(each, stream) for stream in streams for each in tables_of(stream, settings.lake_root)]
+            reporter.report(*Measures(tables).take(datetime.now(UTC)))
+        return left
     finally:
         acts.stop()
         if reporter is not None:

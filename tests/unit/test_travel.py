@@ -12,6 +12,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from typer.testing import CliRunner
 
+from pipeline import travel
 from pipeline.travel import app
 
 if TYPE_CHECKING:
@@ -101,3 +102,23 @@ def test_what_cannot_be_read_is_said_by_name(data: Path, asked: tuple[str, ...],
 def test_people_see_a_table(data: Path) -> None:
     done = CliRunner().invoke(app, ["history", "shop", "--data", str(data)])
     assert "entity_customer" in done.output
+
+
+def test_history_says_what_a_commit_did_to_rows(data: Path) -> None:
+    shown = CliRunner().invoke(app, ["history", "shop", "entity_customer", "--data", str(data)]).stdout
+    assert [line.split()[-2:] for line in shown.splitlines()[1:]] == [
+        ["2", "written"],
+        ["1", "written"],
+        ["1", "written"],
+    ]
+
+
+def test_of_an_upsert_what_it_changed_is_said_and_not_the_sum() -> None:
+    metrics = {
+        "numTargetRowsInserted": "1200",
+        "numTargetRowsUpdated": 3,
+        "numTargetRowsDeleted": 0,
+        "numOutputRows": 1203,
+    }
+    assert travel._rows(metrics) == "1,200 inserted, 3 updated"  # noqa: SLF001 (what `history` prints)
+    assert travel._rows({}) == "none"  # noqa: SLF001
