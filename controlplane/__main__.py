@@ -10,10 +10,11 @@ import uvicorn
 
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
-from controlplane.service.api import Service, create_api
+from controlplane.service.api import create_api
 from controlplane.service.clickhouse import query_of
 from controlplane.service.confluent import HttpRegistry
 from controlplane.service.history import HistoryFile
+from controlplane.service.service import Service
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from controlplane.contract.push import LedgerPoint
-    from controlplane.service.api import Service
+    from controlplane.service.service import Service
 
 Hours = Annotated[float, Query(gt=0, le=KEPT / timedelta(hours=1))]
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
@@ -18,172 +15,15 @@ from starlette.websockets import WebSocketDisconnected
 
 from controlplane.contract.facts import FACTS
 from controlplane.service.answers import add_answers
-from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import LAKE, LEDGER, OVERVIEW, Hub
-from controlplane.service.lake import lake_frame
-from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
-from controlplane.service.problems import problems
 from controlplane.service.schema_answers import add_schemas
-from controlplane.service.state import Known
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
-    from controlplane.contract.facts import Fact
-    from controlplane.contract.push import LakeFrame, OverviewFrame, Problem
-    from controlplane.contract.streams import StreamDefinition
-    from controlplane.service.frames import Arrived, Query
-    from controlplane.service.history import HistoryFile
     from controlplane.service.hub import Client
-    from controlplane.service.registry import SchemaRegistry
+    from controlplane.service.service import Service
 
-_OVERVIEW_EVERY_S = 0.25
-_OVERVIEW_AT_LEAST_EVERY_S = 1.0
-_LEDGER_EVERY_S = 0.5
-_LEDGER_AT_LEAST_EVERY_S = 5.0
-_LAKE_EVERY_S = 1.0
-_LOOK_AT_LEAST_EVERY_S = 5.0
-"""How soon it is seen that ClickHouse does not answer, when nobody watches what is in it."""
-_SAVE_EVERY_S = 1.0
-_SAVE_AGAIN_AFTER_S = 15.0
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _log = logging.getLogger(__name__)
-
-
-class Service:
-    """State, hub and the tasks that feed the hub."""
-
-    def __init__(
-        self,
-        streams: Sequence[StreamDefinition],
-        query: Query,
-        console: str,
-        tick_s: float,
-        history_file: HistoryFile | None = None,
-        registry: SchemaRegistry | None = None,
-    ) -> None:
-        self.known = Known(began=datetime.now(UTC))
-        self.history = LedgerHistory()
-        self.history_file = history_file
-        self.registry = registry
-        self.streams = {stream.name: stream for stream in streams}
-        self.titles = {stream.name: stream.title for stream in streams}
-        live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, *live}))
-        self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
-        self._unanswered: tuple[str, datetime] | None = None
-        self._console = urlsplit(console)
-        self._tick_s = tick_s
-
-    def fold(self, facts: Sequence[Fact]) -> None:
-        """Take facts in."""
-        self.known.fold(facts)
-        self.history.fold(facts, datetime.now(UTC))
-
-    def problems(self, now: datetime) -> tuple[Problem, ...]:
-        """What is wrong now."""
-        return problems(self.known, self.titles, now, self._unanswered)
-
-    def overview(self) -> OverviewFrame:
-        """The overview as known now."""
-        now = datetime.now(UTC)
-        latency = self.hub.latencies.percentiles("event_to_pixel_ms", now.timestamp() * 1000)
-        return self.known.overview(self.titles, now, latency, self.problems(now))
-
-    def may_open(self, origin: str | None) -> bool:
-        """A browser says from which page it comes; other programs say nothing."""
-        return origin is None or origin in self.origins
-
-    @property
-    def origins(self) -> tuple[str, ...]:
-        """The console's: on this machine it has several names."""
-        host, port = self._console.hostname or "", self._console.port
-        names = _LOOPBACK if host in _LOOPBACK else (host,)
-        there = (f"[{name}]" if ":" in name else name for name in names)
-        return tuple(f"{self._console.scheme}://{name}{'' if port is None else f':{port}'}" for name in there)
-
-    async def push_overview(self) -> None:
-        """Publish the overview when it changed, four times a second at most, and once a second anyway."""
-        version, pushed_at = (-1, -1), 0.0
-        while True:
-            now, seen = time.monotonic(), (self.known.version, self.hub.version)
-            if OVERVIEW in self.hub.watched() and (seen != version or now - pushed_at > _OVERVIEW_AT_LEAST_EVERY_S):
-                version, pushed_at = seen, now
-                self.hub.publish(OVERVIEW, self.overview())
-            await asyncio.sleep(_OVERVIEW_EVERY_S)
-
-    async def push_ledger(self) -> None:
-        """Publish the ledgers when one was taken, twice a second at most, and every five seconds anyway."""
-        version: tuple[object, ...] = ()
-        pushed_at = 0.0
-        while True:
-            now, seen = time.monotonic(), (self.hub.version, *(taken.id for taken in self.known.ledgers()))
-            if LEDGER in self.hub.watched() and (seen != version or now - pushed_at > _LEDGER_AT_LEAST_EVERY_S):
-                version, pushed_at = seen, now
-                self.hub.publish(LEDGER, ledger_frame(self.known, self.history, self.titles, datetime.now(UTC)))
-            await asyncio.sleep(_LEDGER_EVERY_S)
-
-    def lake(self) -> LakeFrame:
-        """The lake's tables as known now."""
-        return lake_frame(self.known, self.streams.values(), datetime.now(UTC))
-
-    async def push_lake(self) -> None:
-        """Publish the tables every second while somebody watches."""
-        while True:
-            if LAKE in self.hub.watched():
-                self.hub.publish(LAKE, self.lake())
-            await asyncio.sleep(_LAKE_EVERY_S)
-
-    async def restore_history(self, file: HistoryFile) -> None:
-        """Take in what an earlier run saved."""
-        now = datetime.now(UTC)
-        self.history.restore(await asyncio.to_thread(file.load, now - SHOWN), now)
-
-    async def keep_history(self, file: HistoryFile) -> None:
-        """Save what comes."""
-        while True:
-            is_saved = await asyncio.to_thread(self.save_history, file)
-            await asyncio.sleep(_SAVE_EVERY_S if is_saved else _SAVE_AGAIN_AFTER_S)
-
-    def save_history(self, file: HistoryFile) -> bool:
-        """Save what is not saved yet; what cannot be saved is kept for the next time."""
-        points = self.history.take_unsaved()
-        is_saved = not points or file.save(points, datetime.now(UTC))
-        if not is_saved:
-            self.history.put_back(points)
-        return is_saved
-
-    async def push_live(self, stream: str) -> None:
-        """Publish what is new in a stream's watched rollups, every tick."""
-        looked_at = 0.0
-        while True:
-            began = time.monotonic()
-            watched = self._rollups(stream, self.hub.watched())
-            if watched or began - looked_at > _LOOK_AT_LEAST_EVERY_S:
-                looked_at = began
-                full = frozenset(self._rollups(stream, self.hub.wanting_full()))
-                arrived = await asyncio.to_thread(self._frames[stream].look)
-                self._note_answers()
-                await asyncio.gather(*(self._push_rollup(stream, rollup, arrived, full) for rollup in watched))
-            await asyncio.sleep(max(0.01, self._tick_s - (time.monotonic() - began)))
-
-    async def _push_rollup(self, stream: str, rollup: str, arrived: Arrived | str, full: frozenset[str]) -> None:
-        frame = await asyncio.to_thread(self._frames[stream].frame, rollup, arrived, full=rollup in full)
-        if frame is not None:
-            self.hub.publish(_topic(stream, rollup), frame)
-
-    def _note_answers(self) -> None:
-        """Remember why ClickHouse does not answer, and since when."""
-        reason = next((each.unanswered for each in self._frames.values() if each.unanswered is not None), None)
-        since = datetime.now(UTC) if self._unanswered is None else self._unanswered[1]
-        self._unanswered = None if reason is None else (reason, since)
-
-    def _rollups(self, stream: str, topics: frozenset[str]) -> list[str]:
-        return [rollup for rollup in self.streams[stream].rollups if _topic(stream, rollup) in topics]
-
-
-def _topic(stream: str, rollup: str) -> str:
-    return f"live/{stream}/{rollup}"
 
 
 def _complain(task: asyncio.Task[None]) -> None:

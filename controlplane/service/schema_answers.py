@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controlplane.contract.streams import StreamDefinition
-    from controlplane.service.api import Service
     from controlplane.service.registry import SchemaRegistry
     from controlplane.service.schemas import Judged, SchemasShown
+    from controlplane.service.service import Service
 
     Judge = Callable[[SchemaRegistry, StreamDefinition, dict[str, Any]], Judged]
 

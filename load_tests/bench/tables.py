@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
     from controlplane.contract.streams import StreamDefinition
-    from load_tests.bench.throughput import Bench, Figures
+    from load_tests.bench.stage import Bench, Figures
 
 _UPSERT_SHARE = 0.01
 """Part of the events that one MERGE folds in: of 160,000 sessions an eighth."""

@@ -23,26 +23,24 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
-import psutil
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import Hop, arrivals_table, lake_table, subject, topic
+from controlplane.contract.names import Hop, arrivals_table, lake_table, topic
 from controlplane.contract.reporting import Reporter
-from controlplane.contract.settings import SHIPPED_STREAMS, Settings
+from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
 from load_tests.bench import tables
-from load_tests.bench.fill import fill
 from load_tests.bench.routing import Routing
-from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of, watermarks
+from load_tests.bench.stage import Bench, Figures
+from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of
 from pipeline.lake.append import rows, write_fast
 from pipeline.lake.run import SPARK_SETTINGS as LAKE_SETTINGS
 from pipeline.live.pump import Pump
-from pipeline.registry import await_registry, register_stream, schemas_of
+from pipeline.registry import await_registry, register_stream
 from pipeline.route.query import SPARK_SETTINGS
 from pipeline.serving import apply
 from pipeline.spark import JVM_OF, build_session
@@ -52,8 +50,6 @@ if TYPE_CHECKING:
 
     from pyspark.sql import DataFrame, SparkSession
 
-    from controlplane.contract.streams import StreamDefinition
-
 _PARTS = ("kafka", "registry", "clickhouse")
 _WARM_RUNS = 4
 _ROUTE_RUNS = 3
@@ -61,77 +57,6 @@ _UDF_SHARE = 10
 """The Python function reads one in so many events: it is that much slower."""
 _LAKE = {**LAKE_SETTINGS, "jvm": JVM_OF["lake"]}
 """Settings of the session that lake runs in, and of its JVM."""
-
-Figures = dict[str, float]
-
-
-@dataclass
-class Timed:
-    """What a stage took."""
-
-    seconds: float = 0.0
-    cpu_s: float = 0.0
-
-    def of(self, events: int) -> Figures:
-        """Rates."""
-        return {
-            "events_per_s": round(events / self.seconds),
-            "cpu_us_per_event": round(self.cpu_s / events * 1e6, 3),
-        }
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A filled platform, as a stage's process needs to know it."""
-
-    settings: Settings
-    stream: StreamDefinition
-    events: int
-    """Events of the raw topic at first, and of each filling after it."""
-    partitions: tuple[int, ...]
-    family: int
-    """Process that started every part: with its descendants, all that works for a stage."""
-
-    @contextmanager
-    def timed(self) -> Iterator[Timed]:
-        """Wall clock, and the CPU time of the whole family."""
-        timed = Timed()
-        began, cpu = time.monotonic(), self._cpu_s()
-        yield timed
-        timed.seconds, timed.cpu_s = time.monotonic() - began, self._cpu_s() - cpu
-
-    def count(self, hop: Hop) -> int:
-        """Records of an output topic: route's sink writes no transactions, so each offset is one."""
-        return sum(self.ends(hop).values())
-
-    def ends(self, hop: Hop) -> dict[int, int]:
-        """End offset of each partition."""
-        client = consumer(self.settings.kafka, group="tidegate-bench")
-        try:
-            found = watermarks(client, topic(self.stream.name, hop), self.partitions)
-        finally:
-            client.close()
-        return {partition: high for partition, (_, high) in found.items()}
-
-    def schemas(self, hop: Hop) -> dict[int, str]:
-        """What the registry knows."""
-        return schemas_of(await_registry(self.settings.registry), subject(self.stream.name, hop))
-
-    def fill(self) -> None:
-        """Produce as many events again."""
-        fill(self.settings, self.stream, self.events)
-
-    def _cpu_s(self) -> float:
-        top = psutil.Process(self.family)
-        return sum(map(_cpu_of, [top, *top.children(recursive=True)]))
-
-
-def _cpu_of(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def measure(events: int, told: Callable[[str], None]) -> dict[str, Figures]:

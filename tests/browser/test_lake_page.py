@@ -17,7 +17,8 @@ from controlplane.contract.facts import (
     TableMeasured,
     WindowsClosed,
 )
-from controlplane.service.api import Service, create_api
+from controlplane.service.api import create_api
+from controlplane.service.service import Service
 from controlplane.up.checks import free_port
 from dash_app.app import create_app
 from dash_app.data import ConsoleData

@@ -13,8 +13,9 @@ from controlplane.contract.facts import FACTS, SchemaRead, SchemaSeen
 from controlplane.contract.names import Hop
 from controlplane.contract.streams import Compatibility
 from controlplane.contract.valid import valid_schema
-from controlplane.service.api import Service, create_api
+from controlplane.service.api import create_api
 from controlplane.service.registry import FakeRegistry, RegistryAwayError
+from controlplane.service.service import Service
 from controlplane.up.checks import free_port
 from dash_app.app import create_app
 from dash_app.data import ConsoleData

@@ -11,8 +11,9 @@ from fastapi.testclient import TestClient
 from controlplane.contract.facts import FACTS, LedgerTaken, PartChanged, PartState, Verdict
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS
-from controlplane.service.api import Service, create_api
+from controlplane.service.api import create_api
 from controlplane.service.history import HistoryFile
+from controlplane.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

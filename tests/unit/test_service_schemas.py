@@ -15,8 +15,9 @@ from controlplane.contract.names import Hop
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.contract.streams import Compatibility
 from controlplane.contract.valid import valid_schema
-from controlplane.service.api import Service, create_api
+from controlplane.service.api import create_api
 from controlplane.service.registry import FakeRegistry, NotASchemaError, RegistryAwayError, read_schema
+from controlplane.service.service import Service
 
 SHOP = load_stream(SHIPPED_STREAMS / "shop")
 CONSOLE = "http://127.0.0.1:8050"
