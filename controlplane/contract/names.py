@@ -34,7 +34,13 @@ SOURCE_TIME = "tg_raw_at"
 SOURCE_REFERENCES = "tg_references"
 """Field of every valid record of a stream with enrichments: fingerprint of the reference tables that enriched it."""
 
-_OURS = frozenset({"event_date", "as_of", "_change_type", "_commit_version", "_commit_timestamp"})
+EVENT_DATE = "event_date"
+"""Column of the lake's events table: the day of event time, by which it is partitioned."""
+AS_OF = "as_of"
+"""Column of every view that people query: when the raw topic took the newest event that ClickHouse has."""
+CHANGE_TYPE = "_change_type"
+CHANGE_COLUMNS = (CHANGE_TYPE, "_commit_version", "_commit_timestamp")
+"""What Delta's change feed adds to a table's columns."""
 _OURS_BEGIN_WITH = "tg_"
 
 BLOCK = 20_000
@@ -70,7 +76,7 @@ def is_ours(column: str) -> bool:
 
     Provenance, the lake's partitions, the views' freshness, and what Delta's change feed adds.
     """
-    return column.lower() in _OURS or column.lower().startswith(_OURS_BEGIN_WITH)
+    return column.lower() in (EVENT_DATE, AS_OF, *CHANGE_COLUMNS) or column.lower().startswith(_OURS_BEGIN_WITH)
 
 
 def topic(stream: str, hop: Hop) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlplane.contract.names import live_table
+from controlplane.contract.names import AS_OF, live_table
 
 if TYPE_CHECKING:
     from controlplane.contract.streams import Measure, Rollup
@@ -20,9 +20,9 @@ SECOND = "second"
 
 WINDOW_START, WINDOW_END = "window_start", "window_end"
 """Columns of a finished rollup: the window, its end exclusive."""
-LAYER, AS_OF, LATE, PERIOD, SLOT = "layer", "as_of", "late", "period", "slot"
-"""Of a finished rollup: `batch` or `live`; when the newest event that it may hold was taken; events that came after the
-window had closed; what is published as one; which of two copies is read."""
+LAYER, LATE, PERIOD, SLOT = "layer", "late", "period", "slot"
+"""Of a finished rollup, with `AS_OF`: `batch` or `live`; events that came after the window had closed; what is published as one;
+which of two copies is read."""
 
 OWN_COLUMNS = frozenset({SECOND, "bucket", "is_total", WINDOW_START, WINDOW_END, LAYER, AS_OF, LATE, PERIOD, SLOT})
 """What a rollup's tables and queries call columns of their own; no dimension or measure may be named so."""

@@ -5,7 +5,6 @@ The registry knows the versions, the facts know who reads and writes them; the t
 
 from __future__ import annotations
 
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime  # noqa: TC002 (a field)
@@ -101,16 +100,16 @@ def shown(registry: SchemaRegistry, known: Known, stream: StreamDefinition, now:
     Raises:
         RegistryAwayError: if the registry does not answer.
     """
-    subjects = tuple(_subject(registry, known, stream, hop) for hop in _HOPS)
-    return SchemasShown(at=now, stream=stream.name, title=stream.title, subjects=subjects)
+    raw, valid = (_subject(registry, known, stream.name, hop) for hop in _HOPS)
+    return SchemasShown(
+        at=now, stream=stream.name, title=stream.title, subjects=(_with_adoptions(raw, valid, stream), valid)
+    )
 
 
-def _subject(registry: SchemaRegistry, known: Known, stream: StreamDefinition, hop: Hop) -> SubjectShown:
-    name = subject(stream.name, hop)
+def _subject(registry: SchemaRegistry, known: Known, stream: str, hop: Hop) -> SubjectShown:
+    name = subject(stream, hop)
     versions = registry.versions(name)
-    producers = known.writers(stream.name) if hop is Hop.RAW else ()
-    adopted = _adoptions(registry, stream, [each.avro for each in versions]) if hop is Hop.RAW else ()
-    steps = zip([None, *versions], versions, adopted or repeat(None), strict=False)
+    producers = known.writers(stream) if hop is Hop.RAW else ()
     ids = {each.id for each in versions}
     return SubjectShown(
         subject=name,
@@ -118,19 +117,29 @@ def _subject(registry: SchemaRegistry, known: Known, stream: StreamDefinition, h
         mode=registry.mode(name),
         versions=tuple(
             reversed(
-                [
-                    _version(each, before, adoption, hop, producers, known.readers(stream.name))
-                    for before, each, adoption in steps
-                ]
+                [_version(each, before, hop, producers, known.readers(stream)) for before, each in _steps(versions)]
             )
         ),
         strangers=tuple(each for each in producers if each.schema_id not in ids),
     )
 
 
-def _adoptions(registry: SchemaRegistry, stream: StreamDefinition, raw: Sequence[dict[str, Any]]) -> list[Adoption]:
-    """Of each version, in order: as route and all behind it will fold them."""
-    found = evolution(stream, raw, [each.avro for each in registry.versions(subject(stream.name, Hop.VALID))])
+def _steps(versions: Sequence[Version]) -> list[tuple[Version | None, Version]]:
+    return list(zip([None, *versions], versions, strict=False))
+
+
+def _with_adoptions(raw: SubjectShown, valid: SubjectShown, stream: StreamDefinition) -> SubjectShown:
+    versions, written = (list(reversed(each.versions)) for each in (raw, valid))
+    adoptions = _adoptions(stream, [each.avro for each in versions], [each.avro for each in written])
+    shown = [each.model_copy(update={"adoption": adoption}) for each, adoption in zip(versions, adoptions, strict=True)]
+    return raw.model_copy(update={"versions": tuple(reversed(shown))})
+
+
+def _adoptions(
+    stream: StreamDefinition, raw: Sequence[dict[str, Any]], valid: Sequence[dict[str, Any]]
+) -> list[Adoption]:
+    """Of each raw version, oldest first: as route and all behind it fold them."""
+    found = evolution(stream, raw, valid)
     return [
         Adoption(
             left_out=tuple(each.reason for each in found.conflicts if each.version == number),
@@ -140,18 +149,12 @@ def _adoptions(registry: SchemaRegistry, stream: StreamDefinition, raw: Sequence
     ]
 
 
-def _version(  # noqa: PLR0913 (what is known of it)
-    one: Version,
-    before: Version | None,
-    adoption: Adoption | None,
-    hop: Hop,
-    producers: Sequence[SchemaSeen],
-    parts: Sequence[SchemaRead],
+def _version(
+    one: Version, before: Version | None, hop: Hop, producers: Sequence[SchemaSeen], parts: Sequence[SchemaRead]
 ) -> VersionShown:
     return VersionShown(
         **one.model_dump(),
         differences=() if before is None else differences(before.avro, one.avro),
-        adoption=adoption,
         producers=tuple(each for each in producers if each.schema_id == one.id),
         readers=tuple(each for each in parts if each.hop is hop and one.id in each.schema_ids),
         writers=tuple(each for each in parts if each.hop is not hop and each.writes == one.id),
@@ -184,12 +187,13 @@ def _judged(
     versions, mode = registry.versions(name), registry.mode(name)
     newest = versions[-1] if versions else None
     earlier = {each.version: each.avro for each in versions}
+    written = [each.avro for each in registry.versions(subject(stream.name, Hop.VALID))]
     return Judged(
         subject=name,
         mode=mode,
         accepted=not causes,
         against=None if newest is None else newest.version,
         differences=() if newest is None else differences(newest.avro, avro),
-        adoption=_adoptions(registry, stream, [*(each.avro for each in versions), avro])[-1],
+        adoption=_adoptions(stream, [*earlier.values(), avro], written)[-1],
         refusal=refusal(name, mode, earlier, avro, causes) if causes else None,
     )

@@ -24,12 +24,19 @@ from deltalake import DeltaTable, QueryBuilder, write_deltalake
 from pyspark.sql import functions as sf
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIME, lake_rollup, lake_table
+from controlplane.contract.names import (
+    EVENT_DATE,
+    SOURCE_OFFSET,
+    SOURCE_PARTITION,
+    SOURCE_TIME,
+    lake_rollup,
+    lake_table,
+)
 from controlplane.contract.rollups import PERIOD, WINDOW_START
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
 from controlplane.contract.valid import type_name, valid_schema
 from controlplane.setup.jars import JarCache
-from pipeline.lake.append import EVENT_DATE, write_events
+from pipeline.lake.append import write_events
 from pipeline.lake.run import SPARK_SETTINGS
 from pipeline.maintenance.folders import extent
 from pipeline.maintenance.promise import promised

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as sf
 
 from controlplane.contract.facts import BatchCommitted, SchemaRead
-from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, Hop, lake_table, topic
+from controlplane.contract.names import EVENT_DATE, SOURCE_OFFSET, SOURCE_PARTITION, Hop, lake_table, topic
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.lake.checkpoint import HadoopFiles, Start, decide, look, starting_offsets
 from pipeline.lake.held import held_in
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
     from pipeline.registry import Learned
 
-EVENT_DATE = "event_date"
 UNKNOWN_ID = "TIDEGATE_UNKNOWN_VALID_SCHEMA_ID"
 """What a query's failure says, with the id behind a colon, when it met a schema id of `<s>.valid` that is new."""
 _MOMENTS = ("timestamp-millis", "timestamp-micros")

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.contract.names import (
+    AS_OF,
     BLOCK,
     SOURCE_OFFSET,
     SOURCE_PARTITION,
@@ -27,7 +28,7 @@ from controlplane.contract.names import (
     staging_table,
     valid_view,
 )
-from controlplane.contract.rollups import AS_OF, SECOND, WINDOW_START, folded, state_type
+from controlplane.contract.rollups import SECOND, WINDOW_START, folded, state_type
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.serving.columns import WHOLE, column_type, literal, milliseconds, name, second, text, widens
 from pipeline.serving.windows import batch_columns, freshness, published, view_query

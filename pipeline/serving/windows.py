@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlplane.contract.names import arrivals_table, batch_tables, live_table, published_table
+from controlplane.contract.names import AS_OF, arrivals_table, batch_tables, live_table, published_table
 from controlplane.contract.rollups import (
-    AS_OF,
     LATE,
     LAYER,
     SECOND,

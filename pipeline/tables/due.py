@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as sf
 
+from controlplane.contract.names import EVENT_DATE
 from controlplane.contract.streams import WindowKind
-from pipeline.lake.append import EVENT_DATE
 from pipeline.tables.windows import END, LAST_SECOND, SECOND, START, added_up, as_rows, counted, in_windows
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as sf
 
-from controlplane.contract.names import SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIME
+from controlplane.contract.names import CHANGE_COLUMNS, CHANGE_TYPE, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIME
 from controlplane.contract.valid import type_name, valid_schema
 from pipeline.reason import first_line
 from pipeline.tables.watermark import Newest, joined
@@ -35,7 +35,6 @@ _SPARK = {
     "date": "date",
 }
 """Type of a schema -> of the lake's column."""
-_CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 _log = logging.getLogger(__name__)
 
 
@@ -99,7 +98,7 @@ class Events:
             .option("endingVersion", version)
             .load(self._path)
         )
-        added = changes.where(sf.col("_change_type") == "insert").drop(*_CHANGE_COLUMNS)
+        added = changes.where(sf.col(CHANGE_TYPE) == "insert").drop(*CHANGE_COLUMNS)
         return of_today(added.where(is_after(cursor.seen)), self._stream)
 
     def _news(self, cursor: Cursor, version: int, events: DataFrame, added: DataFrame) -> News:

@@ -23,9 +23,17 @@ from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaProtocolError
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import events_table, lake_entity, lake_rollup, lake_table, rollup_view, valid_view
+from controlplane.contract.names import (
+    EVENT_DATE,
+    events_table,
+    lake_entity,
+    lake_rollup,
+    lake_table,
+    rollup_view,
+    valid_view,
+)
 from controlplane.up.checks import free_port
-from pipeline.lake.append import EVENT_DATE, table_options
+from pipeline.lake.append import table_options
 from pipeline.serving import apply
 from pipeline.serving.ddl import event_columns
 from pipeline.tables.follow import Following

@@ -18,6 +18,7 @@ from pyspark.sql import functions as sf
 from controlplane.contract.facts import Extent
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import (
+    EVENT_DATE,
     SOURCE_OFFSET,
     SOURCE_PARTITION,
     SOURCE_TIME,
@@ -26,7 +27,7 @@ from controlplane.contract.names import (
     lake_table,
 )
 from controlplane.contract.settings import Settings
-from pipeline.lake.append import EVENT_DATE, write_events
+from pipeline.lake.append import write_events
 from pipeline.lake.run import CHANGED_MEANWHILE
 from pipeline.ledger.kept import Kept as LedgerKept
 from pipeline.ledger.lake import DeltaFiles, LakeCount

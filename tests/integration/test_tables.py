@@ -17,8 +17,8 @@ import pytest
 from deltalake import DeltaTable
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import lake_entity, lake_rollup, lake_table
-from pipeline.lake.append import EVENT_DATE, table_options
+from controlplane.contract.names import EVENT_DATE, lake_entity, lake_rollup, lake_table
+from pipeline.lake.append import table_options
 from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
