@@ -1,7 +1,7 @@
 """What has changed in ClickHouse since the last picture?
 
 The marks are read before the rollups: whatever they promise is in the rows that follow. But one insert's views are not
-committed in one moment, and the arrivals may be there first. So what has changed is looked at once more at the next tick: else
+committed in one moment, and the arrivals may be there first. So when nothing has come for a second it is looked at once more: else
 the last events before a silence would be missing until the next one came. Most ticks find nothing new and cost one small query
 a stream.
 """
@@ -30,6 +30,7 @@ NONE = "(none)"
 _FRESH_BUCKETS = 5
 _FULL_EVERY_S = 5.0
 _ACTIVE_MS = 5_000
+_AGAIN_AFTER_MS = 1_000
 _ADDS = ("count", "sum")
 _COUNTS = ("count", "distinct")
 _log = logging.getLogger(__name__)
@@ -62,8 +63,8 @@ class Watched:
     """What the last picture of a rollup showed."""
 
     events: int = -1
-    is_settled: bool = False
-    """Was it asked again after its events had been counted?"""
+    again_at_ms: float | None = None
+    """When it is to be asked once more; None when it has been."""
     full_at: float = 0.0
     keys: tuple[tuple[str, ...], ...] = ()
     reason: str | None = None
@@ -118,7 +119,8 @@ class StreamFrames:
         watched, now = self.watched[name], time.monotonic()
         late = now - watched.full_at > _FULL_EVERY_S and watched.events != arrived.events
         is_same = arrived.events == watched.events
-        if not full and is_same and watched.is_settled and watched.reason is None:
+        is_due = watched.again_at_ms is not None and self.now_ms() >= watched.again_at_ms
+        if not full and is_same and not is_due and watched.reason is None:
             return None
         whole = full or late or watched.reason is not None
         rollup = self.stream.rollups[name]
@@ -130,7 +132,11 @@ class StreamFrames:
         found = self.query(span_query(self.stream.name, name, rollup), since=since, until=until, fresh=first)
         rows = [row[1:] for row in found if not row[0]]
         starts = range(first, until, int(rollup.bucket.total_seconds()))
-        watched.events, watched.is_settled, watched.reason = arrived.events, is_same, None
+        watched.events, watched.reason = arrived.events, None
+        if not is_same:
+            watched.again_at_ms = self.now_ms() + _AGAIN_AFTER_MS
+        elif is_due:
+            watched.again_at_ms = None
         series = laid_out(rollup, rows, starts, None if whole else watched.keys)
         if whole:
             watched.full_at, watched.keys = now, tuple(each.key for each in series if each.key[:1] != (OTHER,))

@@ -88,12 +88,14 @@ def test_a_frame_with_an_event_from_the_future_ends_now() -> None:
     assert asked[-1]["until"] == NOW_MS / 1000 + 1
 
 
-def test_the_last_events_before_a_silence_are_looked_at_once_more() -> None:
+def test_the_last_events_before_a_silence_are_looked_at_once_more_and_no_tick_costs_more_meanwhile() -> None:
     def query(sql: str, **parameters: int) -> list[tuple[object, ...]]:
         return [] if parameters else [(0, 5, NOW_MS, NOW_MS)]
 
-    source = StreamFrames(
-        SHOP, lambda sql, **p: [tuple(map(int, row)) for row in query(sql, **p)], now_ms=lambda: NOW_MS
-    )
-    frames = [source.frame("traffic", source.look(), full=False) for _ in range(4)]
-    assert [frame is not None for frame in frames] == [True, True, False, False]
+    source = StreamFrames(SHOP, lambda sql, **p: [tuple(map(int, row)) for row in query(sql, **p)])
+
+    def has_frame(after_ms: float) -> bool:
+        source.now_ms = lambda: NOW_MS + after_ms
+        return source.frame("traffic", source.look(), full=False) is not None
+
+    assert [has_frame(after_ms) for after_ms in (0, 150, 1_100, 1_250, 9_000)] == [True, False, True, False, False]
