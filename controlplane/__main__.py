@@ -14,6 +14,7 @@ from controlplane.service.api import create_api
 from controlplane.service.clickhouse import query_of
 from controlplane.service.confluent import HttpRegistry
 from controlplane.service.history import HistoryFile
+from controlplane.service.orders import OrderFile
 from controlplane.service.service import Service
 
 
@@ -31,10 +32,12 @@ def main() -> None:
     history = HistoryFile(settings.data / "control" / "history.sqlite")
     query, tick_s = query_of(settings.clickhouse), settings.push_tick.total_seconds()
     registry = HttpRegistry(settings.registry)
-    service = Service(streams, query, settings.console, tick_s, history, registry)
+    orders = OrderFile(settings.data / "control" / "orders.json")
+    service = Service(streams, query, settings.console, tick_s, history, registry, orders=orders)
+    rooms = {"quarantine": settings.quality, "quality": settings.quality, "alerts": settings.alerts}
     address = urlsplit(settings.api)
     uvicorn.run(
-        create_api(service),
+        create_api(service, rooms),
         host=address.hostname or "127.0.0.1",
         port=address.port or 8090,
         log_level="warning",

@@ -1,1 +1,1 @@
-"""What may pass: row rules compiled to Spark Columns (later: gates, quarantine and replay)."""
+"""What may pass, and what becomes of what may not? Gates, quarantine and replay."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from controlplane.contract.facts import Frozen
+from controlplane.contract.frozen import Frozen
 from controlplane.contract.resolution import bare_name, kind_of
 
 

@@ -10,24 +10,12 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
-from uuid import uuid4
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter
 
+from controlplane.contract.frozen import Frozen, Reported
+from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
 from controlplane.contract.names import Hop
-
-
-class Frozen(BaseModel):
-    """A value that never changes and takes no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Reported(Frozen):
-    """What every fact carries: an id for idempotence and when it was observed (UTC)."""
-
-    id: str = Field(default_factory=lambda: uuid4().hex)
-    at: AwareDatetime
 
 
 class PartState(StrEnum):
@@ -396,7 +384,10 @@ Fact = Annotated[
     | SchemaRead
     | TableMeasured
     | MaintenanceRan
-    | MaintenancePlanned,
+    | MaintenancePlanned
+    | GateDecided
+    | SuiteFollowed
+    | BreakerChanged,
     Field(discriminator="kind"),
 ]
 

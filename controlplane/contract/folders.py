@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from controlplane.contract.gates import Stage
 from controlplane.contract.names import is_ours, serving_relations
 from controlplane.contract.rollups import OWN_COLUMNS
 from controlplane.contract.rules import columns_of
 from controlplane.contract.streams import StreamDefinition, StreamDocument
-from controlplane.contract.suites import STAGES, fingerprint, row_rules
+from controlplane.contract.suites import STAGES, row_rules
 from controlplane.contract.valid import base_type, can_equal, reference_columns, type_name
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _assemble(  # noqa: PLR0913 (the parts of a folder)
             folder=folder.resolve(),
             avro_schema=schema,
             row_rules=rules,
-            suite_fingerprint=fingerprint(suites.get("ingest", {})),
+            suites={stage: suites[stage] for stage in Stage if isinstance(suites.get(stage), dict)},
             **dict(document),
         )
     except ValidationError as error:

@@ -14,7 +14,9 @@ HEADER_REASON = "tidegate-reason"
 HEADER_RULES = "tidegate-rules"
 """Comma-separated names of the row rules that a quarantined record broke."""
 HEADER_STAGE = "tidegate-stage"
-"""The stage that turned the record away: `ingest`."""
+"""The `Stage` that turned the record away."""
+HEADER_SUITE = "tidegate-suite"
+"""Fingerprint of the suite by which it did."""
 HEADER_SCHEMA_ID = "tidegate-schema-id"
 """The writer's schema id as decimal ASCII; absent when the record is not framed Avro."""
 HEADER_SEEN_AT = "tidegate-seen-at"
@@ -60,7 +62,7 @@ class Hop(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why route did not pass a record on."""
+    """Why a record was not passed on."""
 
     NOT_AVRO = "not_avro"
     UNKNOWN_SCHEMA_ID = "unknown_schema_id"
@@ -69,6 +71,8 @@ class Reason(StrEnum):
     UNDECODABLE = "undecodable"
     RULE_BROKEN = "rule_broken"
     EVENT_TIME_AHEAD = "event_time_ahead"
+    GATE_FAILED = "gate_failed"
+    """Of a micro-batch that lake's gate diverted; the record itself may be in order."""
 
 
 def is_ours(column: str) -> bool:
@@ -95,6 +99,17 @@ def subject(stream: str, hop: Hop) -> str:
 def lake_table(lake: str, stream: str, table: str = "events") -> str:
     """Path of a stream's Delta table below the lake's root."""
     return f"{lake.rstrip('/')}/{stream}/{table}"
+
+
+REJECTS = "rejects"
+"""Folder of the Delta table of dead and quarantined records, below its stream's."""
+DIVERTED = "diverted"
+"""Folder of the Delta table of micro-batches that lake's gate diverted, below its stream's."""
+
+
+def replays_topic(stream: str) -> str:
+    """Compacted topic that says of each rejected record what was done with it: replayed as which raw record, or discarded."""
+    return f"{stream}.replays"
 
 
 def lake_entity(entity: str) -> str:

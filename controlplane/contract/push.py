@@ -16,7 +16,6 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from controlplane.contract.facts import (
-    Frozen,
     HopMeasured,
     LedgerTaken,
     MaintenancePlanned,
@@ -25,6 +24,7 @@ from controlplane.contract.facts import (
     TableMeasured,
     Verdict,
 )
+from controlplane.contract.frozen import Frozen
 
 PROTOCOL_VERSION = 1
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.changes import Way
 from controlplane.contract.differences import differences
-from controlplane.contract.facts import Frozen
+from controlplane.contract.frozen import Frozen
 from controlplane.contract.streams import Compatibility
 
 if TYPE_CHECKING:

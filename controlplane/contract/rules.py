@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from controlplane.contract.gates import Severity
+
 Bound = float | int | str
 """A number, or an ISO 8601 timestamp for a timestamp field."""
 
@@ -20,7 +22,7 @@ class _Rule(BaseModel):
 
     name: str
     """Unique in the suite; what a quarantined record names: the expectation's `meta.name`, else derived."""
-    severity: Literal["critical", "warning", "info"] = "critical"
+    severity: Severity = Severity.CRITICAL
     """Only `critical` quarantines."""
 
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from controlplane.contract.durations import Duration, parse_duration
@@ -34,6 +34,13 @@ class Settings(BaseSettings):
     )
     clickhouse: str = Field("http://127.0.0.1:8123", description="ClickHouse HTTP address.")
     api: str = Field("http://127.0.0.1:8090", description="Control plane: API and hub.")
+    quality: str = Field("http://127.0.0.1:8091", description="Quality: quarantine, replay, Data Docs.")
+    alerts: str = Field("http://127.0.0.1:8092", description="Alerts: incidents, and what PagerDuty was told.")
+    pagerduty_routing_key: SecretStr = Field(
+        SecretStr(""),
+        description="Integration key of a PagerDuty service (Events API v2); empty: incidents are in the console only.",
+    )
+    pagerduty: str = Field("https://events.pagerduty.com", description="Where PagerDuty's Events API v2 is.")
     console: str = Field("http://127.0.0.1:8050", description="Console; the only Origin that may open the hub.")
     lake: str = Field("", description="Root of the Delta tables; empty means `lake` in the data folder.")
     checkpoints: str = Field("", description="Root of Spark's checkpoints; empty: in the data folder.")

@@ -9,12 +9,14 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from controlplane.contract.durations import Duration
+from controlplane.contract.gates import Policy, Stage
 from controlplane.contract.rules import RowRule
+from controlplane.contract.suites import fingerprint
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
 """A name that is safe as part of a topic, a table and a URL."""
@@ -221,6 +223,65 @@ class Maintenance(_Written):
     """Every version younger than this can be read; vacuum deletes only files that are older."""
 
 
+class Breaker(_Written):
+    """When does a stage pause instead of turning away all that comes? Whichever is reached first."""
+
+    window: Duration = timedelta(seconds=30)
+    ratio: float = Field(0.5, gt=0, le=1)
+    """Share of the window's records that were turned away."""
+    least: int = Field(1000, ge=1)
+    """A window with fewer records says nothing about the share."""
+    run: int = Field(20_000, ge=1)
+    """So many were turned away and none passed in between."""
+    absolute: int = Field(200_000, ge=1)
+    """So many were turned away in the window."""
+    pause: Duration = timedelta(seconds=60)
+    """Then it probes; each time that the flood still comes it waits twice as long, up to 16 times this."""
+
+
+class IngestGate(_Written):
+    """route's gate: row by row."""
+
+    policy: Policy = Policy.DIVERT
+    """halt: the first row that a rule turns away opens the breaker, until an operator resumes."""
+    breaker: Breaker = Breaker()
+
+
+class LakeGate(_Written):
+    """lake's gate: micro-batch by micro-batch."""
+
+    policy: Policy = Policy.DIVERT
+    sample: int = Field(50_000, ge=1)
+    """A micro-batch of more rows is judged by so many of them, taken from a stretch of each partition."""
+    diverted_in_a_row: int = Field(3, ge=1)
+    """After so many diverted micro-batches the next one that fails halts the stage."""
+
+
+class _WindowsGate(_Written):
+    policy: Literal[Policy.PASS, Policy.HALT] = Policy.HALT
+    """halt: readers keep the windows that they have."""
+
+
+class RollupGate(_WindowsGate):
+    """publish's gate, before closed windows take the place of live ones."""
+
+
+class ServingGate(_WindowsGate):
+    """publish's gate, after that: what ClickHouse has against what the lake has."""
+
+    policy: Literal[Policy.PASS, Policy.HALT] = Policy.PASS
+    """halt: nothing more is published."""
+
+
+class Gates(_Written):
+    """What each stage's gate does with what its suite does not let through."""
+
+    ingest: IngestGate = IngestGate()
+    lake: LakeGate = LakeGate()
+    rollup: RollupGate = RollupGate()
+    serving: ServingGate = ServingGate()
+
+
 class ServiceLevels(_Written):
     """What the stream promises."""
 
@@ -249,6 +310,7 @@ class StreamDocument(_Written):
     compatibility: Compatibility = Compatibility.BACKWARD
     """Of the raw subject."""
     maintenance: Maintenance = Maintenance()
+    gates: Gates = Gates()
     service_levels: ServiceLevels = ServiceLevels()
     serving_retention: Duration = timedelta(days=1)
     """How long single events stay in ClickHouse; rollups stay."""
@@ -262,9 +324,13 @@ class StreamDefinition(StreamDocument):
     avro_schema: dict[str, Any]
     """`schema.avsc`, a record schema."""
     row_rules: tuple[RowRule, ...] = ()
-    """The `ingest` suite of `suite.json`."""
-    suite_fingerprint: str = ""
-    """SHA-256 of the ingest suite's canonical JSON, first 12 hex digits."""
+    """The `ingest` suite of `suite.json`, compiled."""
+    suites: dict[Stage, dict[str, Any]] = {}
+    """`suite.json`: Great Expectations' own JSON of a suite, by stage; a stage without one has no gate."""
+
+    def fingerprint(self, stage: Stage) -> str:
+        """Of a stage's suite: SHA-256 of its canonical JSON, first 12 hex digits."""
+        return fingerprint(self.suites.get(stage, {}))
 
     def reference_file(self, reference: str) -> Path:
         """The CSV or Parquet file of a reference table.

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from controlplane.contract.gates import Stage
 from controlplane.contract.rules import (
     Between,
     InSet,
@@ -21,7 +22,7 @@ from controlplane.contract.rules import (
     RowRule,
 )
 
-STAGES = ("ingest", "lake", "rollup", "serving")
+STAGES = tuple(Stage)
 
 
 def _length(column: str, value: int, **rest: Any) -> LengthBetween:  # noqa: ANN401

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import FastAPI, HTTPException, Query, Response
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
+from controlplane.contract.facts import FACTS
 from controlplane.service.history import KEPT
 from controlplane.service.ledger import SHOWN
 from controlplane.service.metrics import registry_of, samples
@@ -44,6 +45,15 @@ def _state(api: FastAPI, service: Service) -> None:
     @api.get("/api/v1/overview")
     async def overview() -> dict[str, Any]:
         return service.overview().model_dump(mode="json")
+
+    @api.get("/api/v1/facts")
+    async def facts() -> Response:
+        """The newest fact of every subject; `began` in a header says since when they can have come in."""
+        return Response(
+            FACTS.dump_json(list(service.known.facts.values())),
+            media_type="application/json",
+            headers={} if service.known.began is None else {"tidegate-began": service.known.began.isoformat()},
+        )
 
     @api.get("/api/v1/parts")
     async def parts() -> list[dict[str, Any]]:

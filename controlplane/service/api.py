@@ -15,10 +15,12 @@ from starlette.websockets import WebSocketDisconnected
 
 from controlplane.contract.facts import FACTS
 from controlplane.service.answers import add_answers
+from controlplane.service.forwarded import add_forwarded
+from controlplane.service.orders import add_orders
 from controlplane.service.schema_answers import add_schemas
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from controlplane.service.hub import Client
     from controlplane.service.service import Service
@@ -32,8 +34,13 @@ def _complain(task: asyncio.Task[None]) -> None:
         _log.error("a task of the hub has ended", exc_info=error)
 
 
-def create_api(service: Service) -> FastAPI:
-    """The HTTP and WebSocket application."""
+def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> FastAPI:
+    """The HTTP and WebSocket application.
+
+    Args:
+        service: what it answers from.
+        rooms: prefix below `/api/v1` -> address of the room that answers there.
+    """
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -55,11 +62,13 @@ def create_api(service: Service) -> FastAPI:
     api = FastAPI(title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
     # The console's pages come from another port: a browser lets them read answers only if they are named here.
     api.add_middleware(
-        CORSMiddleware, allow_origins=service.origins, allow_methods=["GET", "POST"], allow_headers=["*"]
+        CORSMiddleware, allow_origins=service.origins, allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"]
     )
     _facts(api, service)
     add_answers(api, service)
     add_schemas(api, service)
+    add_orders(api, service)
+    add_forwarded(api, service, rooms or {})
     _push(api, service)
     return api
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from fastavro import parse_schema
 
-from controlplane.contract.facts import Frozen
+from controlplane.contract.frozen import Frozen
 from controlplane.contract.resolution import can_read
 from controlplane.contract.streams import Compatibility
 

@@ -12,7 +12,8 @@ from pydantic import AwareDatetime  # noqa: TC002 (a field)
 from controlplane.contract.changes import Difference  # noqa: TC001 (a field)
 from controlplane.contract.differences import differences
 from controlplane.contract.evolution import evolution
-from controlplane.contract.facts import Frozen, SchemaRead, SchemaSeen
+from controlplane.contract.facts import SchemaRead, SchemaSeen
+from controlplane.contract.frozen import Frozen
 from controlplane.contract.names import Hop, subject
 from controlplane.contract.refusals import Refusal, refusal
 from controlplane.service.registry import RefusedError

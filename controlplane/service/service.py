@@ -12,6 +12,7 @@ from controlplane.service.frames import StreamFrames
 from controlplane.service.hub import LAKE, LEDGER, OVERVIEW, Hub
 from controlplane.service.lake import lake_frame
 from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
+from controlplane.service.orders import OrderFile
 from controlplane.service.problems import problems
 from controlplane.service.state import Known
 
@@ -48,11 +49,14 @@ class Service:
         tick_s: float,
         history_file: HistoryFile | None = None,
         registry: SchemaRegistry | None = None,
+        *,
+        orders: OrderFile | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
         self.history_file = history_file
         self.registry = registry
+        self.orders = orders or OrderFile()
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}

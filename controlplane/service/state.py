@@ -24,6 +24,7 @@ from controlplane.contract.facts import (
     WindowsClosed,
     WindowsPublished,
 )
+from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
 
@@ -42,7 +43,7 @@ _ORDER = tuple(Hop)
 _WELL = (PartState.RUNNING, PartState.ENDED)
 
 
-def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: PLR0911 (a row a kind)
+def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911 (a row a kind)
     """What a fact is about: a newer fact of the same subject replaces it."""
     match fact:
         case PartChanged():
@@ -61,6 +62,10 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: PLR0911 (a row a kind)
             return (fact.kind, fact.stream, fact.rollup)
         case MaintenanceRan():
             return (fact.kind, fact.id)
+        case GateDecided():
+            return (fact.kind, fact.stream, fact.stage, fact.table or "")
+        case SuiteFollowed() | BreakerChanged():
+            return (fact.kind, fact.stream, fact.stage)
         case _:
             return (fact.kind, fact.stream)
 

@@ -26,6 +26,8 @@ class Addresses(BaseModel):
     registry_management: int
     clickhouse: int
     api: int
+    quality: int
+    alerts: int
     console: int
 
     def environment(self) -> dict[str, str]:
@@ -35,6 +37,8 @@ class Addresses(BaseModel):
             "TIDEGATE_REGISTRY": f"http://127.0.0.1:{self.registry}/apis/ccompat/v7",
             "TIDEGATE_CLICKHOUSE": f"http://127.0.0.1:{self.clickhouse}",
             "TIDEGATE_API": f"http://127.0.0.1:{self.api}",
+            "TIDEGATE_QUALITY": f"http://127.0.0.1:{self.quality}",
+            "TIDEGATE_ALERTS": f"http://127.0.0.1:{self.alerts}",
             "TIDEGATE_CONSOLE": f"http://127.0.0.1:{self.console}",
         }
 

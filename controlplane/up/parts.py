@@ -48,6 +48,8 @@ class Plan:
             self._room("live", "pipeline", "live", needs=("kafka", "registry", "clickhouse")),
             self._room("lag", "lag_monitor", needs=("kafka", "control"), nice=5),
             self._room("ledger", "pipeline", "ledger", needs=("kafka", "control"), nice=10),
+            self._answering("quality", self.addresses.quality, needs=("kafka", "control"), nice=15),
+            self._answering("alerts", self.addresses.alerts, needs=("control",)),
             self._room("maintenance", "pipeline", "maintenance", needs=("control", "lake"), stop_within_s=20, nice=19),
             self._room("console", "dash_app", port=self.addresses.console, path="/healthz", needs=("control",)),
             *(self._feed(stream, options) for stream, options in self.feeds.items()),
@@ -121,6 +123,10 @@ class Plan:
             stop_within_s=stop_within_s,
             nice=nice,
         )
+
+    def _answering(self, name: str, port: int, *, needs: tuple[str, ...], nice: int = 0) -> Part:
+        """A room of one process that answers HTTP."""
+        return self._room(name, name, port=port, path="/healthz", needs=needs, nice=nice)
 
     def _feed(self, stream: str, options: tuple[str, ...]) -> Part:
         needs = ("kafka", "registry", "route")

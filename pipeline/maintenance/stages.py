@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from controlplane.contract.durations import Duration, format_duration
-from controlplane.contract.facts import Extent, Frozen, MaintenanceStage
+from controlplane.contract.facts import Extent, MaintenanceStage
+from controlplane.contract.frozen import Frozen
 
 Partition = tuple[tuple[str, str | None], ...]
 """Column and value of each partition column; empty for a table without partitions."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime, Field
 
-from controlplane.contract.facts import Frozen
+from controlplane.contract.frozen import Frozen
 from pipeline.references.differences import rows_of
 from pipeline.references.fingerprint import fingerprint_of, used_files
 

@@ -13,7 +13,7 @@ from controlplane.contract.settings import Settings
 from controlplane.service.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("controlplane", "pipeline", "quality", "lag_monitor", "dash_app", "load_tests")
+ROOMS = ("alerts", "controlplane", "pipeline", "quality", "lag_monitor", "dash_app", "load_tests")
 SOURCES = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
 
 

@@ -1,0 +1,1 @@
+"""What is worth waking somebody for? Facts in, incidents out, and PagerDuty told of them."""

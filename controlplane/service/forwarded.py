@@ -1,0 +1,63 @@
+"""What do rooms answer through the control plane? `/api/v1/<prefix>/...` is asked of the room that has the answer.
+
+So the console and every command know one address. A room that does not answer is 503, with a sentence.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+from fastapi import APIRouter, HTTPException, Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from fastapi import FastAPI
+
+    from controlplane.service.service import Service
+
+_TIMEOUT_S = 30.0
+_METHODS = ["GET", "POST", "DELETE"]
+
+
+def add_forwarded(api: FastAPI, service: Service, rooms: Mapping[str, str]) -> None:
+    """Forward each prefix to its room.
+
+    Args:
+        api: where to add them.
+        service: says which pages may ask.
+        rooms: prefix -> address of the room, which has the same paths.
+    """
+    client = httpx.AsyncClient(timeout=_TIMEOUT_S)
+
+    @asynccontextmanager
+    async def closing(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await client.aclose()
+
+    router = APIRouter(lifespan=closing)
+    for prefix, address in rooms.items():
+        _add(router, service, client, prefix, address.rstrip("/"))
+    api.include_router(router)
+
+
+def _add(router: APIRouter, service: Service, client: httpx.AsyncClient, prefix: str, address: str) -> None:
+    @router.api_route(f"/api/v1/{prefix}/{{path:path}}", methods=_METHODS)
+    async def forward(path: str, request: Request) -> Response:
+        if request.method != "GET" and not service.may_open(request.headers.get("origin")):
+            raise HTTPException(403, "this page may not ask for that")
+        try:
+            answer = await client.request(
+                request.method,
+                f"{address}/api/v1/{prefix}/{path}",
+                params=request.query_params,
+                content=await request.body(),
+                headers={"content-type": request.headers.get("content-type", "application/json")},
+            )
+        except httpx.HTTPError as error:
+            raise HTTPException(503, f"{prefix} does not answer ({type(error).__name__}); see Overview") from error
+        return Response(
+            answer.content, answer.status_code, media_type=answer.headers.get("content-type", "application/json")
+        )

@@ -1,0 +1,109 @@
+"""Which orders have operators given to gates? Kept in a file, so that a control plane that starts again still has them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, HTTPException, Request
+from pydantic import Field, ValidationError
+
+from controlplane.contract.frozen import Frozen
+from controlplane.contract.gates import GateOrdered, Order, Stage
+from controlplane.contract.orders import ORDERS, PATH
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controlplane.service.service import Service
+
+KEPT = timedelta(days=7)
+_AT_MOST = 1000
+_ALLOWED = {
+    Stage.INGEST: (Order.RESUME,),
+    Stage.LAKE: (Order.RESUME, Order.PASS, Order.DIVERT, Order.RELEASE),
+    Stage.ROLLUP: (Order.RESUME, Order.PASS),
+    Stage.SERVING: (Order.RESUME,),
+}
+"""What each stage's gate understands."""
+_log = logging.getLogger(__name__)
+
+
+class OrderFile:
+    """The orders of the last days, oldest first; without a file they are kept as long as the process lives."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self.orders: list[GateOrdered] = []
+        if file is not None and file.exists():
+            try:
+                self.orders = ORDERS.validate_json(file.read_bytes())
+            except ValueError as error:
+                _log.warning("%s cannot be read (%s): orders of before are forgotten", file, error)
+
+    def add(self, order: GateOrdered) -> None:
+        """Keep an order.
+
+        Raises:
+            OSError: if it cannot be kept; then it is not given either.
+        """
+        kept = [each for each in self.orders if order.at - each.at < KEPT][-_AT_MOST + 1 :]
+        orders = [*kept, order]
+        if self._file is not None:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            partial = self._file.with_suffix(".part")
+            partial.write_bytes(ORDERS.dump_json(orders))
+            partial.replace(self._file)
+        self.orders = orders
+
+
+class _Given(Frozen):
+    stream: str
+    stage: Stage
+    order: Order
+    subject: str | None = None
+    by: str = Field("operator", max_length=100)
+
+
+def add_orders(api: FastAPI, service: Service) -> None:
+    """Add `GET` and `POST /api/v1/gates/orders`."""
+
+    @api.get(PATH)
+    async def orders() -> list[dict[str, Any]]:
+        """What operators have told gates, oldest first."""
+        return [each.model_dump(mode="json") for each in service.orders.orders]
+
+    @api.post(PATH, status_code=201)
+    async def order(request: Request) -> dict[str, Any]:
+        """Give an order; 422 names what is wrong with it."""
+        if not service.may_open(request.headers.get("origin")):
+            raise HTTPException(403, "this page may not give orders")
+        given = _given(await request.body())
+        if given.stream not in service.streams:
+            raise HTTPException(404, f"there is no stream {given.stream!r}; there are: {', '.join(service.streams)}")
+        if given.order not in _ALLOWED[given.stage]:
+            raise HTTPException(
+                422, f"{given.stage} takes no {given.order}; it takes: {', '.join(_ALLOWED[given.stage])}"
+            )
+        if given.order is Order.RELEASE and not given.subject:
+            raise HTTPException(422, "subject: say which micro-batch is to be released")
+        ordered = GateOrdered(
+            stream=given.stream,
+            stage=given.stage,
+            order=given.order,
+            at=datetime.now(UTC),
+            subject=given.subject,
+            by=given.by,
+        )
+        await asyncio.to_thread(service.orders.add, ordered)
+        return ordered.model_dump(mode="json")
+
+
+def _given(body: bytes) -> _Given:
+    try:
+        return _Given.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise HTTPException(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
