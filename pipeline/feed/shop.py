@@ -21,7 +21,8 @@ _COUNTRIES = ("US",) * 30 + ("DE", "GB", "FR") * 10 + ("BR", "JP", "IN") * 8 + (
 _DEVICES = ("phone",) * 6 + ("desktop",) * 3 + ("tablet",)
 _PRODUCTS = 40
 _VISITORS = 20_000
-_FAULTS = (*Fault, "country_lower_case", "quantity_zero", "amount_negative", "year_ahead")
+FAULTS: tuple[Fault | str, ...] = (*Fault, "country_lower_case", "quantity_zero", "amount_negative", "year_ahead")
+"""All that may be wrong with an event; each is as likely as the others."""
 
 
 def _mix(number: int) -> int:
@@ -33,17 +34,29 @@ def _mix(number: int) -> int:
 
 def event(seed: int, position: int, fault_share: float, at: datetime) -> FeedEvent:
     """The event at a position, dated `at`."""
+    first, second = _mixed(seed, position)
+    value, kind = _value(first, second, at), fault_of(seed, position, fault_share)
+    if isinstance(kind, Fault):
+        return FeedEvent(position, value, kind)
+    if kind is not None:
+        _break(value, kind)
+    return FeedEvent(position, value, None)
+
+
+def fault_of(seed: int, position: int, fault_share: float) -> Fault | str | None:
+    """What is wrong with the event at a position: a fault of its bytes, the name of one of its content, or nothing."""
+    first, second = _mixed(seed, position)
+    return FAULTS[first % len(FAULTS)] if (second >> 40) / (1 << 24) < fault_share else None
+
+
+def event_id(seed: int, position: int) -> str:
+    """What the event at a position is called, whatever is wrong with it."""
+    return f"{_mixed(seed, position)[0]:016x}"
+
+
+def _mixed(seed: int, position: int) -> tuple[int, int]:
     first = _mix(seed * 0x1_0000_0001 + position)
-    second = _mix(first)
-    value = _value(first, second, at)
-    fault: Fault | None = None
-    if (second >> 40) / (1 << 24) < fault_share:
-        kind = _FAULTS[first % len(_FAULTS)]
-        if isinstance(kind, Fault):
-            fault = kind
-        else:
-            _break(value, kind)
-    return FeedEvent(position, value, fault)
+    return first, _mix(first)
 
 
 def _value(first: int, second: int, at: datetime) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def _expected(settings: Settings, stream: str, account: Account) -> dict[Place, 
     """Place in the raw topic -> where the record belongs and its event id; the feed itself must have left out nothing."""
     expected: dict[Place, tuple[Hop, str | None]] = {}
     positions: Counter[int] = Counter()
-    for message in _records(settings, topic(stream, Hop.RAW)):
+    for message in records(settings, topic(stream, Hop.RAW)):
         headers = dict(message.headers() or [])
         place = (message.partition(), message.offset())
         if HEADER_FEED_POSITION in headers:
@@ -122,7 +122,7 @@ def _compare_topics(
 ) -> None:
     found: Counter[Place] = Counter()
     for hop in OUTPUT_HOPS:
-        for message in _records(settings, topic(stream, hop)):
+        for message in records(settings, topic(stream, hop)):
             place = (message.partition(), source_offset(message))
             found[place] += 1
             if place in expected and expected[place][0] is not hop:
@@ -158,7 +158,7 @@ def _compare_entity(settings: Settings, stream: str, account: Account) -> None:
     account.note(f"the entity {_ENTITY}", sorted(expected - held.keys()), sorted(wrong))
 
 
-def _records(settings: Settings, name: str) -> Iterator[Message]:
+def records(settings: Settings, name: str) -> Iterator[Message]:
     """Every committed record of a topic, a slice at a time."""
     client = consumer(settings.kafka, group="tidegate-faults")
     try:
