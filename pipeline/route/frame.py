@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as sf
 
+from controlplane.contract.gates import Policy, Stage
 from controlplane.contract.names import (
     HEADER_REASON,
     HEADER_RULES,
@@ -20,6 +21,7 @@ from controlplane.contract.names import (
     HEADER_SEEN_AT,
     HEADER_SOURCE,
     HEADER_STAGE,
+    HEADER_SUITE,
     SOURCE_OFFSET,
     SOURCE_PARTITION,
     SOURCE_TIME,
@@ -104,7 +106,8 @@ def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleComp
     # As numbers: adding an interval to a timestamp goes through the calendar of the time zone, for every event.
     latest_us = sf.unix_micros(SOURCE_TIME) + sf.lit(stream.event_time.ahead // timedelta(microseconds=1))
     kept = ("key", "value", SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIME, "schema_id", "undecoded", *_added(stream))
-    checked = enriched.select(*kept, *fields).withColumn("broken", sf.when(decoded, broken_rules(stream.row_rules)))
+    rules = () if stream.gates.ingest.policy is Policy.PASS else stream.row_rules
+    checked = enriched.select(*kept, *fields).withColumn("broken", sf.when(decoded, broken_rules(rules)))
     return checked.withColumn(
         "reason",
         sf.when(~decoded, sf.col("undecoded"))
@@ -129,7 +132,9 @@ def _address(
         sf.col(SOURCE_PARTITION).alias("partition"),
         "key",
         sf.when(valid, record).otherwise(sf.col("value")).alias("value"),
-        sf.when(valid, _headers(_source())).otherwise(_headers(_source(), *_turned_away())).alias("headers"),
+        sf.when(valid, _headers(_source()))
+        .otherwise(_headers(_source(), *_turned_away(stream, dead)))
+        .alias("headers"),
     )
 
 
@@ -156,10 +161,13 @@ def _source() -> tuple[str, Column]:
     )
 
 
-def _turned_away() -> list[tuple[str, Column]]:
+def _turned_away(stream: StreamDefinition, dead: Column) -> list[tuple[str, Column]]:
+    """A dead letter names no suite: it could not be read, so none had a say."""
+    suite = sf.when(dead, "").otherwise(stream.fingerprint(Stage.INGEST))
     return [
         (HEADER_REASON, sf.col("reason")),
-        (HEADER_STAGE, sf.lit("ingest")),
+        (HEADER_STAGE, sf.lit(Stage.INGEST.value)),
+        (HEADER_SUITE, suite),
         (HEADER_RULES, sf.coalesce(sf.concat_ws(",", sf.col("broken")), sf.lit(""))),
         (HEADER_SCHEMA_ID, sf.coalesce(sf.col("schema_id").cast("string"), sf.lit(""))),
         (HEADER_SEEN_AT, sf.date_format(SOURCE_TIME, "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'")),

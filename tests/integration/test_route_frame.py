@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import fastavro
@@ -14,7 +14,17 @@ import pytest
 from pyspark.errors import SparkRuntimeException
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.names import HEADER_REASON, HEADER_SOURCE, Hop, Reason
+from controlplane.contract.gates import Policy, Stage
+from controlplane.contract.names import (
+    HEADER_REASON,
+    HEADER_RULES,
+    HEADER_SOURCE,
+    HEADER_STAGE,
+    HEADER_SUITE,
+    Hop,
+    Reason,
+)
+from controlplane.contract.streams import IngestGate
 from controlplane.contract.valid import valid_schema
 from pipeline.feed.shop import event
 from pipeline.references.fingerprint import fingerprint_of
@@ -205,3 +215,28 @@ def test_an_id_never_asked_about_stops_the_query_by_its_number(spark: SparkSessi
     for is_strict in (True, False):
         [row] = routed(spark, shop, unknown, stop_at_unknown=is_strict, misread=frozenset({4711}))
         assert headers(row)[HEADER_REASON] == Reason.MISREAD_SCHEMA
+
+
+def test_a_quarantined_record_names_its_rules_and_the_suite_and_a_dead_letter_names_none(
+    spark: SparkSession, shop: StreamDefinition
+) -> None:
+    broken = written(shop.avro_schema, TODAY, {**EVENT, "quantity": 0, "amount": -1.0, "device": "watch"})
+    ahead = written(shop.avro_schema, TODAY, {**EVENT, "event_time": ARRIVED + timedelta(days=365)})
+    found = [headers(row) for row in routed(spark, shop, broken, ahead, b"not Avro at all")]
+    assert [each[HEADER_REASON] for each in found] == [Reason.RULE_BROKEN, Reason.EVENT_TIME_AHEAD, Reason.NOT_AVRO]
+    assert [each[HEADER_RULES] for each in found] == ["quantity_in_range,amount_not_negative", "", ""]
+    suite = shop.fingerprint(Stage.INGEST)
+    assert [each[HEADER_SUITE] for each in found] == [suite, suite, ""]
+    assert {each[HEADER_STAGE] for each in found} == {Stage.INGEST}
+
+
+def test_a_warning_turns_nothing_away_and_neither_does_any_rule_where_the_policy_is_to_pass(
+    spark: SparkSession, shop: StreamDefinition
+) -> None:
+    warned = written(shop.avro_schema, TODAY, {**EVENT, "device": "watch", "page_ms": 3000})
+    broken = written(shop.avro_schema, TODAY, {**EVENT, "device": "watch", "quantity": 0})
+    assert [row.topic for row in routed(spark, shop, warned, broken)] == ["shop.valid", "shop.quarantine"]
+    gates = shop.gates.model_copy(update={"ingest": IngestGate(policy=Policy.PASS)})
+    passing = shop.model_copy(update={"gates": gates})
+    rows = routed(spark, passing, warned, broken, b"not Avro at all")
+    assert [row.topic for row in rows] == ["shop.valid", "shop.valid", "shop.dead"]
