@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable  # noqa: TC003 (part of a table's type)
+from collections.abc import Callable, Mapping  # noqa: TC003 (part of a table's type)
 from typing import Any
 
 from pydantic import ValidationError
 
-from controlplane.contract.gates import Stage
+from controlplane.contract.gates import Severity, Stage
 from controlplane.contract.rules import (
     Between,
     InSet,
@@ -109,16 +109,30 @@ def _rule(expectation: dict[str, Any]) -> RowRule:
         raise _NotCompilableError(
             f"{kind} takes no {', '.join(unknown)} in a row rule", f"use only {', '.join(sorted(names))}"
         )
-    meta = expectation.get("meta") or {}
-    severity = expectation.get("severity") or meta.get("severity") or "critical"
     try:
         return build(
-            name=meta.get("name") or _derived_name(kind, given),
-            severity=severity,
+            name=rule_name(expectation),
+            severity=severity_of(expectation),
             **{names[argument]: value for argument, value in given.items()},
         )
-    except (ValidationError, TypeError) as error:
+    except (ValidationError, TypeError, ValueError) as error:
         raise _NotCompilableError(f"{kind}: {_first_line(error)}", "see the expectation's own arguments") from error
+
+
+def rule_name(expectation: Mapping[str, Any]) -> str:
+    """What an expectation is called: its `meta.name`, else derived from type and column."""
+    given = dict(expectation.get("kwargs") or {})
+    return str((expectation.get("meta") or {}).get("name") or _derived_name(str(expectation.get("type", "")), given))
+
+
+def severity_of(expectation: Mapping[str, Any]) -> Severity:
+    """How much an expectation matters: its `severity`, or that of its `meta`, else critical.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    meta = expectation.get("meta") or {}
+    return Severity(expectation.get("severity") or meta.get("severity") or Severity.CRITICAL)
 
 
 def _derived_name(kind: str, given: dict[str, Any]) -> str:
@@ -132,7 +146,7 @@ def _derived_name(kind: str, given: dict[str, Any]) -> str:
         "be_",
     ):
         kind = kind.removeprefix(noise)
-    return f"{column}_{kind}"
+    return f"{column}_{kind}".strip("_")
 
 
 def _first_line(error: Exception) -> str:
