@@ -16,6 +16,7 @@ from controlplane.service.confluent import HttpRegistry
 from controlplane.service.history import HistoryFile
 from controlplane.service.orders import OrderFile
 from controlplane.service.service import Service
+from controlplane.service.verdict_file import VerdictFile
 
 
 def main() -> None:
@@ -33,7 +34,8 @@ def main() -> None:
     query, tick_s = query_of(settings.clickhouse), settings.push_tick.total_seconds()
     registry = HttpRegistry(settings.registry)
     orders = OrderFile(settings.data / "control" / "orders.json")
-    service = Service(streams, query, settings.console, tick_s, history, registry, orders=orders)
+    verdicts = VerdictFile(settings.data / "control" / "verdicts.sqlite")
+    service = Service(streams, query, settings.console, tick_s, history, registry, orders=orders, verdict_file=verdicts)
     rooms = {"quarantine": settings.quality, "quality": settings.quality, "alerts": settings.alerts}
     address = urlsplit(settings.api)
     uvicorn.run(

@@ -5,8 +5,8 @@ once and then further ones. Updates are latest-wins: a slow client skips some an
 one a topic, across clients, so a gap is visible. After drawing an update the client sends `painted`, which is how the
 time from event to pixel is measured.
 
-Topics: `overview` (an `OverviewFrame`), `ledger` (a `LedgerFrame`), `lake` (a `LakeFrame`) and
-`live/<stream>/<rollup>` (a `LiveFrame`).
+Topics: `overview` (an `OverviewFrame`), `ledger` (a `LedgerFrame`), `lake` (a `LakeFrame`),
+`quality` (a `QualityFrame`) and `live/<stream>/<rollup>` (a `LiveFrame`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from controlplane.contract.facts import (
     Verdict,
 )
 from controlplane.contract.frozen import Frozen
+from controlplane.contract.verdicts import QualityFrame
 
 PROTOCOL_VERSION = 1
 
@@ -130,6 +131,9 @@ class LedgerPoint(Frozen):
     reason: str
     produced: int | None = None
     routed: int | None = None
+    valid: int | None = None
+    dead: int | None = None
+    quarantined: int | None = None
     lake: int | None = None
     serving: int | None = None
 
@@ -236,4 +240,4 @@ class Update(Frozen):
     topic: str
     seq: int
     sent_at_ms: float
-    data: OverviewFrame | LedgerFrame | LakeFrame | LiveFrame
+    data: OverviewFrame | LedgerFrame | LakeFrame | QualityFrame | LiveFrame

@@ -80,10 +80,11 @@ def _ledger(api: FastAPI, service: Service) -> None:
         """Every point of the last hours, oldest first; what is older than the memory comes from the file."""
         if stream not in service.streams:
             raise HTTPException(404, f"there is no stream {stream!r}")
-        return [point.model_dump(mode="json") for point in await _points(service, stream, timedelta(hours=hours))]
+        return [point.model_dump(mode="json") for point in await points_of(service, stream, timedelta(hours=hours))]
 
 
-async def _points(service: Service, stream: str, within: timedelta) -> Sequence[LedgerPoint]:
+async def points_of(service: Service, stream: str, within: timedelta) -> Sequence[LedgerPoint]:
+    """A stream's accounts of the last hours, oldest first; what is older than the memory comes from the file."""
     now = datetime.now(UTC)
     held = [point for point in service.history.points(stream, now) if now - point.at <= within]
     if within <= SHOWN or service.history_file is None:

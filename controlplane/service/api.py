@@ -17,6 +17,7 @@ from controlplane.contract.facts import FACTS
 from controlplane.service.answers import add_answers
 from controlplane.service.forwarded import add_forwarded
 from controlplane.service.orders import add_orders
+from controlplane.service.quality_answers import add_quality
 from controlplane.service.schema_answers import add_schemas
 
 if TYPE_CHECKING:
@@ -44,20 +45,16 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
-        file = service.history_file
-        if file is not None:
-            await service.restore_history(file)
-        work = [service.push_overview(), service.push_ledger(), service.push_lake()]
-        work += map(service.push_live, service.streams)
-        work += [] if file is None else [service.keep_history(file)]
+        await service.restore()
+        work = [service.push_overview(), service.push_ledger(), service.push_lake(), service.push_quality()]
+        work += [*map(service.push_live, service.streams), service.keep()]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_complain)
         yield
         for task in tasks:
             task.cancel()
-        if file is not None:
-            await asyncio.to_thread(service.save_history, file)
+        await asyncio.to_thread(service.save)
 
     api = FastAPI(title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
     # The console's pages come from another port: a browser lets them read answers only if they are named here.
@@ -68,6 +65,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
     add_answers(api, service)
     add_schemas(api, service)
     add_orders(api, service)
+    add_quality(api, service)
     add_forwarded(api, service, rooms or {})
     _push(api, service)
     return api

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.push import LedgerPoint
 from controlplane.service.ledger import place_of
+from controlplane.service.sqlite import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = timedelta(days=30)
-_BUSY_S = 2.0
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TABLE = """
 CREATE TABLE IF NOT EXISTS points (
     minute INTEGER NOT NULL, stream TEXT NOT NULL, verdict TEXT NOT NULL, point TEXT NOT NULL,
@@ -68,33 +67,7 @@ class HistoryFile:
         return sorted((each for each in points if each[1].at >= since), key=lambda each: each[1].at)
 
     def _opened(self) -> sqlite3.Connection:
-        """A connection to the file; one that is damaged is set aside first.
-
-        Raises:
-            sqlite3.Error: if it cannot be used.
-            OSError: if its folder cannot be made.
-        """
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return self._connected()
-        except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) not in _DAMAGED:
-                raise
-            aside = self._file.with_suffix(".damaged")
-            _log.warning(
-                "%s is damaged (%s): it is set aside as %s, history begins anew", self._file, error, aside.name
-            )
-            self._file.replace(aside)
-            return self._connected()
-
-    def _connected(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._file, timeout=_BUSY_S)
-        try:
-            database.execute(_TABLE)
-        except sqlite3.Error:
-            database.close()
-            raise
-        return database
+        return opened(self._file, _TABLE)
 
     def _complain(self, error: Exception) -> None:
         if not self._complained:

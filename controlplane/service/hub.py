@@ -35,9 +35,12 @@ from controlplane.service.latency import Latencies
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controlplane.contract.verdicts import QualityFrame
+
 OVERVIEW = "overview"
 LEDGER = "ledger"
 LAKE = "lake"
+QUALITY = "quality"
 _REMEMBERED = 200
 
 
@@ -134,7 +137,7 @@ class Hub:
             case Painted():
                 self._painted(client, message)
 
-    def publish(self, topic: str, data: OverviewFrame | LedgerFrame | LakeFrame | LiveFrame) -> None:
+    def publish(self, topic: str, data: OverviewFrame | LedgerFrame | LakeFrame | QualityFrame | LiveFrame) -> None:
         """Send an update to everyone who wants the topic."""
         self._seq[topic] += 1
         seq, sent_ms = self._seq[topic], self._now_ms()

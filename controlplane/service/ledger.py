@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SHOWN = timedelta(hours=6)
 """What the frame shows, and what is held in memory."""
 POINTS_AT_MOST = 360
+"""Minutes in a frame."""
 _UNSAVED_AT_MOST = 10_000
 _TELLS = (Verdict.IN_FLIGHT, Verdict.BALANCED, Verdict.UNKNOWN, Verdict.UNBALANCED)
 """The verdicts of a minute, the most telling last: on a busy stream something is always on its way, so that once in a
@@ -82,13 +83,16 @@ class LedgerHistory:
 
 def point_of(taken: LedgerTaken) -> LedgerPoint:
     """An account as a point."""
-    routed = [taken.total(column) for column in ("valid", "dead", "quarantined")]
+    valid, dead, quarantined = routed = [taken.total(column) for column in ("valid", "dead", "quarantined")]
     return LedgerPoint(
         at=taken.at,
         verdict=taken.verdict,
         reason=taken.reason,
         produced=taken.total("produced"),
         routed=None if None in routed else sum(each or 0 for each in routed),
+        valid=valid,
+        dead=dead,
+        quarantined=quarantined,
         lake=taken.total("lake"),
         serving=taken.total("serving"),
     )

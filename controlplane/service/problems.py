@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from controlplane.contract.facts import MaintenancePlanned, PartState, Verdict
 from controlplane.contract.names import Hop
 from controlplane.contract.push import Problem
+from controlplane.service.gate_problems import refused, stopped
 from controlplane.service.state import LAGGING_FROM_S, STALE_AFTER
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def problems(
     for stream in titles:
         found += [*_ledger(known, stream, now), *_hops(known, stream, now)]
         found += [*_references(known, stream), *_maintenance(known, stream)]
+        found += [(Rank.HELD, each) for each in stopped(known, stream)]
+        found += [(Rank.REFUSED, each) for each in refused(known, stream)]
     if unanswered is not None:
         reason = unanswered[0].removeprefix("ClickHouse ")
         found.append((Rank.UNANSWERED, Problem(subject="ClickHouse", reason=reason, since=unanswered[1])))

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import LAKE, LEDGER, OVERVIEW, Hub
+from controlplane.service.hub import LAKE, LEDGER, OVERVIEW, QUALITY, Hub
+from controlplane.service.keeping import save_unsaved
 from controlplane.service.lake import lake_frame
 from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
 from controlplane.service.orders import OrderFile
 from controlplane.service.problems import problems
+from controlplane.service.quality import quality_frame
 from controlplane.service.state import Known
+from controlplane.service.verdicts import VerdictHistory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,15 +25,19 @@ if TYPE_CHECKING:
     from controlplane.contract.facts import Fact
     from controlplane.contract.push import LakeFrame, OverviewFrame, Problem
     from controlplane.contract.streams import StreamDefinition
+    from controlplane.contract.verdicts import QualityFrame
     from controlplane.service.frames import Arrived, Query
     from controlplane.service.history import HistoryFile
     from controlplane.service.registry import SchemaRegistry
+    from controlplane.service.verdict_file import VerdictFile
 
 _OVERVIEW_EVERY_S = 0.25
 _OVERVIEW_AT_LEAST_EVERY_S = 1.0
 _LEDGER_EVERY_S = 0.5
 _LEDGER_AT_LEAST_EVERY_S = 5.0
 _LAKE_EVERY_S = 1.0
+_QUALITY_EVERY_S = 1.0
+_QUALITY_AT_LEAST_EVERY_S = 5.0
 _LOOK_AT_LEAST_EVERY_S = 5.0
 """How soon it is seen that ClickHouse does not answer, when nobody watches what is in it."""
 _SAVE_EVERY_S = 1.0
@@ -41,7 +48,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 class Service:
     """State, hub and the tasks that feed the hub."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of)
         self,
         streams: Sequence[StreamDefinition],
         query: Query,
@@ -51,16 +58,19 @@ class Service:
         registry: SchemaRegistry | None = None,
         *,
         orders: OrderFile | None = None,
+        verdict_file: VerdictFile | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
         self.history_file = history_file
+        self.verdicts = VerdictHistory()
+        self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, *live}))
+        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, *live}))
         self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
         self._unanswered: tuple[str, datetime] | None = None
         self._console = urlsplit(console)
@@ -68,8 +78,10 @@ class Service:
 
     def fold(self, facts: Sequence[Fact]) -> None:
         """Take facts in."""
+        now = datetime.now(UTC)
         self.known.fold(facts)
-        self.history.fold(facts, datetime.now(UTC))
+        self.history.fold(facts, now)
+        self.verdicts.fold(facts, now)
 
     def problems(self, now: datetime) -> tuple[Problem, ...]:
         """What is wrong now."""
@@ -125,24 +137,47 @@ class Service:
                 self.hub.publish(LAKE, self.lake())
             await asyncio.sleep(_LAKE_EVERY_S)
 
-    async def restore_history(self, file: HistoryFile) -> None:
+    def quality(self) -> QualityFrame:
+        """Every gate as known now."""
+        return quality_frame(self.known, self.verdicts, self.orders.orders, self.streams.values(), datetime.now(UTC))
+
+    async def push_quality(self) -> None:
+        """Publish the gates when one of them, or who watches, has changed, and every five seconds anyway."""
+        pushed: tuple[object, ...] = ()
+        pushed_at = 0.0
+        while True:
+            now = time.monotonic()
+            if QUALITY in self.hub.watched():
+                frame = self.quality()
+                seen = (self.hub.version, frame.streams)
+                if seen != pushed or now - pushed_at > _QUALITY_AT_LEAST_EVERY_S:
+                    pushed, pushed_at = seen, now
+                    self.hub.publish(QUALITY, frame)
+            await asyncio.sleep(_QUALITY_EVERY_S)
+
+    async def restore(self) -> None:
         """Take in what an earlier run saved."""
         now = datetime.now(UTC)
-        self.history.restore(await asyncio.to_thread(file.load, now - SHOWN), now)
+        if self.history_file is not None:
+            self.history.restore(await asyncio.to_thread(self.history_file.load, now - SHOWN), now)
+        if self.verdict_file is not None:
+            self.verdicts.restore(await asyncio.to_thread(self.verdict_file.load, now - SHOWN), now)
 
-    async def keep_history(self, file: HistoryFile) -> None:
+    async def keep(self) -> None:
         """Save what comes."""
         while True:
-            is_saved = await asyncio.to_thread(self.save_history, file)
+            is_saved = await asyncio.to_thread(self.save)
             await asyncio.sleep(_SAVE_EVERY_S if is_saved else _SAVE_AGAIN_AFTER_S)
 
-    def save_history(self, file: HistoryFile) -> bool:
+    def save(self) -> bool:
         """Save what is not saved yet; what cannot be saved is kept for the next time."""
-        points = self.history.take_unsaved()
-        is_saved = not points or file.save(points, datetime.now(UTC))
-        if not is_saved:
-            self.history.put_back(points)
-        return is_saved
+        now = datetime.now(UTC)
+        saved = [True]
+        if self.history_file is not None:
+            saved.append(save_unsaved(self.history, self.history_file, now))
+        if self.verdict_file is not None:
+            saved.append(save_unsaved(self.verdicts, self.verdict_file, now))
+        return all(saved)
 
     async def push_live(self, stream: str) -> None:
         """Publish what is new in a stream's watched rollups, every tick."""

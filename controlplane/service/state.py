@@ -24,7 +24,7 @@ from controlplane.contract.facts import (
     WindowsClosed,
     WindowsPublished,
 )
-from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
+from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, SuiteFollowed
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
 
@@ -70,7 +70,7 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911 (a row a k
             return (fact.kind, fact.stream)
 
 
-def condition_of(fact: Fact) -> str:
+def condition_of(fact: Fact) -> str:  # noqa: PLR0911 (a row a kind)
     """What a fact says of its subject, without the numbers that change all the time.
 
     A part that dies and starts again and again is unwell all along, not anew with each start.
@@ -87,6 +87,12 @@ def condition_of(fact: Fact) -> str:
             return "unknown" if fact.reason else "lagging" if is_lagging else "well"
         case ReferencesLoaded():
             return "refused" if fact.refused else "well"
+        case GateDecided():
+            return fact.outcome
+        case SuiteFollowed():
+            return fact.refused or "well"
+        case BreakerChanged():
+            return "closed" if fact.state is BreakerState.CLOSED else "open"
         case _:
             return ""
 

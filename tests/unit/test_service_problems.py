@@ -16,6 +16,7 @@ from controlplane.contract.facts import (
     ReferencesLoaded,
     Verdict,
 )
+from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Stage, SuiteFollowed
 from controlplane.contract.names import Hop
 from controlplane.service.problems import problems
 from controlplane.service.state import Known
@@ -199,4 +200,25 @@ def test_what_was_known_and_is_no_more_is_a_problem_in_the_first_minute_too() ->
 def test_clickhouse_that_does_not_answer_is_a_problem() -> None:
     assert found(unanswered=("ClickHouse does not answer: refused", ago(7))) == [
         "ClickHouse does not answer: refused [7 s ago]"
+    ]
+
+
+def test_a_stopped_stage_and_a_refused_suite_are_told_and_a_diverted_batch_is_not() -> None:
+    said = {"stream": "shop", "stage": Stage.LAKE}
+    judged = {**said, "subject": "micro-batch 7", "suite": "a" * 12, "rows": 9, "judged": 9}
+    halted = GateDecided.model_validate(
+        {**judged, "at": ago(60), "outcome": "halted", "reason": "product_found is broken"}
+    )
+    assert found(halted, halted.model_copy(update={"at": ago(30), "id": "x"})) == [
+        "lake of shop is halted by its gate: product_found is broken [60 s ago]"
+    ]
+    assert found(halted, GateDecided.model_validate({**judged, "at": ago(1), "outcome": "diverted"})) == []
+    open_ = BreakerChanged(
+        **said, at=ago(1), state=BreakerState.OPEN, since=ago(9), resumes_at=ago(-50), reason="a flood"
+    )
+    assert found(open_) == ["lake of shop pauses until 03:00:50 UTC: a flood [1 s ago]"]
+    assert found(open_.model_copy(update={"at": NOW, "state": BreakerState.CLOSED})) == []
+    refused = SuiteFollowed(**said, at=ago(1), suite="a" * 12, rules=3, since=ago(3600), refused="no such column")
+    assert found(refused) == [
+        "lake suite of shop is refused, the one of 2026-01-01 02:00 UTC goes on: no such column [1 s ago]"
     ]
