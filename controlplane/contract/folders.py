@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+SUITE_FILE = "suite.json"
+"""In a stream's folder: Great Expectations' own JSON of a suite, by stage."""
 _NUMBERS = ("int", "long", "float", "double")
 _TIMES = ("timestamp-millis", "timestamp-micros")
 _DIMENSIONS = ("string", "enum", "boolean", "int", "long", "date")
@@ -86,7 +88,7 @@ def load_stream(folder: Path) -> StreamDefinition:
     schema = _schema(folder, problems)
     suites = _suites(folder, problems)
     rules, mistakes = row_rules(suites.get("ingest", {}))
-    problems.extend(Problem("suite.json", *mistake) for mistake in mistakes)
+    problems.extend(Problem(SUITE_FILE, *mistake) for mistake in mistakes)
     stream: StreamDefinition | None = None
     if document is not None and schema is not None:
         stream = _assemble(folder, document, schema, suites, rules, problems)
@@ -193,14 +195,14 @@ def _field_problems(field: Any) -> Iterator[Problem]:  # noqa: ANN401 (whatever 
 
 
 def _suites(folder: Path, problems: list[Problem]) -> dict[str, Any]:
-    suites = _json(folder, "suite.json", problems)
+    suites = _json(folder, SUITE_FILE, problems)
     if suites is None:
         return {}
     if not isinstance(suites, dict):
-        problems.append(Problem("suite.json", "", "not an object", "write one suite a stage: " + ", ".join(STAGES)))
+        problems.append(Problem(SUITE_FILE, "", "not an object", "write one suite a stage: " + ", ".join(STAGES)))
         return {}
     problems.extend(
-        Problem("suite.json", stage, "no such stage", "use " + ", ".join(STAGES))
+        Problem(SUITE_FILE, stage, "no such stage", "use " + ", ".join(STAGES))
         for stage in sorted(set(suites) - set(STAGES))
     )
     return suites
@@ -231,7 +233,7 @@ def _misfits(stream: StreamDefinition) -> Iterator[Problem]:
     fields = {field["name"]: field["type"] for field in stream.avro_schema["fields"]}
     yield from _key_misfits(stream, fields)
     for rule in stream.row_rules:
-        yield from _missing("suite.json", f"ingest rule {rule.name}", columns_of(rule), fields)
+        yield from _missing(SUITE_FILE, f"ingest rule {rule.name}", columns_of(rule), fields)
     everything = dict(fields)
     for number, _ in enumerate(stream.enrich):
         yield from _enrichment_misfits(stream, number, everything)

@@ -1,4 +1,4 @@
-"""Has somebody changed the reference tables, and is he done?
+"""Has somebody changed the files that a part follows, and is he done?
 
 A look costs a `stat` a file. Nobody says when he has finished writing, so a change counts only once two looks in a row
 have seen the same. Whoever wants to be sure writes elsewhere and renames: that is never seen half.
@@ -9,10 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from controlplane.contract.streams import StreamDefinition
 
-Seen = dict[str, tuple[str, int, int, int, int] | None]
-"""Table -> its file's name, inode, bytes, and times of its last change, of content and of anything; None: no file."""
+SeenFile = tuple[str, int, int, int, int]
+"""A file's name, inode, bytes, and times of its last change, of content and of anything."""
+Seen = dict[str, SeenFile | None]
+"""By what it is: a table's name, or a file's; None: no file."""
 
 
 def seen(stream: StreamDefinition) -> Seen:
@@ -20,12 +24,23 @@ def seen(stream: StreamDefinition) -> Seen:
     return {join.reference: _of_table(stream, join.reference) for join in stream.enrich}
 
 
-def _of_table(stream: StreamDefinition, name: str) -> tuple[str, int, int, int, int] | None:
+def seen_file(file: Path) -> Seen:
+    """What the file system says of one file."""
     try:
-        file = stream.reference_file(name)
-        found = file.stat()
+        return {file.name: _of(file)}
+    except FileNotFoundError:
+        return {file.name: None}
+
+
+def _of_table(stream: StreamDefinition, name: str) -> SeenFile | None:
+    try:
+        return _of(stream.reference_file(name))
     except FileNotFoundError:
         return None
+
+
+def _of(file: Path) -> SeenFile:
+    found = file.stat()
     return file.name, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 

@@ -1,26 +1,29 @@
 """Which folder does a stream's route follow? A copy of its own, because people change the other one.
 
-Spark reads a Parquet file again with each batch, and what a run began is finished by the tables that it began with: neither
-may meet a file that has changed since. So the folder is copied when the process starts, and once more, with the reference
-tables of now, for each new version of them. A version that is not valid is not taken. The rest of the folder (`stream.yaml`,
-schema, suite) is read when the process starts, and only then.
+Spark reads a Parquet file again with each batch, and what a run began is finished by the tables and the rules that it began
+with: neither may meet a file that has changed since. So the folder is copied when the process starts, and once more for each
+new version of the reference tables or of the ingest suite. A version that is not valid is not taken. The rest of the folder
+(`stream.yaml`, schema) is read when the process starts, and only then.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import logging
-import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import ReferencesLoaded
-from controlplane.contract.folders import StreamInvalidError, load_stream
+from controlplane.contract.folders import SUITE_FILE, StreamInvalidError, load_stream
+from controlplane.contract.gates import Stage, SuiteFollowed
+from controlplane.contract.suites import fingerprint
 from controlplane.contract.valid import reference_columns
 from pipeline.reason import reason_of
-from pipeline.references.fingerprint import fingerprint_of, used_files
-from pipeline.references.settling import Seen, Settling, seen
+from pipeline.references.settling import Seen, Settling, seen, seen_file
 from pipeline.references.versions import Version, keep
+from pipeline.route.copies import Copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,15 +31,29 @@ if TYPE_CHECKING:
 
     from controlplane.contract.streams import StreamDefinition
 
+    Accepts = Callable[[StreamDefinition], None]
+    """Does what route will do with a new version. Raises `RefusedError` when it cannot be done, and anything else when that
+    is not known now: then the next look asks again."""
+
 _log = logging.getLogger(__name__)
 
 
-class ReferencesRefusedError(Exception):
-    """A version of the reference tables that route does not take: why, in a sentence."""
+class RefusedError(Exception):
+    """A version of the reference tables or of the suite that route does not take: why, in a sentence."""
 
 
 class _WrittenMeanwhileError(Exception):
-    """The tables have changed while they were read."""
+    """The files have changed while they were read."""
+
+
+@dataclass
+class _Watched:
+    """A part of the folder that route takes anew."""
+
+    what: str
+    look: Callable[[], Seen]
+    settling: Settling
+    refused: str | None = None
 
 
 class Followed:
@@ -45,7 +62,7 @@ class Followed:
     Args:
         edited: the stream as people edit it.
         scratch: where the copies go.
-        kept: `<data>/references`, where every version taken stays.
+        kept: `<data>/references`, where every version of the tables taken stays.
 
     Raises:
         StreamInvalidError: if the folder has mistakes by now.
@@ -54,55 +71,59 @@ class Followed:
 
     def __init__(self, edited: StreamDefinition, scratch: Path, kept: Path) -> None:
         self._edited, self._kept = edited, kept
-        self._root = scratch.resolve() / f"{edited.name}.followed"
-        shutil.rmtree(self._root, ignore_errors=True)
-        self._settling = Settling(seen(edited))
-        self.stream = load_stream(self._copied(edited.folder))
+        self._copies = Copies(scratch.resolve() / f"{edited.name}.followed", edited)
+        self._tables = _watched("reference tables", lambda: seen(edited))
+        self._suite = _watched("suite", lambda: seen_file(edited.folder / SUITE_FILE))
+        self.stream = load_stream(self._copies.with_tables(edited.folder))
         self._version = self._keep(self.stream)
-        self._refused: str | None = None
+        self.suite = self._suite_followed(datetime.now(UTC))
+        """Which ingest suite is in use; another value only when there is something new to say."""
 
-    def look(self, accepts: Callable[[StreamDefinition], None]) -> bool:
-        """Look at the reference tables once; True when `stream` has become another, which a query has to start with.
+    def look(self, accepts: Accepts) -> bool:
+        """Look at the reference tables once; True when `stream` has become another, which a query has to start with."""
+        return self._look(self._tables, lambda: self._with_tables(accepts))
 
-        Args:
-            accepts: does what route will do with a new version; raises `ReferencesRefusedError` when it cannot be
-                done, and anything else when that is not known now: then the next look asks again.
-        """
-        now = seen(self._edited)
-        if not self._settling.has_settled(now):
+    def look_at_suite(self, accepts: Accepts) -> bool:
+        """Look at the suite once; True when `stream` has become another, which a query has to start with."""
+        is_new = self._look(self._suite, lambda: self._with_suite(accepts))
+        if is_new or self._suite.refused != self.suite.refused:
+            self.suite = self._suite_followed(datetime.now(UTC) if is_new else self.suite.since)
+        return is_new
+
+    def _look(self, watched: _Watched, new: Callable[[], StreamDefinition]) -> bool:
+        now = watched.look()
+        if not watched.settling.has_settled(now):
             return False
         before = self.stream
         try:
-            self._take(self._new(accepts), now)
+            self._take(new(), watched, now)
         except _WrittenMeanwhileError:
             return False
-        except ReferencesRefusedError as error:
-            if seen(self._edited) != now:
+        except RefusedError as error:
+            if watched.look() != now:
                 return False
-            self._refused = str(error)
-            _log.warning("%s: new reference tables are refused: %s", before.name, error)
+            watched.refused = str(error)
+            _log.warning("%s: a new version of its %s is refused: %s", before.name, watched.what, error)
             self.forget_others()
-        self._settling.judge(now)
+        watched.settling.judge(now)
         return self.stream is not before
 
-    def _take(self, stream: StreamDefinition, now: Seen) -> None:
-        if seen(self._edited) != now:
+    def _take(self, stream: StreamDefinition, watched: _Watched, now: Seen) -> None:
+        if watched.look() != now:
             raise _WrittenMeanwhileError
         if stream is not self.stream:
             try:
                 self._version = self._keep(stream)
             except OSError as error:
-                raise ReferencesRefusedError(f"they cannot be kept: {error}") from error
-        self.stream, self._refused = stream, None
+                raise RefusedError(f"they cannot be kept: {error}") from error
+        self.stream, watched.refused = stream, None
 
     def forget_others(self) -> None:
         """Delete the copies that no query reads any more."""
-        for each in self._root.iterdir():
-            if each != self.stream.folder.parent:
-                shutil.rmtree(each, ignore_errors=True)
+        self._copies.forget_all_but(self.stream.folder)
 
     def fact(self) -> ReferencesLoaded | None:
-        """Which version is followed; None for a stream without reference tables."""
+        """Which version of the tables is followed; None for a stream without reference tables."""
         if self._version is None:
             return None
         return ReferencesLoaded(
@@ -111,48 +132,61 @@ class Followed:
             fingerprint=self._version.fingerprint,
             since=self._version.since,
             rows={name: table.rows for name, table in self._version.tables.items()},
-            refused=self._refused,
+            refused=self._tables.refused,
         )
 
-    def _new(self, accepts: Callable[[StreamDefinition], None]) -> StreamDefinition:
+    def _suite_followed(self, since: datetime) -> SuiteFollowed:
+        return SuiteFollowed(
+            at=datetime.now(UTC),
+            stream=self.stream.name,
+            stage=Stage.INGEST,
+            suite=self.stream.fingerprint(Stage.INGEST),
+            rules=len(self.stream.row_rules),
+            since=since,
+            refused=self._suite.refused,
+        )
+
+    def _with_tables(self, accepts: Accepts) -> StreamDefinition:
         """The stream with the tables of now: itself when they are those that it has."""
-        try:
-            folder = self._copied(self.stream.folder)
-            if folder == self.stream.folder:
-                return self.stream
-            stream = load_stream(folder)
-        except StreamInvalidError as error:
-            raise ReferencesRefusedError("; ".join(map(str, error.problems))) from error
-        except (OSError, ValueError, csv.Error) as error:
-            raise ReferencesRefusedError(reason_of(error)) from error
-        for misfit in _key_misfits(self.stream, stream):
-            raise ReferencesRefusedError(misfit)
-        accepts(stream)
+        stream = self._loaded(self._copies.with_tables)
+        if stream is not self.stream:
+            for misfit in _key_misfits(self.stream, stream):
+                raise RefusedError(misfit)
+            accepts(stream)
         return stream
 
-    def _copied(self, base: Path) -> Path:
-        """A copy of a folder with the reference tables of now.
+    def _with_suite(self, accepts: Accepts) -> StreamDefinition:
+        """The stream with the ingest suite of now: itself when it is the one that it has, whatever other stages' are like."""
+        if self._ingest_suite() == self.stream.fingerprint(Stage.INGEST):
+            return self.stream
+        stream = self._loaded(self._copies.with_suite)
+        if stream is not self.stream:
+            accepts(stream)
+        return stream
 
-        Its path names their fingerprint: what was once read of a path (`reference_columns`) stays true.
-        """
-        partial = self._root / "partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        copy = partial / self._edited.name
-        shutil.copytree(base, copy)
-        stream = self._edited.model_copy(update={"folder": copy})
-        for file in used_files(stream).values():
-            file.unlink()
-        for file in used_files(self._edited).values():
-            shutil.copy2(file, copy / "reference")
-        whole = self._root / fingerprint_of(stream)
-        if whole.exists():
-            shutil.rmtree(partial)
-        else:
-            partial.rename(whole)
-        return whole / self._edited.name
+    def _ingest_suite(self) -> str | None:
+        """Fingerprint of the ingest suite as it is written now; None when it cannot be read, which loading it will say."""
+        try:
+            written = json.loads((self._edited.folder / SUITE_FILE).read_bytes())
+            return fingerprint(written.get(Stage.INGEST, {}))
+        except (OSError, ValueError, AttributeError):
+            return None
+
+    def _loaded(self, copied: Callable[[Path], Path]) -> StreamDefinition:
+        try:
+            folder = copied(self.stream.folder)
+            return self.stream if folder == self.stream.folder else load_stream(folder)
+        except StreamInvalidError as error:
+            raise RefusedError("; ".join(map(str, error.problems))) from error
+        except (OSError, ValueError, csv.Error) as error:
+            raise RefusedError(reason_of(error)) from error
 
     def _keep(self, stream: StreamDefinition) -> Version | None:
         return keep(self._kept, stream, datetime.now(UTC)) if stream.enrich else None
+
+
+def _watched(what: str, look: Callable[[], Seen]) -> _Watched:
+    return _Watched(what, look, Settling(look()))
 
 
 def _key_misfits(before: StreamDefinition, after: StreamDefinition) -> Iterator[str]:

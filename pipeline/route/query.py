@@ -1,8 +1,8 @@
 """How is route started, and when does it start anew?
 
 A run begins where its outputs say (`pipeline.route.beginning`), with the schema that all registered versions make. It ends in
-one of three ways: it met a schema id that it has not asked about, or there is a new version, a new partition or a new
-reference table (start again with it), or it failed.
+one of three ways: it met a schema id that it has not asked about, or there is a new version, a new partition, a new
+reference table or a new suite (start again with it), or it failed.
 Spark's checkpoint is made fresh for each run: the outputs themselves are the record of what was done.
 """
 
@@ -18,18 +18,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (a field of a dataclass)
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka.schema_registry import SchemaRegistryError
-
 from controlplane.contract.facts import QueryProgressed, SchemaRead
 from controlplane.contract.names import Hop, subject, topic
-from controlplane.contract.refusals import SchemaRefusedError
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
-from pipeline.reason import reason_of
 from pipeline.registry import learned, register, schemas_of
+from pipeline.route.accepts import accept_suite, accept_tables
 from pipeline.route.beginning import Beginning, replaced
 from pipeline.route.decode import UNKNOWN_ID, Schemas
-from pipeline.route.followed import ReferencesRefusedError
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
 from pipeline.route.tails import MARGIN
@@ -37,7 +33,7 @@ from pipeline.route.wiring import raw_stream, sink_options
 from pipeline.spark import failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Literal
 
     from confluent_kafka.admin import AdminClient
@@ -62,8 +58,6 @@ SPARK_SETTINGS = {
 """Of the session that route runs in, as `build_session` takes them."""
 _BAD_IDS_IN_A_ROW = 3
 """After so many ids that the registry does not have, further unknown ones are dead letters without a stop each."""
-_REFUSED = (409, 422)
-"""What the registry answers to a schema that is incompatible, or none."""
 _UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
 _log = logging.getLogger(__name__)
 
@@ -110,7 +104,7 @@ class RouteRun:
 
     @property
     def stream(self) -> StreamDefinition:
-        """As its folder says, which is another with each new version of the reference tables."""
+        """As its folder says, which is another with each new version of the reference tables or the suite."""
         return self.followed.stream
 
     def start(self) -> None:
@@ -175,6 +169,12 @@ class RouteRun:
             self._beginning.outlived()
         return [fact for fact in (self._progress(), self._references()) if fact is not None]
 
+    def standing(self) -> Iterator[Fact]:
+        """What holds until it says something else."""
+        yield self.followed.suite
+        if self.reads is not None:
+            yield self.reads
+
     def stop(self) -> None:
         """Stop the query; what it has not written is routed by the next run."""
         if self.query is not None:
@@ -215,30 +215,19 @@ class RouteRun:
                 return f"{self.stream.name} has a new schema version"
             if gained := self._gained():
                 return f"{topic(self.stream.name, Hop.RAW)} has gained partitions {gained}"
-            if self.followed.look(self._accepts):
+            if self.followed.look(self._accept_tables):
                 return f"{self.stream.name} has new reference tables"
+            if self.followed.look_at_suite(self._accept_suite):
+                return f"{self.stream.name} has a new suite"
         except Exception as error:  # noqa: BLE001 (registry or broker may be away for any reason)
             _log.warning("%s: nobody to ask for news (%s); going on as it is", self.stream.name, error)
         return ""
 
-    def _accepts(self, stream: StreamDefinition) -> None:
-        """Do what a query with new reference tables will do: read them, and write what they add."""
-        try:
-            for table in references_of(self.session, stream).values():
-                table.write.format("noop").mode("overwrite").save()
-        except Exception as error:
-            raise ReferencesRefusedError(f"Spark cannot read them: {reason_of(error)}") from error
-        try:
-            now = learned(self.registry, stream).stream
-            register(self.registry, subject(stream.name, Hop.VALID), valid_schema(now))
-        except SchemaRefusedError as error:
-            raise ReferencesRefusedError(f"the registry refuses their columns: {error}") from error
-        except SchemaRegistryError as error:
-            if error.http_status_code not in _REFUSED:
-                raise
-            raise ReferencesRefusedError(
-                f"the registry refuses their columns: {error.error_message.rsplit('Exception: ', 1)[-1]}"
-            ) from error
+    def _accept_tables(self, stream: StreamDefinition) -> None:
+        accept_tables(self.session, self.registry, stream)
+
+    def _accept_suite(self, stream: StreamDefinition) -> None:
+        accept_suite(self.session, stream, self.options.broken_rules)
 
     def _references(self) -> ReferencesLoaded | None:
         """Once a look: whoever has forgotten it is told again."""

@@ -64,7 +64,7 @@ def run(
             while not stopping.wait(_BEAT_S):
                 heart.beat()
                 reporter.report(*(fact for each in runs for fact in each.beat()))
-                reporter.stand("route", (each.reads for each in runs if each.reads is not None))
+                reporter.stand("route", (fact for each in runs for fact in each.standing()))
         finally:
             for each in runs:
                 each.stop()

@@ -19,7 +19,7 @@ from pipeline.references.fingerprint import fingerprint_of
 from pipeline.references.settling import Settling
 from pipeline.references.versions import before, keep, table_of, versions
 from pipeline.route.definition import digest_of
-from pipeline.route.followed import Followed, ReferencesRefusedError
+from pipeline.route.followed import Followed, RefusedError
 from pipeline.validate import app
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_a_version_that_is_not_valid_is_refused_and_the_one_before_goes_on(
 
 def test_what_cannot_be_used_is_refused_and_what_cannot_be_known_is_asked_again(edited: Edited) -> None:
     def refuse(_: object) -> None:
-        raise ReferencesRefusedError("the registry refuses their columns")
+        raise RefusedError("the registry refuses their columns")
 
     def away(_: object) -> None:
         raise ConnectionError
