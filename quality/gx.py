@@ -215,7 +215,11 @@ def _examples(values: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _short(value: Any, most: int) -> str:  # noqa: ANN401 (whatever was in a column)
-    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    text = (
+        value
+        if isinstance(value, str)
+        else orjson.dumps(value, default=str, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    )
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

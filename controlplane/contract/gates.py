@@ -58,7 +58,10 @@ class Outcome(StrEnum):
     DIVERTED = "diverted"
     HALTED = "halted"
     MISCONFIGURED = "misconfigured"
-    """A critical rule could not be evaluated, so nothing is known of the data: the stage waits as if halted, and says so."""
+    """A critical rule could not be evaluated, so nothing is known of the data: the stage waits as if halted, and says so.
+
+    With the policy to pass it goes on, unjudged.
+    """
 
 
 class RuleVerdict(Frozen):
