@@ -12,6 +12,7 @@ from dash_app.pages.lake import lake_page
 from dash_app.pages.ledger import ledger_page
 from dash_app.pages.live import live_page
 from dash_app.pages.overview import overview_page
+from dash_app.pages.quality import quality_page
 from dash_app.pages.schemas import schemas_page
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def page(data: ConsoleData, path: str) -> Component:
     return frame(data.streams, _page(data, path))
 
 
-def _page(data: ConsoleData, path: str) -> Component:
+def _page(data: ConsoleData, path: str) -> Component:  # noqa: PLR0911 (a row a page)
     match [part for part in path.split("/") if part]:
         case []:
             return overview_page(data.streams)
@@ -87,6 +88,8 @@ def _page(data: ConsoleData, path: str) -> Component:
             return lake_page(data.streams)
         case ["ledger", *rest]:
             return ledger_page(data.streams, rest[0] if rest else None)
+        case ["quality", *rest]:
+            return quality_page(data.streams, rest[0] if rest else None)
         case ["schemas", *rest]:
             return schemas_page(data.streams, rest[0] if rest else None)
         case _:

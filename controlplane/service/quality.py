@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ SAID_WITHIN = timedelta(seconds=60)
 SAMPLED_WITHIN = timedelta(minutes=3)
 """Ingest is judged every 30 s, whether or not something has come; the other stages only when something has."""
 BUCKETS = 180
+"""In a strip at most; none is shorter than a minute, because of verdicts that passed one a minute is remembered."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORST_LAST = tuple(Outcome)
 _STANDS = (Outcome.HALTED, Outcome.MISCONFIGURED)
 """What these say holds until another verdict is given."""
@@ -147,7 +150,7 @@ def quality_history(  # noqa: PLR0913 (what a history is made of)
         stream=stream,
         at=now,
         hours=within / timedelta(hours=1),
-        bucket_s=(within / BUCKETS).total_seconds(),
+        bucket_s=_width(within).total_seconds(),
         gates=tuple(
             GateHistory(stage=stage, table=table or None, buckets=buckets(by_gate[stage, table], now, within))
             for stage, table in gates
@@ -158,14 +161,23 @@ def quality_history(  # noqa: PLR0913 (what a history is made of)
 
 
 def buckets(points: Iterable[VerdictPoint], now: datetime, within: timedelta) -> tuple[VerdictBucket, ...]:
-    """The worst verdict of each stretch; a stretch without one is unknown, and not left out."""
-    width, start = within / BUCKETS, now - within
+    """The worst verdict of each stretch; a stretch without one is unknown, and not left out.
+
+    They begin at multiples of their width, so that what has been drawn stays as it is while time goes on.
+    """
+    width = _width(within)
+    count = math.ceil(within / width)
+    start = _EPOCH + ((now - _EPOCH) // width + 1 - count) * width
     found: dict[int, list[VerdictPoint]] = defaultdict(list)
     for point in points:
-        number = min((point.at - start) // width, BUCKETS - 1)
+        number = (point.at - start) // width
         if number >= 0:
-            found[number].append(point)
-    return tuple(_bucket(start + number * width, found.get(number, ())) for number in range(BUCKETS))
+            found[min(number, count - 1)].append(point)
+    return tuple(_bucket(start + number * width, found.get(number, ())) for number in range(count))
+
+
+def _width(within: timedelta) -> timedelta:
+    return max(timedelta(minutes=1), within / BUCKETS)
 
 
 def _bucket(at: datetime, points: Sequence[VerdictPoint]) -> VerdictBucket:

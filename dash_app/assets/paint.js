@@ -36,7 +36,7 @@
   const all = (selector) => document.querySelectorAll(selector);
   const age = (iso) => (iso ? Math.max(0, (window.tidegate.hubNow() - Date.parse(iso)) / 1000) : null);
 
-  window.tidegate.show = { number, exact, seconds, bytes, put, clock, all, age };
+  window.tidegate.show = { number, exact, seconds, bytes, put, clock, all, age, shade: () => shade() };
 
   function colours() {
     const style = getComputedStyle(document.documentElement);

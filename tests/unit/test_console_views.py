@@ -51,7 +51,15 @@ def test_the_schemas_page_has_a_card_for_every_stream_and_of_one_only_its_own() 
     assert "nobody" in written("/schemas/nobody")
 
 
-@pytest.mark.parametrize("path", ["/", "/live/shop", "/live/nobody", "/ledger", "/ledger/shop", "/schemas", "/nothing"])
+def test_the_quality_page_has_a_card_for_every_stream_and_of_one_only_its_own() -> None:
+    assert all(f'"data-quality": "{stream}"' in written("/quality") for stream in DATA.streams)
+    assert '"data-quality": "flights"' not in written("/quality/shop")
+    assert "nobody" in written("/quality/nobody")
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/live/shop", "/live/nobody", "/ledger", "/ledger/shop", "/quality", "/schemas", "/nothing"]
+)
 def test_every_page_hears_of_problems(path: str) -> None:
     assert re.search(r'"data-topics": "overview\b', written(path))
 

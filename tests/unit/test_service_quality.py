@@ -218,10 +218,23 @@ def test_a_file_that_cannot_be_used_costs_only_the_past(tmp_path: Path, caplog: 
 
 def test_a_stretch_shows_its_worst_verdict_and_one_without_any_is_unknown() -> None:
     points = history(decided(100), decided(90, Outcome.DIVERTED), decided(20)).points("shop", NOW)
-    found = buckets(points, NOW, timedelta(seconds=BUCKETS * 60))
-    assert [each.outcome for each in found[-3:]] == [None, Outcome.DIVERTED, Outcome.PASSED]
-    assert found[-2].broken == ("product_found",)
+    found = buckets(points, NOW, timedelta(minutes=BUCKETS))
+    assert [each.outcome for each in found[-4:]] == [None, Outcome.DIVERTED, Outcome.PASSED, None]
+    assert found[-3].broken == ("product_found",)
     assert len(found) == BUCKETS
+
+
+def test_a_gate_that_passes_every_ten_seconds_leaves_no_gap_in_an_hour() -> None:
+    points = history(*(decided(each * 10) for each in range(1, 400))).points("shop", NOW)
+    found = buckets(points, NOW - timedelta(seconds=1), timedelta(hours=1))
+    assert (len(found), {each.outcome for each in found}) == (60, {Outcome.PASSED})
+
+
+def test_stretches_stay_where_they_are_while_time_goes_on() -> None:
+    points = history(decided(100)).points("shop", NOW)
+    first, second = (buckets(points, NOW + timedelta(seconds=each), timedelta(minutes=BUCKETS)) for each in (1, 59))
+    assert first == second
+    assert buckets(points, NOW + timedelta(seconds=61), timedelta(minutes=BUCKETS))[:-1] == first[1:]
 
 
 def account(minutes_ago: float, valid: int | None, dead: int, quarantined: int) -> LedgerPoint:

@@ -1,0 +1,186 @@
+/* The quality page's past: a strip a gate and a rule, what route turned away by minute, and the suites that were in use. */
+(function () {
+  "use strict";
+  const ASK_AGAIN_MS = 15000, WITHIN_MS = 15000, DEFAULT_H = 6;
+  const held = new Map(); /* stream -> { shown, hours, reason, askedAt, isAsking } */
+  const make = (...how) => window.tidegate.make.element(...how);
+  const redraw = (...what) => window.tidegate.make.redraw(...what);
+  const page = () => window.tidegate.quality;
+  const now = () => performance.now();
+
+  function hours() {
+    const given = Number(new URLSearchParams(location.search).get("hours"));
+    return given > 0 && given <= 720 ? given : DEFAULT_H;
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-quality-hours]");
+    if (!button) return;
+    window.history.replaceState(window.history.state, "", `${location.pathname}?hours=${button.dataset.qualityHours}`);
+    for (const state of held.values()) state.askedAt = -Infinity;
+    tick();
+  });
+
+  async function load(name) {
+    const state = held.get(name) || { shown: null, reason: null, askedAt: -Infinity, isAsking: false };
+    held.set(name, state);
+    const wanted = hours();
+    if (state.isAsking || (now() - state.askedAt < ASK_AGAIN_MS && state.hours === wanted)) return;
+    Object.assign(state, { isAsking: true, hours: wanted });
+    try {
+      const answer = await fetch(page().address(`gates/${name}/history?hours=${wanted}`), { signal: AbortSignal.timeout(WITHIN_MS) });
+      const said = await answer.json();
+      Object.assign(state, answer.ok ? { shown: said, reason: null } : { reason: said.detail });
+    } catch {
+      state.reason = "the control plane does not answer";
+    }
+    Object.assign(state, { isAsking: false, askedAt: now() });
+    paint(name);
+  }
+
+  function tick() {
+    const cards = document.querySelectorAll("[data-quality]");
+    for (const button of document.querySelectorAll("[data-quality-hours]")) button.classList.toggle("is-here", Number(button.dataset.qualityHours) === hours());
+    for (const card of cards) {
+      if (!document.hidden) load(card.dataset.quality);
+      paint(card.dataset.quality);
+    }
+    if (cards.length && !document.hidden) docs();
+  }
+
+  function paint(name) {
+    const card = document.getElementById(`quality-${name}`), state = held.get(name);
+    if (!card || !state || state.askedAt === -Infinity) return;
+    const why = page().find("reason", name), { shown, reason } = state;
+    why.textContent = reason ? `unknown: ${reason}` : "";
+    why.classList.toggle("is-unknown", Boolean(reason));
+    card.classList.toggle("is-old", Boolean(reason));
+    if (!shown) return;
+    redraw(page().find("strips", name), JSON.stringify(shown.gates), () => strips(shown));
+    redraw(page().find("suites", name), JSON.stringify(shown.suites), () => [suites(shown.suites)]);
+    chart(name, shown);
+  }
+
+  function strips(shown) {
+    if (!shown.gates.length) return [make("p", "quiet", "No gate has judged in this time.")];
+    const { clock } = window.tidegate.show, first = shown.gates[0].buckets[0].at;
+    const ends = make("div", "strip-ends");
+    ends.append(make("span", "", clock(first, 16)), make("span", "", "now"));
+    const lines = shown.gates.map((gate) => {
+      const line = make("div", "gate-strip"), strip = make("div", "strip");
+      strip.append(...gate.buckets.map((bucket) => cell(bucket.at, bucket.outcome, bucketWords(bucket))));
+      const counts = counted(gate.buckets);
+      strip.setAttribute("role", "img");
+      strip.setAttribute("aria-label", `${page().gateName(gate)}: ${counts}`);
+      line.append(make("span", "gate-name", page().gateName(gate)), strip, make("span", "quiet", counts));
+      return line;
+    });
+    return [ends, ...lines];
+  }
+  function bucketWords({ outcome, verdicts, broken, reason }) {
+    if (outcome === null) return "unknown: nothing was judged";
+    const rules = broken.length ? `; broken: ${broken.join(", ")}` : "";
+    return `${page().words[outcome]}, the worst of ${verdicts} remembered verdict${verdicts === 1 ? "" : "s"}${rules}${reason ? `; ${reason}` : ""}`;
+  }
+  function cell(at, state, said) {
+    const made = make("i");
+    made.dataset.state = state || "gap";
+    made.title = `${window.tidegate.show.clock(at, 16)} ${said}`;
+    return made;
+  }
+  function counted(buckets) {
+    const worst = ["misconfigured", "halted", "diverted", "let_through", "warned"].filter((each) => buckets.some(({ outcome }) => outcome === each));
+    if (worst.length) return worst.map((each) => page().words[each]).join(", ");
+    return buckets.every(({ outcome }) => outcome === null) ? "unknown" : "all passed";
+  }
+
+  /* A rule's strip: what is remembered of a verdict that passed is that every rule was kept, or broken without weight. */
+  function ruleStrip(stream, gate, rule) {
+    const gates = window.tidegate.qualityHistory.gatesOf(stream), found = gates && gates.find((each) => each.stage === gate.stage && each.table === gate.table);
+    const strip = make("div", "strip rule-strip");
+    if (!found) return strip;
+    const stateOf = ({ outcome, broken, unevaluated }) => (outcome === null ? null : broken.includes(rule) ? "halted" : unevaluated.includes(rule) ? "misconfigured" : "passed");
+    const said = { passed: "kept", halted: "broken", misconfigured: "could not be evaluated" };
+    strip.append(...found.buckets.map((bucket) => { const its = stateOf(bucket); return cell(bucket.at, its, its ? said[its] : "unknown: nothing was judged"); }));
+    return strip;
+  }
+
+  function suites(seen) {
+    if (!seen.length) return make("p", "quiet", "None is remembered.");
+    const { clock } = window.tidegate.show, table = make("table"), head = table.createTHead().insertRow(), body = table.createTBody();
+    for (const title of ["stage", "suite", "rules", "first used", "last heard of"]) head.append(make("th", "", title));
+    for (const each of seen) {
+      const row = body.insertRow();
+      row.append(make("td", "", each.stage), make("td"), make("td"), make("td", "", clock(each.since)), make("td", "", clock(each.until)));
+      row.cells[1].append(make("code", "", each.suite));
+      window.tidegate.show.put(row.cells[2], each.rules === null ? null : String(each.rules), "only its verdicts are remembered");
+    }
+    return table;
+  }
+
+  const drawn = new WeakMap();
+  function chart(name, shown) {
+    const box = page().find("chart", name), graph = box && box.querySelector(".js-plotly-plot");
+    if (!graph || !window.Plotly) return;
+    const known = shown.turned_away.filter(({ share }) => share !== null), newest = known.at(-1);
+    const said = page().find("share", name), { age, seconds } = window.tidegate.show;
+    said.textContent = newest ? `: ${page().percent(newest.share)}, ${seconds(age(newest.at))} ago` : ": unknown, nothing was counted in this time";
+    said.classList.toggle("is-unknown", !newest);
+    const shades = window.tidegate.show.shade(), picture = JSON.stringify(shown.turned_away);
+    const before = drawn.get(graph);
+    if (before && before.picture === picture && before.shades === shades) return;
+    drawn.set(graph, { picture, shades });
+    const times = shown.turned_away.map(({ at }) => at.slice(0, 19)), level = 1 - Number(box.dataset.validity);
+    const start = new Date(Date.parse(shown.at) - shown.hours * 3600000).toISOString().slice(0, 19), end = shown.at.slice(0, 19);
+    const line = (what, colour, values, more) => ({ type: "scatter", mode: "lines", name: what, x: times, y: values, connectgaps: false, line: { width: 1.6, color: colour }, hovertemplate: "%{y:.3%}", ...more });
+    const part = (column) => shown.turned_away.map((each) => (each.routed ? each[column] / each.routed : null));
+    const traces = [
+      line("turned away", shades.lines[1], shown.turned_away.map(({ share }) => share)),
+      line("of them undecodable", shades.lines[3], part("dead"), { line: { width: 1, color: shades.lines[3] } }),
+      { ...line("service level", shades.other, [level, level]), x: [start, end], hoverinfo: "skip", hovertemplate: undefined, line: { width: 1, dash: "dot", color: shades.other } },
+    ];
+    const tick_ = { tickfont: { color: shades.text } };
+    const layout = {
+      ...graph.layout, font: { family: "inherit", size: 11, color: shades.text },
+      xaxis: { ...graph.layout.xaxis, ...tick_, visible: true, range: [start, end], color: shades.text, linecolor: shades.grid },
+      yaxis: { ...graph.layout.yaxis, ...tick_, visible: true, gridcolor: shades.grid, tickformat: ".2~%", autorange: true },
+      hoverlabel: { bgcolor: shades.paper, bordercolor: shades.grid, font: { color: shades.ink } },
+    };
+    window.Plotly.react(graph, traces, layout, { displayModeBar: false, responsive: true });
+  }
+
+  /* Data Docs: where they are, and how old; asked of the part that builds them. */
+  const site = { said: null, reason: null, askedAt: -Infinity, isAsking: false };
+  async function docs() {
+    const box = page().find("docs", "all");
+    if (!box) return;
+    if (!site.isAsking && now() - site.askedAt > ASK_AGAIN_MS) {
+      Object.assign(site, { isAsking: true, askedAt: now() });
+      try {
+        const answer = await fetch(page().address("quality/docs/state"), { signal: AbortSignal.timeout(WITHIN_MS) });
+        const said = await answer.json();
+        Object.assign(site, answer.ok ? { said, reason: null } : { said: null, reason: said.detail });
+      } catch {
+        Object.assign(site, { said: null, reason: "the control plane does not answer" });
+      }
+      site.isAsking = false;
+    }
+    redraw(box, JSON.stringify([site.said, site.reason]), () => docsLine(site));
+  }
+  function docsLine({ said, reason }) {
+    if (!said || !said.built_at) {
+      const line = make("span", "is-unknown", `Data Docs: ${reason || (said && said.reason) || "not built yet"}`);
+      return [line];
+    }
+    const link = make("a", "more", "Data Docs");
+    link.href = page().address("quality/docs/index.html");
+    link.target = "_blank";
+    link.rel = "noopener";
+    const age = make("span", "quiet", " ");
+    age.append(page().moment("built ", said.built_at), `, ${said.results} results`);
+    if (said.reason) age.append(make("span", "is-unknown", ` (${said.reason})`));
+    return [link, age];
+  }
+
+  window.tidegate.qualityHistory = { ruleStrip, gatesOf: (name) => { const state = held.get(name); return state && state.shown ? state.shown.gates : null; } };
+  setInterval(tick, 1000);
+})();
