@@ -20,6 +20,7 @@ from rich.table import Table
 from controlplane.account import COLUMNS, account, mismatch_lines
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
+from controlplane.quarantine_commands import app as quarantine_app
 from controlplane.schema_commands import app as schema_app
 from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output
 from controlplane.terminal import fail as _fail
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(schema_app, name="schema")
+app.add_typer(quarantine_app, name="quarantine")
 _HERE = Path(__file__).resolve().parents[1]
 
 

@@ -44,6 +44,7 @@ _EXAMPLE_AT_MOST = 80
 _OBSERVED_AT_MOST = 200
 _REASON_AT_MOST = 300
 _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 20}
+_BY_ROW = {"result_format": "COMPLETE", "partial_unexpected_count": 0}
 _one_at_a_time = threading.Lock()
 _importing = threading.Lock()
 _made: list[_Engine] = []
@@ -98,6 +99,31 @@ def judge(suite: Mapping[str, Any], frame: pd.DataFrame, *, rows: int | None = N
     return Judged(tuple(map(_verdict, given, ordered)), _whole(name, ordered, engine.version))
 
 
+def broken_rows(suite: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, list[int] | str]:
+    """Which rows break which critical row rule.
+
+    Args:
+        suite: Great Expectations' own JSON of a suite of row expectations.
+        frame: the rows.
+
+    Returns:
+        Rule -> positions of the rows that break it, or why nothing is known of it.
+    """
+    given = [each for each in suite.get("expectations", []) if severity_of(each) is Severity.CRITICAL]
+    numbered = [{**each, "id": str(number)} for number, each in enumerate(given)]
+    with _one_at_a_time:
+        results = _engine().results(str(suite.get("name", "suite")), numbered, frame.reset_index(drop=True), _BY_ROW)
+    found = {int(each["expectation_config"]["id"]): each for each in results}
+    missing = _failed({}, "Great Expectations does not take it")
+    return {rule_name(each): _positions(found.get(number, missing)) for number, each in enumerate(given)}
+
+
+def _positions(result: Json) -> list[int] | str:
+    if result["exception_info"]["raised_exception"]:
+        return str(result["exception_info"]["exception_message"])
+    return [int(each) for each in (result.get("result") or {}).get("unexpected_index_list") or ()]
+
+
 def _not_said(expectation: Mapping[str, Any], seen: int, total: int) -> str | None:
     if seen < total and expectation.get("type") in NOT_OF_A_SAMPLE:
         return (
@@ -134,7 +160,9 @@ class _Engine:
             return _sentence(str(error))
         return None if taken else "Great Expectations does not take it"
 
-    def results(self, name: str, expectations: Sequence[Json], frame: pd.DataFrame) -> list[Json]:
+    def results(
+        self, name: str, expectations: Sequence[Json], frame: pd.DataFrame, result_format: Json = _FORMAT
+    ) -> list[Json]:
         """Great Expectations' results, in any order; the frame is let go of."""
         if not expectations:
             return []
@@ -142,7 +170,7 @@ class _Engine:
             suite = self._gx.ExpectationSuite(name=name, expectations=copy.deepcopy(list(expectations)))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                done = self._rows.get_batch({"dataframe": frame}).validate(suite, result_format=_FORMAT)
+                done = self._rows.get_batch({"dataframe": frame}).validate(suite, result_format=result_format)
             found: list[Json] = done.to_json_dict()["results"]
         except Exception as error:  # noqa: BLE001 (what fails for all of them is known of none)
             reason = _sentence(str(error))

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 from controlplane.contract.frozen import Frozen, Reported
 from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
 from controlplane.contract.names import Hop
+from controlplane.contract.replays import RejectsKept
 
 
 class PartState(StrEnum):
@@ -387,7 +388,8 @@ Fact = Annotated[
     | MaintenancePlanned
     | GateDecided
     | SuiteFollowed
-    | BreakerChanged,
+    | BreakerChanged
+    | RejectsKept,
     Field(discriminator="kind"),
 ]
 

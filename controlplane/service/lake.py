@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import MaintenancePlanned, TableMeasured, WindowsClosed, WindowsPublished
-from controlplane.contract.names import lake_entity, lake_rollup
+from controlplane.contract.names import DIVERTED, REJECTS, lake_entity, lake_rollup
 from controlplane.contract.push import LakeFrame, LakeTable, StreamLake
 from controlplane.service.state import STALE_AFTER
 
@@ -29,11 +29,16 @@ def lake_frame(known: Known, streams: Iterable[StreamDefinition], now: datetime)
 def _stream(known: Known, stream: StreamDefinition, now: datetime) -> StreamLake:
     names = ["events", *map(lake_entity, stream.entities)]
     rollups = [_rollup(known, stream.name, each, now) for each in stream.rollups]
+    turned_away = [_table(known, stream.name, each, now) for each in (REJECTS, DIVERTED)]
     return StreamLake(
         name=stream.name,
         title=stream.title,
         planned=_planned(known, stream.name, now),
-        tables=(*(_table(known, stream.name, each, now) for each in names), *rollups),
+        tables=(
+            *(_table(known, stream.name, each, now) for each in names),
+            *rollups,
+            *(each for each in turned_away if each.measured.version is not None),  # there only once something was
+        ),
     )
 
 

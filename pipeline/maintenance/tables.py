@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
 from controlplane.contract.facts import Extent
-from controlplane.contract.names import lake_entity, lake_rollup, lake_table
+from controlplane.contract.names import DIVERTED, REJECTS, lake_entity, lake_rollup, lake_table
 from pipeline.maintenance.promise import FILES, length_of
 
 if TYPE_CHECKING:
@@ -119,10 +119,11 @@ class DeltaLake:
 
 
 def tables_of(stream: StreamDefinition, lake_root: str) -> list[Table]:
-    """Every table that a stream's definition calls for."""
+    """Every table that a stream's definition calls for, and those of what was turned away."""
     named = [("events", stream.maintenance.cluster_by)]
     named += [(lake_entity(name), entity.cluster_by or entity.key) for name, entity in stream.entities.items()]
     named += [(lake_rollup(name), ()) for name in stream.rollups]
+    named += [(REJECTS, ()), (DIVERTED, ())]
     return [Table(stream.name, name, lake_table(lake_root, stream.name, name), columns) for name, columns in named]
 
 

@@ -1,0 +1,1 @@
+"""What was turned away, as an operator looks at it."""

@@ -1,0 +1,1 @@
+"""Records that were turned away, kept for good."""

@@ -1,0 +1,1 @@
+"""What is done with records that were turned away: replayed with fixes, or discarded, each once."""
