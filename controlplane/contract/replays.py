@@ -7,7 +7,6 @@ What was done with a record is a marker in its stream's `replays_topic`, written
 from __future__ import annotations
 
 import json
-import shlex
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -97,23 +96,21 @@ _STEP: TypeAdapter[FixStep] = TypeAdapter(FixStep)
 def parse_step(text: str) -> FixStep:
     """A fix step as it is written on a line: `set quantity 1`, `cast amount double`, `rename old new`.
 
-    A value is taken as JSON where it is JSON (`1`, `2.5`, `true`, `null`, `"1"`), else as a string.
+    A value is the rest of the line: taken as JSON where it is JSON (`1`, `2.5`, `true`, `null`, `"1"`), else as a string.
 
     Raises:
         ValueError: if it is none; says how steps are written.
     """
-    try:
-        words = shlex.split(text, posix=False)
-    except ValueError as error:
-        raise ValueError(f"{text!r}: {error}") from error
-    form = _FORMS.get(words[0]) if words else None
+    kind, *rest = text.split(maxsplit=1) or ("",)
+    form = _FORMS.get(kind)
     if form is None:
         raise ValueError(f"{text!r} is no fix step; write one of: {'; '.join(STEP_FORMS)}")
-    if len(words) != len(form.split()):
+    needed = len(form.split()) - 1
+    words = " ".join(rest).split(maxsplit=needed - 1)
+    if len(words) != needed:
         raise ValueError(f"{text!r}: write {form}")
-    kind, *rest = words
     try:
-        return _STEP.validate_python({"kind": kind, **_arguments(kind, rest)})
+        return _STEP.validate_python({"kind": kind, **_arguments(kind, words)})
     except ValueError as error:
         raise ValueError(f"{text!r}: write {form}") from error
 
@@ -135,8 +132,8 @@ def _scalar(text: str) -> Scalar:
         value = json.loads(text)
     except ValueError:
         is_quoted = len(text) > 1 and text[0] == text[-1] == "'"
-        return text[1:-1] if is_quoted else text
-    return value if value is None or isinstance(value, str | int | float | bool) else text
+        return text[1:-1] if is_quoted else text.strip()
+    return value if value is None or isinstance(value, str | int | float | bool) else text.strip()
 
 
 def written(step: FixStep) -> str:
@@ -154,8 +151,8 @@ def written(step: FixStep) -> str:
 
 def _quoted(value: Scalar) -> str:
     """Bare where it is read back as the same string."""
-    plain = isinstance(value, str) and bool(value) and not set(value) & set(" \t\n'\"\\#")
-    return str(value) if plain and _scalar(str(value)) == value else json.dumps(value)
+    is_plain = isinstance(value, str) and value.isprintable() and value.split() == [value] and _scalar(value) == value
+    return str(value) if is_plain else json.dumps(value)
 
 
 class Status(StrEnum):

@@ -53,7 +53,10 @@ def test_a_value_is_json_where_it_is_json_and_else_a_string(text: str, value: ob
     assert parse_step(f"set x {text}") == SetField(field="x", value=value)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["", "set x", "sett x 1", "cast x decimal", "rename a", "drop 1x", "read_as abc"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "set x", "sett x 1", "cast x decimal", "rename a", "drop 1x", "drop a b", "rename a b c", "read_as abc"],
+)
 def test_what_is_no_step_is_refused_with_how_it_is_written(text: str) -> None:
     with pytest.raises(ValueError, match=r"write (one of: )?(set|cast|rename|drop|read_as)"):
         parse_step(text)
