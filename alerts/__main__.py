@@ -1,28 +1,93 @@
-"""`python -P -m alerts`: the room as one process; the only place here that wires and reads settings."""
+"""`python -P -m alerts`: the room as one process; the only place here that wires, reads settings or a clock."""
 
 from __future__ import annotations
 
 import logging
+import socket
 import sys
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
 
-from alerts.api import create_api
+from alerts.api import Beats, create_api
+from alerts.observe import ControlPlane
+from alerts.outbox import Outbox
+from alerts.pagerduty import PagerDuty
+from alerts.pages import Writer
+from alerts.store import Store
+from alerts.watch import Watch
+from controlplane.contract.folders import StreamInvalidError, load_streams
+from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EVERY_S = 1.0
+_SENT_EVERY_S = 0.2
+_log = logging.getLogger("alerts")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def main() -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Watch, send and serve until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    address = urlsplit(Settings().alerts)
-    uvicorn.run(
-        create_api(),
-        host=address.hostname or "127.0.0.1",
-        port=address.port or 80,
-        log_level="warning",
-        timeout_graceful_shutdown=2,
-    )
+    for client in ("httpx", "urllib3"):
+        logging.getLogger(client).setLevel(logging.ERROR)
+    settings = Settings()
+    try:
+        streams = {stream.name: stream for stream in load_streams(settings.stream_roots)}
+    except StreamInvalidError as error:
+        sys.exit(str(error))
+    key = settings.pagerduty_routing_key
+    pages = bool(key.get_secret_value())
+    _log.info("incidents are told to %s", settings.pagerduty if pages else "nobody: there is no routing key")
+    store = Store(settings.data / "alerts" / "incidents.sqlite")
+    outbox = Outbox(store, PagerDuty(settings.pagerduty, key, _now) if pages else None)
+    writer = Writer(settings.console, socket.gethostname())
+    watch = Watch(ControlPlane(settings.api, _now), store, writer, streams, settings.alerts_settle, pages=pages)
+    watch.catch_up(_now())
+    reporter, beats, stopping = Reporter(settings.api), Beats(), threading.Event()
+
+    def look() -> None:
+        beats.at = watch.beat()
+        reporter.report(watch.counted(outbox, _now()))
+
+    loops = [
+        _loop("watch", look, _EVERY_S, stopping),
+        _loop("outbox", lambda: outbox.beat(_now()), _SENT_EVERY_S, stopping),
+    ]
+    address = urlsplit(settings.alerts)
+    api = create_api(watch, outbox, beats, _now)
+    try:
+        uvicorn.run(api, host=address.hostname or "127.0.0.1", port=address.port or 80, log_level="warning",
+                    timeout_graceful_shutdown=2)  # fmt: skip
+    finally:
+        stopping.set()
+        for loop in loops:
+            loop.join(15)
+        reporter.close()
+
+
+def _loop(name: str, beat: Callable[[], object], every_s: float, stopping: threading.Event) -> threading.Thread:
+    """A thread that beats until it is to stop; a beat that fails is told, and the next one comes."""
+
+    def run() -> None:
+        while not stopping.wait(every_s):
+            try:
+                beat()
+            except Exception:  # noqa: BLE001 (the next beat may do better, and a room that watches must not stop)
+                _log.exception("a beat of %s has failed", name)
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from controlplane.account import COLUMNS, account, mismatch_lines
+from controlplane.alert_commands import app as alerts_app
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
 from controlplane.quarantine_commands import app as quarantine_app
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(schema_app, name="schema")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(alerts_app, name="alerts")
 _HERE = Path(__file__).resolve().parents[1]
 
 

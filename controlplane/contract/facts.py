@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
+from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.frozen import Frozen, Reported
 from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
 from controlplane.contract.names import Hop
@@ -389,7 +390,8 @@ Fact = Annotated[
     | GateDecided
     | SuiteFollowed
     | BreakerChanged
-    | RejectsKept,
+    | RejectsKept
+    | AlertsCounted,
     Field(discriminator="kind"),
 ]
 

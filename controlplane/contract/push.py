@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
+from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.facts import (
     HopMeasured,
     LedgerTaken,
@@ -119,6 +120,8 @@ class OverviewFrame(Frozen):
     problems: tuple[Problem, ...] = ()
     """What is wrong now, the worst first; empty when nothing is known to be."""
     event_to_pixel: Percentiles | None = None
+    alerts: AlertsCounted | None = None
+    """How many incidents are open; None when alerts has not said so lately."""
     reason: str | None = None
     """Why something above is unknown."""
 

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
         description="Integration key of a PagerDuty service (Events API v2); empty: incidents are in the console only.",
     )
     pagerduty: str = Field("https://events.pagerduty.com", description="Where PagerDuty's Events API v2 is.")
+    alerts_settle: Duration = Field(
+        parse_duration("60s"),
+        description="How long a cause must be well before its incident resolves; rules over windows have their own time.",
+    )
     console: str = Field("http://127.0.0.1:8050", description="Console; the only Origin that may open the hub.")
     lake: str = Field("", description="Root of the Delta tables; empty means `lake` in the data folder.")
     checkpoints: str = Field("", description="Root of Spark's checkpoints; empty: in the data folder.")

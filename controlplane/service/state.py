@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.facts import (
     EntitiesUpserted,
     Fact,
@@ -66,6 +67,8 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911 (a row a k
             return (fact.kind, fact.stream, fact.stage, fact.table or "")
         case SuiteFollowed() | BreakerChanged():
             return (fact.kind, fact.stream, fact.stage)
+        case AlertsCounted():
+            return (fact.kind,)
         case _:
             return (fact.kind, fact.stream)
 
@@ -198,6 +201,11 @@ class Known:
         fact = self.facts.get(("ledger_taken", stream))
         return fact if isinstance(fact, LedgerTaken) else None
 
+    def alerts(self, now: datetime) -> AlertsCounted | None:
+        """How many incidents there are; None when alerts has not said so lately."""
+        fact = self.facts.get(("alerts_counted",))
+        return fact if isinstance(fact, AlertsCounted) and now - fact.at <= STALE_AFTER else None
+
     def references(self, stream: str) -> ReferencesLoaded | None:
         """Which reference tables enrich a stream, however long ago it was said; None while nobody has."""
         fact = self.facts.get(("references_loaded", stream))
@@ -224,6 +232,7 @@ class Known:
             parts=self.parts(),
             problems=problems,
             event_to_pixel=event_to_pixel,
+            alerts=self.alerts(now),
             reason=None if self.parts() else "no supervisor has reported its parts",
         )
 

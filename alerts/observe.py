@@ -1,0 +1,95 @@
+"""What does the control plane know now? Asked over HTTP each second; when it does not answer, that is what is known."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+import httpx
+
+from alerts.policy.observed import Observed, Remembered
+from controlplane.contract.facts import FACTS, Fact
+from controlplane.contract.orders import ORDERS, PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from controlplane.contract.gates import GateOrdered
+
+_TIMEOUT_S = 3.0
+_ORDERS_EVERY_BEATS = 5
+_log = logging.getLogger(__name__)
+
+
+class Source(Protocol):
+    """Where facts come from."""
+
+    def look(self) -> Observed:
+        """What is known now; never raises."""
+
+    def orders(self) -> Sequence[GateOrdered]:
+        """What operators have told gates, as heard last."""
+
+
+class ControlPlane:
+    """The control plane at an address.
+
+    Args:
+        api: the address.
+        now: the clock.
+    """
+
+    def __init__(self, api: str, now: Callable[[], datetime]) -> None:
+        self._client = httpx.Client(base_url=api, timeout=_TIMEOUT_S)
+        self._now = now
+        self._remembered = Remembered()
+        self._orders: Sequence[GateOrdered] = ()
+        self._answers = True
+        self._beats = 0
+
+    def look(self) -> Observed:
+        """The facts, and the latencies that were measured."""
+        try:
+            answer = self._client.get("/api/v1/facts").raise_for_status()
+            facts = self._remembered.with_kept(FACTS.validate_json(answer.content))
+            latency = self._client.get("/api/v1/latency").raise_for_status().json()
+            if self._beats % _ORDERS_EVERY_BEATS == 0:
+                self._orders = ORDERS.validate_json(self._client.get(PATH).raise_for_status().content)
+        except (httpx.HTTPError, ValueError) as error:
+            return self._unanswered(error)
+        self._beats += 1
+        if not self._answers:
+            _log.warning("the control plane answers again")
+        self._answers = True
+        began = answer.headers.get("tidegate-began")
+        p99 = {str(name): float(each["p99"]) for name, each in latency.items()}
+        return Observed(self._now(), facts, None if began is None else datetime.fromisoformat(began), p99)
+
+    def orders(self) -> Sequence[GateOrdered]:
+        """As heard last."""
+        return self._orders
+
+    def _unanswered(self, error: Exception) -> Observed:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no answer'}"
+        if self._answers:
+            _log.warning("the control plane at %s does not answer: %s", self._client.base_url, reason)
+        self._answers = False
+        return Observed(self._now(), reason=reason)
+
+
+class FakeSource:
+    """Knows what it is given."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.facts: tuple[Fact, ...] | None = ()
+        self.given: list[GateOrdered] = []
+
+    def look(self) -> Observed:
+        """What it was given."""
+        return Observed(self._now(), self.facts, reason=None if self.facts is not None else "refused")
+
+    def orders(self) -> Sequence[GateOrdered]:
+        """Those it was given."""
+        return self.given

@@ -1,0 +1,1 @@
+"""From facts to incidents: pure, with the time as a parameter."""

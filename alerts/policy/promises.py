@@ -1,0 +1,117 @@
+"""Are the streams' service levels kept? Counts each second what was good and what was bad, and judges by burn rate.
+
+`validity` counts events. `freshness` and `latency` count seconds: a second in which the oldest event that a hop has not
+taken, or the 99th percentile from event to pixel, was older than promised is a bad one; one hundredth of them may be.
+A second in which that was not measured is not counted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from alerts.incidents import Signal
+from alerts.policy.burn import Budget
+from alerts.policy.observed import STALE_AFTER, Observed
+from controlplane.contract.durations import format_duration
+from controlplane.contract.facts import HopMeasured
+from controlplane.contract.names import Hop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from alerts.incidents import Key
+    from controlplane.contract.streams import StreamDefinition
+
+_BAD_SECONDS = 0.01
+_LEAST_SECONDS = 60.0
+_LEAST_EVENTS = 500.0
+_LONGEST_STEP_S = 5.0
+PIXEL = "event_to_pixel_ms"
+_ROUTED = (Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
+
+
+class Promises:
+    """What was counted of every service level."""
+
+    def __init__(self, streams: Mapping[str, StreamDefinition]) -> None:
+        self._streams = streams
+        self._budgets: dict[Key, Budget] = {}
+        self._counted: dict[str, tuple[int, int]] = {}
+        self._at: datetime | None = None
+
+    def count(self, observed: Observed) -> None:
+        """Take in what is observed now."""
+        step = 0.0 if self._at is None else min((observed.at - self._at).total_seconds(), _LONGEST_STEP_S)
+        self._at = observed.at
+        if observed.facts is None:
+            return
+        hops = {(fact.stream, fact.hop): fact for fact in observed.of(HopMeasured) if observed.age(fact) <= STALE_AFTER}
+        for name, stream in self._streams.items():
+            promised = stream.service_levels.freshness.total_seconds()
+            for hop in (Hop.LAKE, Hop.SERVING):
+                found = hops.get((name, hop))
+                if found is not None and found.lag_s is not None:
+                    is_old = found.lag_s > promised
+                    self._seconds("freshness", f"{name}/{hop}").count(observed.at, step if is_old else 0.0, step)
+            self._validity(name, stream, [hops.get((name, hop)) for hop in _ROUTED], observed.at)
+        p99 = observed.latency_ms.get(PIXEL)
+        if p99 is not None and self._streams:
+            is_slow = p99 > self._latency_s() * 1000
+            self._seconds("latency", "console").count(observed.at, step if is_slow else 0.0, step)
+
+    def signals(self, now: datetime) -> Iterator[Signal]:
+        """How each service level is."""
+        for (rule, subject), budget in self._budgets.items():
+            condition, pace, share = budget.judged(now)
+            severity = None if pace is None else pace.severity
+            reason = "" if pace is None else self._reason(rule, subject, share)
+            yield Signal(rule, subject, condition, reason, _page(rule, subject), severity)
+
+    def rows(self) -> list[tuple[str, str, float, float, float]]:
+        """What a restart should not forget."""
+        return [(*key, *row) for key, budget in self._budgets.items() for row in budget.rows()]
+
+    def restore(self, rows: list[tuple[str, str, float, float, float]]) -> None:
+        """Take in what an earlier run had counted; of streams that are gone nothing is."""
+        found: dict[Key, list[tuple[float, float, float]]] = {}
+        for rule, subject, *row in rows:
+            if rule == "latency" or subject.partition("/")[0] in self._streams:
+                found.setdefault((rule, subject), []).append((row[0], row[1], row[2]))
+        for (rule, subject), kept in found.items():
+            budget = self._events(subject) if rule == "validity" else self._seconds(rule, subject)
+            budget.restore(kept)
+
+    def _validity(self, name: str, stream: StreamDefinition, hops: list[HopMeasured | None], now: datetime) -> None:
+        counts = [None if hop is None else hop.events for hop in hops]
+        if None in counts or stream.service_levels.validity >= 1:
+            return
+        valid, *turned_away = (count or 0 for count in counts)
+        bad, total = sum(turned_away), valid + sum(turned_away)
+        before = self._counted.get(name, (bad, total))
+        self._counted[name] = (bad, total)
+        if total >= before[1] and bad >= before[0]:
+            self._events(name).count(now, bad - before[0], total - before[1])
+
+    def _events(self, stream: str) -> Budget:
+        share = 1 - self._streams[stream].service_levels.validity
+        return self._budgets.setdefault(("validity", stream), Budget(share, _LEAST_EVENTS))
+
+    def _seconds(self, rule: str, subject: str) -> Budget:
+        return self._budgets.setdefault((rule, subject), Budget(_BAD_SECONDS, _LEAST_SECONDS))
+
+    def _latency_s(self) -> float:
+        return min(stream.service_levels.latency.total_seconds() for stream in self._streams.values())
+
+    def _reason(self, rule: str, subject: str, share: float) -> str:
+        stream = self._streams.get(subject.partition("/")[0])
+        if rule == "validity" and stream is not None:
+            return f"{share:.1%} of the last minutes' events were turned away, {1 - stream.service_levels.validity:.1%} may be"
+        if rule == "freshness" and stream is not None:
+            return f"data was older than {format_duration(stream.service_levels.freshness)} for {share:.0%} of the last minutes"
+        return f"an event took longer than {self._latency_s():g} s to the pixel for {share:.0%} of the last minutes"
+
+
+def _page(rule: str, subject: str) -> str:
+    stream = subject.partition("/")[0]
+    return {"validity": f"/quality/{stream}", "freshness": f"/live/{stream}"}.get(rule, "/")

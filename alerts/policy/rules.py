@@ -1,0 +1,59 @@
+"""Which things wake somebody, how bad is each, and for how long must it be so? One row a rule.
+
+`after`: how long it must be wrong before an incident opens; what has judged for itself (a gate, a breaker, a burn rate over
+windows) opens at once. `well_for`: how long it must be well before the incident resolves, so that what flaps is one incident;
+None is the setting `TIDEGATE_ALERTS_SETTLE`. Each has a runbook of its name in `alerts/runbooks`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from alerts.incidents import Severity
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When a kind of cause becomes an incident."""
+
+    id: str
+    title: str
+    severity: Severity
+    fires: str
+    """What makes it wrong, in a sentence."""
+    after: timedelta = timedelta(0)
+    well_for: timedelta | None = None
+
+
+_BURNT_OUT = timedelta(minutes=5)
+TEST = "test_page"
+
+_ALL = (
+    Rule("gate_failed", "A gate does not let data through", Severity.CRITICAL,
+         "A gate has halted its stage, diverted a micro-batch, or let through what breaks a critical rule."),
+    Rule("gate_misconfigured", "A suite cannot be followed", Severity.ERROR,
+         "A suite is refused, or a critical rule of it cannot be evaluated.", after=timedelta(seconds=15)),
+    Rule("breaker_open", "A flood breaker is open", Severity.CRITICAL,
+         "A stage has paused because too much of what came had to be turned away."),
+    Rule("lag", "A hop is behind", Severity.ERROR,
+         "The oldest event that a hop has not taken is older than 30 s.", after=timedelta(seconds=30)),
+    Rule("ledger_unbalanced", "The ledger does not add up", Severity.CRITICAL,
+         "Events are missing or doubled somewhere on the way."),
+    Rule("ledger_unknown", "The ledger is not known", Severity.WARNING,
+         "Nobody could say whether the ledger adds up.", after=timedelta(minutes=5)),
+    Rule("freshness", "Data is older than promised", Severity.ERROR,
+         "The error budget of the service level `freshness` burns too fast, over a long and a short window.",
+         well_for=_BURNT_OUT),
+    Rule("validity", "Fewer events are valid than promised", Severity.ERROR,
+         "The error budget of the service level `validity` burns too fast, over a long and a short window.",
+         well_for=_BURNT_OUT),
+    Rule("latency", "The console is slower than promised", Severity.WARNING,
+         "The error budget of the service level `latency` burns too fast, over a long and a short window.",
+         well_for=_BURNT_OUT),
+    Rule("part_down", "A part is not running", Severity.CRITICAL,
+         "A part is stopped, held, silent or being started again and again.", after=timedelta(seconds=30)),
+    Rule("job_failed", "A job has failed", Severity.WARNING, "The last maintenance or replay ended with an error."),
+    Rule(TEST, "Test page", Severity.INFO, "Somebody asked for it: it opens, pages and resolves."),
+)  # fmt: skip
+RULES = {rule.id: rule for rule in _ALL}

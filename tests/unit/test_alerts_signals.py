@@ -1,0 +1,232 @@
+"""From facts to signals: what is wrong, what is well, and what is merely not known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from alerts.incidents import Condition, Key, Severity, Signal
+from alerts.policy.observed import Observed, Remembered
+from alerts.policy.promises import PIXEL, Promises
+from alerts.policy.signals import signals
+from controlplane.contract.facts import (
+    Fact,
+    HopMeasured,
+    LedgerTaken,
+    MaintenanceRan,
+    MaintenanceStage,
+    PartChanged,
+    PartState,
+    Verdict,
+)
+from controlplane.contract.folders import load_stream
+from controlplane.contract.gates import (
+    BreakerChanged,
+    BreakerState,
+    GateDecided,
+    Outcome,
+    RuleVerdict,
+    Stage,
+    SuiteFollowed,
+)
+from controlplane.contract.gates import Severity as RuleSeverity
+from controlplane.contract.names import Hop
+from controlplane.contract.settings import SHIPPED_STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NOW = datetime(2026, 1, 1, 3, tzinfo=UTC)
+STREAMS = {"shop": load_stream(SHIPPED_STREAMS / "shop")}
+WRONG, WELL, UNKNOWN = Condition.WRONG, Condition.WELL, Condition.UNKNOWN
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def part(name: str = "kafka", state: PartState = PartState.RUNNING, age_s: float = 0, **more: Any) -> PartChanged:
+    return PartChanged(at=ago(age_s), part=name, state=state, **more)
+
+
+def gate(outcome: Outcome, stage: Stage = Stage.LAKE, age_s: float = 0, **more: Any) -> GateDecided:
+    fields = {"suite": "f" * 12, "rows": 100, "judged": 100, "reason": "because", **more}
+    return GateDecided(at=ago(age_s), stream="shop", stage=stage, subject="micro-batch 17", outcome=outcome, **fields)
+
+
+def hop(age_s: float = 0, which: Hop = Hop.LAKE, **more: Any) -> HopMeasured:
+    return HopMeasured(at=ago(age_s), stream="shop", hop=which, **more)
+
+
+def ledger(verdict: Verdict, age_s: float = 0) -> LedgerTaken:
+    return LedgerTaken(at=ago(age_s), stream="shop", partitions=(), verdict=verdict, reason="because")
+
+
+def followed(refused: str | None = None, age_s: float = 0, suite: str = "f" * 12, since_s: float = 60) -> SuiteFollowed:
+    return SuiteFollowed(
+        at=ago(age_s), stream="shop", stage=Stage.LAKE, suite=suite, rules=3, since=ago(since_s), refused=refused
+    )
+
+
+def breaker(state: BreakerState, age_s: float = 0) -> BreakerChanged:
+    return BreakerChanged(at=ago(age_s), stream="shop", stage=Stage.INGEST, state=state, since=ago(60), reason="flood")
+
+
+def said(*facts: Fact, began_s: float = 3600) -> dict[Key, Signal]:
+    return keyed(signals(Observed(NOW, facts, ago(began_s)), STREAMS))
+
+
+def keyed(found: Iterable[Signal]) -> dict[Key, Signal]:
+    worst: dict[Key, Signal] = {}
+    for each in found:
+        known = worst.get(each.key)
+        if known is None or each.condition is WRONG or (each.condition is UNKNOWN and known.condition is WELL):
+            worst[each.key] = each
+    return worst
+
+
+@pytest.mark.parametrize(
+    ("fact", "key", "condition"),
+    [
+        (part(), ("part_down", "kafka"), WELL),
+        (part(state=PartState.ENDED), ("part_down", "kafka"), WELL),
+        (part(state=PartState.UNRESPONSIVE), ("part_down", "kafka"), WRONG),
+        (part(state=PartState.BACKING_OFF), ("part_down", "kafka"), WRONG),
+        (part(state=PartState.HELD), ("part_down", "kafka"), WRONG),
+        (part(age_s=60), ("part_down", "kafka"), UNKNOWN),
+        (part(age_s=60), ("part_down", "supervisor"), WRONG),
+        (part("control", PartState.UNRESPONSIVE), ("part_down", "control"), WELL),
+        (gate(Outcome.PASSED), ("gate_failed", "shop/lake"), WELL),
+        (gate(Outcome.WARNED), ("gate_failed", "shop/lake"), WELL),
+        (gate(Outcome.HALTED), ("gate_failed", "shop/lake"), WRONG),
+        (gate(Outcome.HALTED, age_s=7200), ("gate_failed", "shop/lake"), WRONG),
+        (gate(Outcome.DIVERTED), ("gate_failed", "shop/lake"), WRONG),
+        (gate(Outcome.DIVERTED, age_s=7200), ("gate_failed", "shop/lake"), UNKNOWN),
+        (gate(Outcome.LET_THROUGH), ("gate_failed", "shop/lake"), WRONG),
+        (gate(Outcome.DIVERTED, Stage.INGEST), ("gate_failed", "shop/ingest"), WELL),
+        (gate(Outcome.MISCONFIGURED), ("gate_failed", "shop/lake"), UNKNOWN),
+        (gate(Outcome.MISCONFIGURED), ("gate_misconfigured", "shop/lake"), WRONG),
+        (followed(), ("gate_misconfigured", "shop/lake"), WELL),
+        (followed("no column total"), ("gate_misconfigured", "shop/lake"), WRONG),
+        (followed(age_s=120), ("gate_misconfigured", "shop/lake"), UNKNOWN),
+        (breaker(BreakerState.CLOSED), ("breaker_open", "shop/ingest"), WELL),
+        (breaker(BreakerState.OPEN), ("breaker_open", "shop/ingest"), WRONG),
+        (breaker(BreakerState.PROBING), ("breaker_open", "shop/ingest"), WRONG),
+        (breaker(BreakerState.OPEN, age_s=120), ("breaker_open", "shop/ingest"), UNKNOWN),
+        (hop(lag_s=0.0), ("lag", "shop/lake"), WELL),
+        (hop(lag_s=31.0, lag_events=5), ("lag", "shop/lake"), WRONG),
+        (hop(reason="the broker is silent"), ("lag", "shop/lake"), UNKNOWN),
+        (hop(lag_s=0.0, age_s=60), ("lag", "shop/lake"), UNKNOWN),
+        (ledger(Verdict.IN_FLIGHT), ("ledger_unbalanced", "shop"), WELL),
+        (ledger(Verdict.UNBALANCED), ("ledger_unbalanced", "shop"), WRONG),
+        (ledger(Verdict.UNBALANCED), ("ledger_unknown", "shop"), WELL),
+        (ledger(Verdict.UNKNOWN), ("ledger_unbalanced", "shop"), UNKNOWN),
+        (ledger(Verdict.UNKNOWN), ("ledger_unknown", "shop"), WRONG),
+        (ledger(Verdict.BALANCED, age_s=60), ("ledger_unknown", "shop"), WRONG),
+        (ledger(Verdict.BALANCED, age_s=60), ("ledger_unbalanced", "shop"), UNKNOWN),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else getattr(each, "kind", each),
+)
+def test_a_fact_says(fact: Fact, key: Key, condition: Condition) -> None:
+    assert said(fact)[key].condition is condition
+
+
+def test_a_control_plane_that_does_not_answer_is_what_is_known_and_all_that_is() -> None:
+    found = list(signals(Observed(NOW, reason="connection refused"), STREAMS))
+    assert [(each.key, each.condition) for each in found] == [(("part_down", "control"), WRONG)]
+    assert "connection refused" in found[0].reason
+
+
+def test_after_the_control_planes_start_what_is_missing_is_not_known_yet() -> None:
+    assert said(began_s=5)["ledger_unknown", "shop"].condition is UNKNOWN
+    assert said(began_s=5)["part_down", "supervisor"].condition is UNKNOWN
+    assert said(began_s=600)["ledger_unknown", "shop"].condition is WRONG
+    assert said(began_s=600)["part_down", "supervisor"].condition is WRONG
+
+
+def test_a_suite_that_was_mended_ends_what_the_broken_one_said() -> None:
+    broken = gate(Outcome.MISCONFIGURED, age_s=30)
+    assert said(broken, followed(suite="f" * 12, since_s=60))["gate_misconfigured", "shop/lake"].condition is WRONG
+    assert said(broken, followed(suite="a" * 12, since_s=10))["gate_misconfigured", "shop/lake"].condition is WELL
+
+
+@pytest.mark.parametrize(("unexpected", "condition"), [(1, WELL), (50, WRONG)], ids=["a-few-rows", "half-of-all"])
+def test_rows_let_through_at_ingest_are_wrong_when_they_are_more_than_promised(
+    unexpected: int, condition: Condition
+) -> None:
+    rule = RuleVerdict(
+        rule="r", expectation="e", severity=RuleSeverity.CRITICAL, kept=False, judged=100, unexpected=unexpected
+    )
+    fact = gate(Outcome.LET_THROUGH, Stage.INGEST, rules=(rule,))
+    assert said(fact)["gate_failed", "shop/ingest"].condition is condition
+
+
+def ran(
+    run: str, error: str | None, age_s: float, stage: MaintenanceStage = MaintenanceStage.COMPACT
+) -> MaintenanceRan:
+    return MaintenanceRan(
+        at=ago(age_s), run=run, stream="shop", subject="events", stage=stage, what="w", took_s=1, error=error
+    )
+
+
+def test_the_last_run_of_maintenance_counts() -> None:
+    key = ("job_failed", "maintenance of shop")
+    assert said(ran("1", "disk full", 60))[key].condition is WRONG
+    assert said(ran("1", "disk full", 60), ran("2", None, 10, MaintenanceStage.VACUUM))[key].condition is WELL
+
+
+def test_what_is_said_once_outlives_a_control_plane_that_starts_again() -> None:
+    remembered = Remembered()
+    halted, passed = gate(Outcome.HALTED, age_s=20), gate(Outcome.PASSED, age_s=40)
+    assert remembered.with_kept([halted]) == (halted,)
+    assert remembered.with_kept([passed]) == (halted,), "an older one changes nothing"
+    assert remembered.with_kept([]) == (halted,)
+
+
+def promised(seconds: int, lag_s: float | None, counts: tuple[int, int] = (100, 0)) -> dict[Key, Signal]:
+    promises = Promises(STREAMS)
+    for second in range(seconds):
+        now = NOW + timedelta(seconds=second)
+        facts = [HopMeasured(at=now, stream="shop", hop=Hop.LAKE, lag_s=lag_s, reason=None if lag_s else "silent")]
+        events = {Hop.VALID: counts[0] * second, Hop.QUARANTINE: counts[1] * second, Hop.DEAD: 0}
+        facts += [HopMeasured(at=now, stream="shop", hop=each, events=count) for each, count in events.items()]
+        promises.count(Observed(now, tuple(facts), latency_ms={PIXEL: 50.0}))
+    return {each.key: each for each in promises.signals(NOW + timedelta(seconds=seconds))}
+
+
+def test_a_budget_that_burns_too_fast_over_both_windows_is_wrong() -> None:
+    assert promised(120, 31.0)["freshness", "shop/lake"].condition is WRONG
+    assert promised(120, 31.0)["freshness", "shop/lake"].severity is Severity.ERROR
+    assert promised(120, 29.0)["freshness", "shop/lake"].condition is WELL
+
+
+def test_with_too_little_measured_nothing_is_known() -> None:
+    assert promised(20, 31.0)["freshness", "shop/lake"].condition is UNKNOWN
+    assert ("freshness", "shop/lake") not in promised(120, None)
+
+
+@pytest.mark.parametrize(
+    ("valid", "quarantined", "condition"),
+    [(99, 1, WELL), (90, 10, WELL), (60, 40, WRONG)],
+    ids=["one-in-a-hundred", "five-times-the-budget", "twenty-times"],
+)
+def test_validity_is_judged_by_its_own_budget(valid: int, quarantined: int, condition: Condition) -> None:
+    found = promised(120, 1.0, (valid, quarantined))["validity", "shop"]
+    assert found.condition is condition
+    assert "40.0% of the last minutes' events were turned away, 2.0% may be" in found.reason or condition is WELL
+
+
+def test_a_burn_is_over_soon_after_its_cause() -> None:
+    promises, now = Promises(STREAMS), NOW
+    conditions = []
+    for second in range(1200):
+        now = NOW + timedelta(seconds=second)
+        lag_s = 60.0 if second < 120 else 1.0
+        promises.count(Observed(now, (HopMeasured(at=now, stream="shop", hop=Hop.LAKE, lag_s=lag_s),)))
+        conditions += [each.condition for each in promises.signals(now)][:1]
+    assert WRONG in conditions
+    restored = Promises(STREAMS)
+    restored.restore(promises.rows())
+    assert [*restored.signals(now)] == [*promises.signals(now)], "a restart forgets nothing"
