@@ -263,7 +263,7 @@ def lake() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
 def bench() -> None:
-    """Measure on this machine: throughput, latency, faults, rollups, maintenance."""
+    """Measure on this machine: throughput, latency, faults, rollups, maintenance, alerts."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|latency|faults|rollups|maintenance [-o json]`."""
+"""`tidegate bench throughput|latency|faults|rollups|maintenance|alerts [-o json]`."""
 
 from __future__ import annotations
 
@@ -130,6 +130,25 @@ def maintenance(
     typer.echo(f"maintenance took {found['maintenance']['took_s']} s")
     for stage in found["maintenance"]["stages"]:
         typer.echo(f"  {stage}")
+
+
+@app.command()
+def alerts(
+    short: Annotated[bool, typer.Option(help="The same in half a minute, as the tests have it.")] = False,  # noqa: FBT002
+    output: Output = "text",
+) -> None:
+    """A gate fails for 5 minutes, PagerDuty is away for 2, alerts is killed: exit code 1 unless it is one incident."""
+    from load_tests.bench.alerts import FULL, SHORT, is_as_promised, measure
+
+    found = measure(SHORT if short else FULL, _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for name, each in found.items():
+            typer.echo(name)
+            for figure, value in each.items():
+                typer.echo(f"  {figure:24} {value}")
+    sys.exit(0 if all(map(is_as_promised, found.values())) else 1)
 
 
 def _told(text: str) -> None:

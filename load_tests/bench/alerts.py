@@ -7,7 +7,6 @@ time alerts is killed while it has something to say. Both rounds run at once.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -285,8 +284,3 @@ def is_as_promised(found: dict[str, Any]) -> bool:
     """One incident: exactly one trigger and one resolve, nothing else, nothing left."""
     wanted = {"incidents_at_pagerduty": 1, "triggers": 1, "resolves": 1, "others": 0, "left_open": 0, "refused": 0}
     return {name: found[name] for name in wanted} == wanted and found["incidents_here"] == 1
-
-
-def main_text(found: dict[str, dict[str, Any]]) -> str:
-    """As lines of text."""
-    return "\n".join(f"{name}: {json.dumps(each)}" for name, each in found.items())
