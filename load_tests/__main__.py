@@ -151,6 +151,27 @@ def alerts(
     sys.exit(0 if all(map(is_as_promised, found.values())) else 1)
 
 
+@app.command()
+def quarantine(
+    rate: Annotated[float, typer.Option(min=1, help="Events a second of the shop.")] = 500.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="For how long they are produced.")] = 10.0,
+    faults: Annotated[float, typer.Option(min=0.001, max=0.2, help="Share of faulty ones, of every kind.")] = 0.01,
+    output: Output = "text",
+) -> None:
+    """Faulty events: each under its own reason, replayed with fixes into the lake and ClickHouse once; exit code 1 when not."""
+    from dataclasses import asdict
+
+    from load_tests.bench.quarantine import measure
+
+    found = asdict(measure(rate, minutes * 60, faults, _told))
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for name, value in found.items():
+            typer.echo(f"{name:12} {value}")
+    sys.exit(1 if found["wrong"] else 0)
+
+
 def _told(text: str) -> None:
     typer.echo(text, err=True)
 

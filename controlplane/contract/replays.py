@@ -55,6 +55,13 @@ class DropField(Frozen):
     field: FieldName
 
 
+class ChangeCase(Frozen):
+    """Write a field's text in capitals, or without."""
+
+    kind: Literal["upper", "lower"]
+    field: FieldName
+
+
 class RenameField(Frozen):
     """Give a field another name."""
 
@@ -79,11 +86,15 @@ class ReadAs(Frozen):
     """Of the registry; None: the payload is JSON."""
 
 
-FixStep = Annotated[SetField | CastField | DropField | RenameField | DefaultField | ReadAs, Field(discriminator="kind")]
+FixStep = Annotated[
+    SetField | CastField | DropField | ChangeCase | RenameField | DefaultField | ReadAs, Field(discriminator="kind")
+]
 _FORMS = {
     "set": "set FIELD VALUE",
     "cast": f"cast FIELD {'|'.join(CastType)}",
     "drop": "drop FIELD",
+    "upper": "upper FIELD",
+    "lower": "lower FIELD",
     "rename": "rename OLD NEW",
     "default": "default FIELD VALUE",
     "read_as": "read_as SCHEMA_ID|json",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from controlplane.contract.replays import (
     CastField,
     CastType,
+    ChangeCase,
     DefaultField,
     DropField,
     FixStep,
@@ -40,13 +41,16 @@ def fixed(event: Mapping[str, Any], steps: Sequence[FixStep]) -> dict[str, Any]:
     return found
 
 
-def _take(event: dict[str, Any], step: FixStep) -> None:
+def _take(event: dict[str, Any], step: FixStep) -> None:  # noqa: C901 (a case a kind of step)
     match step:
         case SetField():
             event[step.field] = step.value
         case CastField():
             if event.get(step.field) is not None:
                 event[step.field] = _cast(step, event[step.field])
+        case ChangeCase():
+            if isinstance(text := event.get(step.field), str):
+                event[step.field] = text.upper() if step.kind == "upper" else text.lower()
         case DropField():
             event.pop(step.field, None)
         case RenameField():

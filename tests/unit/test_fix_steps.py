@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from controlplane.contract.replays import (
     CastField,
     CastType,
+    ChangeCase,
     DefaultField,
     DropField,
     FixStep,
@@ -35,6 +36,7 @@ STEPS: st.SearchStrategy[FixStep] = st.one_of(
     st.builds(DefaultField, field=NAMES, value=SCALARS),
     st.builds(CastField, field=NAMES, to=st.sampled_from(CastType)),
     st.builds(DropField, field=NAMES),
+    st.builds(ChangeCase, kind=st.sampled_from(("upper", "lower")), field=NAMES),
     st.builds(RenameField, field=NAMES, to=NAMES),
     st.builds(ReadAs, schema_id=st.none() | st.integers(1, 2**31 - 1)),
 )
@@ -97,3 +99,10 @@ def test_steps_are_done_in_their_order(steps: list[str], event: dict[str, object
 def test_what_cannot_be_cast_is_said_with_field_and_value(to: str, value: object) -> None:
     with pytest.raises(StepError, match=f"cast a {to}: '{value}' is none"):
         fixed({"a": value}, [parse_step(f"cast a {to}")])
+
+
+def test_only_text_has_a_case() -> None:
+    event = {"country": "us", "Device": "PHONE", "quantity": 2, "amount": None}
+    steps = [parse_step(f"{kind} {name}") for kind in ("upper", "lower") for name in event]
+    assert fixed(event, steps[:4]) == {"country": "US", "Device": "PHONE", "quantity": 2, "amount": None}
+    assert fixed(event, steps[4:]) == {"country": "us", "Device": "phone", "quantity": 2, "amount": None}
