@@ -13,6 +13,9 @@ from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
 from quality.api import create_api
+from quality.docs.serve import add_docs
+from quality.docs.site import Site
+from quality.gx import judge
 from quality.inbox.inbox import Inbox
 from quality.inbox.markers import Markers
 from quality.quarantine import add_quarantine
@@ -22,6 +25,11 @@ from quality.replay.kept import WorkFiles
 from quality.replay.revalidate import broken_rules
 from quality.replay.work import Desk
 from quality.replay.writer import ReplayWriter
+from quality.results import Results
+from quality.sampled.rows import Decoder
+from quality.sampled.suite import FollowedByRoute
+from quality.sampled.topics import RouteTopics
+from quality.sampled.watch import IngestLook, IngestWatch
 from quality.schemas import Schemas
 
 if TYPE_CHECKING:
@@ -46,8 +54,15 @@ def main() -> None:
     works = files.load()
     for name, desk in desks.items():
         desk.start([each for each in works if each.stream == name])
+    results = Results(settings.data / "quality" / "results")
+    site = Site(settings.data / "quality" / "results", settings.data / "quality" / "docs")
+    looks = [_look(settings, stream, schemas) for stream in streams]
+    watch = IngestWatch(looks, FollowedByRoute(settings.api), reporter.report, results)
+    site.start()
+    watch.start()
     api = create_api()
     add_quarantine(api, desks)
+    add_docs(api, site)
     address = urlsplit(settings.quality)
     uvicorn.run(
         api,
@@ -56,6 +71,9 @@ def main() -> None:
         log_level="warning",
         timeout_graceful_shutdown=2,
     )
+    site.close()
+    watch.close()
+    results.close()
     for desk in desks.values():
         desk.close()
     keeper.close()
@@ -66,6 +84,10 @@ def _desk(settings: Settings, stream: StreamDefinition, schemas: Schemas, files:
     markers = Markers()
     inbox = Inbox(stream, RejectsTable(settings.lake_root, stream.name), markers, schemas)
     return Desk(inbox, ReplayWriter(settings.kafka, stream, markers), files, broken_rules)
+
+
+def _look(settings: Settings, stream: StreamDefinition, schemas: Schemas) -> IngestLook:
+    return IngestLook(stream, RouteTopics(settings.kafka, stream.name), Decoder(schemas.of_id), judge)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from controlplane.service.service import Service
 
 _TIMEOUT_S = 30.0
+_KEPT_HEADERS = ("cache-control", "content-security-policy")
 _METHODS = ["GET", "POST", "DELETE"]
 
 
@@ -59,5 +60,8 @@ def _add(router: APIRouter, service: Service, client: httpx.AsyncClient, prefix:
         except httpx.HTTPError as error:
             raise HTTPException(503, f"{prefix} does not answer ({type(error).__name__}); see Overview") from error
         return Response(
-            answer.content, answer.status_code, media_type=answer.headers.get("content-type", "application/json")
+            answer.content,
+            answer.status_code,
+            headers={name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers},
+            media_type=answer.headers.get("content-type", "application/json"),
         )

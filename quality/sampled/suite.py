@@ -7,21 +7,23 @@ remembered by its fingerprint, and the one that route names is taken: not one th
 from __future__ import annotations
 
 import json
+import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.folders import SUITE_FILE
-from controlplane.contract.gates import Stage
+from controlplane.contract.gates import Stage, SuiteFollowed
 from controlplane.contract.suites import fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from controlplane.contract.gates import SuiteFollowed
     from controlplane.contract.streams import StreamDefinition
 
 Json = dict[str, Any]
 _REMEMBERED = 50
+_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,29 @@ class IngestSuites:
         while len(self._seen) > _REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return name
+
+
+class FollowedByRoute:
+    """Asks the control plane which ingest suite each stream's route follows; while it is away the last answer counts."""
+
+    def __init__(self, api: str) -> None:
+        self._url = f"{api.rstrip('/')}/api/v1/gates"
+        self._known: dict[str, SuiteFollowed | None] = {}
+
+    def __call__(self, stream: str) -> SuiteFollowed | None:
+        """None when nobody has said."""
+        try:
+            with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (our own address)
+                self._known[stream] = followed_in(json.loads(answer.read()), stream)
+        except (OSError, ValueError):
+            pass
+        return self._known.get(stream)
+
+
+def followed_in(gates: Mapping[str, Any], stream: str) -> SuiteFollowed | None:
+    """What `GET /api/v1/gates` says of a stream's ingest suite."""
+    for each in gates.get("streams", ()):
+        for gate in each["gates"] if each["name"] == stream else ():
+            if gate["stage"] == Stage.INGEST and gate["followed"] is not None:
+                return SuiteFollowed.model_validate(gate["followed"])
+    return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import KafkaException
 
-from controlplane.contract.gates import GateDecided, Outcome, Policy, Stage, SuiteFollowed
+from controlplane.contract.gates import GateDecided, Outcome, Policy, SuiteFollowed
 from controlplane.contract.rules import columns_of
 from controlplane.contract.suites import row_rules
 from controlplane.contract.valid import valid_schema
@@ -172,12 +172,3 @@ class IngestWatch:
         self._report(said)
         if result:
             self._results.keep(said, in_use.suite, result)
-
-
-def followed_by_route(gates: Mapping[str, Any], stream: str) -> SuiteFollowed | None:
-    """The suite that route follows, in what the control plane answers to `GET /api/v1/gates`."""
-    for each in gates.get("streams", ()):
-        for gate in each["gates"] if each["name"] == stream else ():
-            if gate["stage"] == Stage.INGEST and gate["followed"] is not None:
-                return SuiteFollowed.model_validate(gate["followed"])
-    return None

@@ -74,6 +74,9 @@ def verdict(
     return decided("shop", SUITE, "f" * 12, policy, 0.98, interval, sampled)
 
 
+DISAGREE = (
+    "route let rows through that Great Expectations finds broken, so the compiled rule and Great Expectations disagree"
+)
 OUTCOMES: dict[str, tuple[GateDecided, Outcome, str | None]] = {
     "all-is-well": (verdict(), Outcome.PASSED, None),
     "a-trickle-is-no-incident": (verdict(985, 5, {"amount": 10}), Outcome.PASSED, None),
@@ -91,8 +94,7 @@ OUTCOMES: dict[str, tuple[GateDecided, Outcome, str | None]] = {
     "two-judges-disagree": (
         verdict(sampled=Sampled(50, (amount(kept=False, unexpected=2), page_ms()))),
         Outcome.LET_THROUGH,
-        "route let rows through that Great Expectations finds broken, so the compiled rule and Great Expectations "
-        "disagree: amount is broken by 2 of 50 sampled rows",
+        f"{DISAGREE}: amount is broken by 2 of 50 sampled rows",
     ),
     "the-policy-is-to-pass": (
         verdict(sampled=Sampled(50, (amount(kept=False, unexpected=2), page_ms())), policy=Policy.PASS),
