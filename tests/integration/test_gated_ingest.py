@@ -43,7 +43,7 @@ class Kiosk:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=platform.run_until, args=(self._stop.is_set,))
         self._thread.start()
-        self._number = 0
+        self._stream, self._number = load_stream(folder), 0
 
     def stop(self) -> None:
         self._stop.set()
@@ -62,7 +62,7 @@ class Kiosk:
     def send(self, count: int, **fields: Any) -> None:
         kafka, registry = self.settings.kafka, self.settings.registry
         with (
-            EventProducer(load_stream(self.folder), kafka, registry, transactional_id=f"test-{NAME}") as producer,
+            EventProducer(self._stream, kafka, registry, transactional_id=f"test-{NAME}") as producer,
             producer.transaction() as send,
         ):
             for _ in range(count):
