@@ -37,8 +37,8 @@
     const link = name.appendChild(make("a", "more", rule.rule));
     link.href = `/quarantine/${stream}?rule=${encodeURIComponent(rule.rule)}`;
     link.title = "What it turned away";
-    const state = make("td"), badge = state.appendChild(make("span", "badge", rule.kept === null ? "not evaluated" : rule.kept ? "kept" : "broken"));
-    badge.dataset.state = rule.kept === null ? "misconfigured" : rule.kept ? "passed" : rule.severity === "critical" ? "halted" : "warned";
+    const state = make("td"), { word, look } = stateOf(gate, rule), badge = state.appendChild(make("span", "badge", word));
+    badge.dataset.state = look;
     if (rule.reason) badge.title = rule.reason;
     const share = make("td", "number"), isCounted = rule.unexpected !== null && rule.judged;
     if (rule.unexpected === null) Object.assign(share, { textContent: "\u2013", title: rule.reason || "not about rows" });
@@ -48,6 +48,14 @@
     made.append(name, make("td", "quiet", rule.expectation.replace(/^expect_/, "").replaceAll("_", " ")), make("td", "", rule.severity), state, share, examples(rule), before);
     made.cells[1].title = rule.expectation;
     return made;
+  }
+  /* Rows that ingest turned away are what its gate is for; how many are too many is the verdict's to say. */
+  function stateOf({ stage, policy, last }, { kept, severity }) {
+    if (kept === null) return { word: "not evaluated", look: "misconfigured" };
+    if (kept) return { word: "kept", look: "passed" };
+    if (severity !== "critical") return { word: "broken", look: "warned" };
+    const isTurnedAway = stage === "ingest" && policy !== "pass" && last.outcome !== "let_through";
+    return isTurnedAway ? { word: "turned away", look: "warned" } : { word: "broken", look: "halted" };
   }
   function examples({ kept, examples: found, observed, reason }) {
     const cell = make("td", "examples");

@@ -28,11 +28,13 @@ _TIMEOUT_S = 2.0
 
 @dataclass(frozen=True)
 class InUse:
-    """A suite, and since when route goes by it; None while nobody says."""
+    """The suite that route goes by."""
 
-    suite: Json
+    suite: Json | None
+    """None when its text was never seen here: it had been replaced by a refused one before this part started."""
     fingerprint: str
     since: datetime | None
+    """None while nobody says."""
 
 
 class IngestSuites:
@@ -43,12 +45,11 @@ class IngestSuites:
         self._seen: dict[str, Json] = {}
         self._newest = self._remember(stream.suites.get(Stage.INGEST, {}))
 
-    def in_use(self, followed: SuiteFollowed | None) -> InUse | None:
-        """The suite that route follows; None when its text is not known. While route says nothing, the newest."""
+    def in_use(self, followed: SuiteFollowed | None) -> InUse:
+        """The suite that route follows; while route says nothing, the newest."""
         self._look()
         wanted = self._newest if followed is None else followed.suite
-        found = self._seen.get(wanted)
-        return None if found is None else InUse(found, wanted, None if followed is None else followed.since)
+        return InUse(self._seen.get(wanted), wanted, None if followed is None else followed.since)
 
     def _look(self) -> None:
         """Remember what is there now; a file that can't be read is being written, or is refused by route."""

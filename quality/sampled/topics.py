@@ -30,6 +30,8 @@ _EXAMPLES = 5
 _SHOWN_AT_MOST = 80
 _TIMEOUT_S = 5.0
 _AT_ONCE = 1000
+_QUEUED_KIB = 8192
+"""What the client reads ahead."""
 _HOPS = (Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 
 Ends = dict[Hop, dict[int, int]]
@@ -47,6 +49,7 @@ class RouteTopics:
                 "group.id": f"tidegate-quality-sample-{stream}",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
+                "queued.max.messages.kbytes": _QUEUED_KIB,
                 "log_level": 2,
             }
         )

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 EVERY = timedelta(seconds=30)
 _SETTLES_IN = timedelta(seconds=20)
 """What route writes until so long after it has taken a suite may still be judged by the one before."""
+_UNSEEN = "the text of the suite that route follows is not known: mend suite.json, or start the part quality again"
 _TICK_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -72,9 +73,10 @@ class IngestLook:
         ends, before = self.topics.ends(), self._before
         self._before = (ends, now)
         in_use = self._suites.in_use(followed)
-        if before is None or in_use is None or before[0] == ends:
+        if before is None or before[0] == ends:
             return None
-        columns = {rule.name: columns_of(rule) for rule in row_rules(in_use.suite)[0]}
+        suite = in_use.suite or {}
+        columns = {rule.name: columns_of(rule) for rule in row_rules(suite)[0]}
         interval = self.topics.interval(before[0], ends, before[1], now, columns, self._decoder.event)
         if not interval.routed:
             return None
@@ -82,7 +84,7 @@ class IngestLook:
         gates, levels = self.stream.gates, self.stream.service_levels
         said = decided(
             self.stream.name,
-            in_use.suite,
+            suite,
             in_use.fingerprint,
             gates.ingest.policy,
             levels.validity,
@@ -92,6 +94,8 @@ class IngestLook:
         return said, in_use, result
 
     def _sampled(self, before: Ends, after: Ends, in_use: InUse, interval: Interval) -> tuple[Sampled, dict[str, Any]]:
+        if in_use.suite is None:
+            return Sampled(0, reason=_UNSEEN, has_failed=True), {}
         if not interval.valid:
             return Sampled(0, reason="nothing was let through"), {}
         since = None if in_use.since is None else in_use.since + _SETTLES_IN
@@ -170,5 +174,5 @@ class IngestWatch:
         if said.outcome is Outcome.LET_THROUGH and look.stream.gates.ingest.policy is not Policy.PASS:
             _log.error("ingest of %s: %s", name, said.reason)
         self._report(said)
-        if result:
+        if result and in_use.suite is not None:
             self._results.keep(said, in_use.suite, result)

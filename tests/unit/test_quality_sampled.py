@@ -156,14 +156,13 @@ def test_the_suite_that_route_follows_is_taken_and_not_the_one_it_has_not_taken_
     changed["ingest"]["expectations"].pop()
     file.write_text(json.dumps(changed))
     found = suites.in_use(followed(before))
-    assert found is not None
     assert (found.fingerprint, found.since) == (before, NOW)
+    assert found.suite == edited.suites[Stage.INGEST]
     newest = suites.in_use(None)
-    assert newest is not None
     assert newest.suite == changed["ingest"]
     file.write_text("{")
-    assert suites.in_use(followed(newest.fingerprint)) is not None
-    assert suites.in_use(followed("0" * 12)) is None
+    assert suites.in_use(followed(newest.fingerprint)).suite == changed["ingest"]
+    assert suites.in_use(followed("0" * 12)).suite is None
 
 
 SCHEMA = {
