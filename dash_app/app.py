@@ -13,6 +13,7 @@ from dash_app.pages.ledger import ledger_page
 from dash_app.pages.live import live_page
 from dash_app.pages.overview import overview_page
 from dash_app.pages.quality import quality_page
+from dash_app.pages.quarantine import quarantine_page
 from dash_app.pages.schemas import schemas_page
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def _page(data: ConsoleData, path: str) -> Component:  # noqa: PLR0911 (a row a 
             return ledger_page(data.streams, rest[0] if rest else None)
         case ["quality", *rest]:
             return quality_page(data.streams, rest[0] if rest else None)
+        case ["quarantine", *rest]:
+            return quarantine_page(data.streams, rest[0] if rest else None)
         case ["schemas", *rest]:
             return schemas_page(data.streams, rest[0] if rest else None)
         case _:

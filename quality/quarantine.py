@@ -9,6 +9,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pyarrow.compute as pc
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from pydantic import Field, ValidationError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _SHOWN_AT_ONCE = 50
 _SHOWN_AT_MOST = 500
 _TREND_OF = timedelta(hours=1)
+"""At least, when no time is chosen."""
 _OWN = ("cursor", "limit")
 _Model = TypeVar("_Model", bound=Frozen)
 
@@ -83,7 +85,8 @@ def _add_inbox(router: APIRouter, desks: Mapping[str, Desk]) -> None:
 
 def _groups(inbox: Inbox, selection: Selection, now: datetime) -> dict[str, Any]:
     rows = inbox.chosen(selection)
-    since = selection.since or now - _TREND_OF
+    first = pc.min(rows["rejected_at"]).as_py() or now
+    since = selection.since or min(first, now - _TREND_OF)
     until = selection.until or now
     lines = trend(rows, since, until)
     return {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -69,11 +68,17 @@ class Schemas:
             raise RegistryAwayError(f"the schema registry at {self._url} does not answer: {error}") from error
 
 
+_parsed: dict[int, tuple[dict[str, Any], Any]] = {}
+_PARSED_AT_MOST = 500
+
+
 def parsed(schema: dict[str, Any]) -> Any:  # noqa: ANN401 (fastavro's own form)
-    """A schema as fastavro wants it."""
-    return _parsed(json.dumps(schema))
-
-
-@lru_cache(maxsize=256)
-def _parsed(text: str) -> Any:  # noqa: ANN401
-    return parse_schema(json.loads(text))
+    """A schema as fastavro wants it; made once for an object, which nobody changes."""
+    known = _parsed.get(id(schema))
+    if known is not None and known[0] is schema:
+        return known[1]
+    if len(_parsed) >= _PARSED_AT_MOST:
+        _parsed.clear()
+    made = parse_schema(json.loads(json.dumps(schema)))
+    _parsed[id(schema)] = (schema, made)
+    return made

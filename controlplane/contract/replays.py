@@ -10,7 +10,7 @@ import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic import AwareDatetime, Field, TypeAdapter, field_validator
 
 from controlplane.contract.frozen import Frozen, Reported
 from controlplane.contract.names import Hop, Reason
@@ -263,6 +263,14 @@ class WorkAsked(Frozen):
     why: str = Field("", max_length=300)
     """discard: the reason, kept with each record."""
     by: str = Field("operator", max_length=100)
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _are_read(cls, given: object) -> object:
+        """Steps may be given as they are written on a line."""
+        if not isinstance(given, list | tuple):
+            return given
+        return tuple(parse_step(each) if isinstance(each, str) else each for each in given)
 
 
 class Work(Frozen):

@@ -41,6 +41,7 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
             *live,
             dcc.Link(["Ledger", html.Kbd("g b")], href="/ledger", className="nav-link"),
             dcc.Link(["Quality", html.Kbd("g u")], href="/quality", className="nav-link"),
+            dcc.Link(["Quarantine", html.Kbd("g q")], href="/quarantine", className="nav-link"),
             dcc.Link(["Schemas", html.Kbd("g s")], href="/schemas", className="nav-link"),
             dcc.Link(["Lake", html.Kbd("g k")], href="/lake", className="nav-link"),
             html.Div(

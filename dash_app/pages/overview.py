@@ -89,9 +89,7 @@ def hop_box(stream: str, hop: Hop) -> Component:
     key = f"{stream}/{hop}"
     return html.Div(
         [
-            html.Div(
-                [html.Span(title, className="hop-title"), html.Span(what, className="quiet")], className="hop-head"
-            ),
+            html.Div([_title(stream, hop, title), html.Span(what, className="quiet")], className="hop-head"),
             unknown("big", hop=key, show="events"),
             html.Div(
                 [
@@ -105,6 +103,13 @@ def hop_box(stream: str, hop: Hop) -> Component:
         className=f"hop hop-{hop}",
         **data(box=key),
     )
+
+
+def _title(stream: str, hop: Hop, title: str) -> Component:
+    """What was turned away has a page of its own."""
+    if hop not in _SIDE:
+        return html.Span(title, className="hop-title")
+    return dcc.Link(title, href=f"/quarantine/{stream}?hop={hop}", className="hop-title more")
 
 
 def _pipe(stream: str, hop: Hop, by: str) -> Component:

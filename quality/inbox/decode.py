@@ -100,8 +100,9 @@ def _avro(body: bytes, writer: dict[str, Any], schema_id: int) -> Payload:
 def _prefix(body: bytes, writer: dict[str, Any], count: int) -> tuple[dict[str, Any], int, str | None]:
     """The first fields of a record, how many bytes they take, and why they could not be read."""
     stream = io.BytesIO(body)
+    wanted = writer if count == len(writer["fields"]) else {**writer, "fields": writer["fields"][:count]}
     try:
-        found: Any = schemaless_reader(stream, parsed({**writer, "fields": writer["fields"][:count]}), None)
+        found: Any = schemaless_reader(stream, parsed(wanted), None)
     except Exception as error:  # noqa: BLE001 (fastavro raises all sorts of errors for bytes that are no record)
         return {}, 0, f"{error}" or type(error).__name__
     return found, stream.tell(), None
