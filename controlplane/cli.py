@@ -21,6 +21,7 @@ from controlplane.account import COLUMNS, account, mismatch_lines
 from controlplane.alert_commands import app as alerts_app
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
+from controlplane.gate_commands import app as gate_app
 from controlplane.quarantine_commands import app as quarantine_app
 from controlplane.schema_commands import app as schema_app
 from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output
@@ -41,6 +42,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(schema_app, name="schema")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(alerts_app, name="alerts")
+app.add_typer(gate_app, name="gate")
 _HERE = Path(__file__).resolve().parents[1]
 
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from controlplane.contract.gates import Stage
 from controlplane.contract.names import is_ours, serving_relations
 from controlplane.contract.rollups import OWN_COLUMNS
+from controlplane.contract.rule_types import type_misfits
 from controlplane.contract.rules import columns_of
 from controlplane.contract.streams import StreamDefinition, StreamDocument
 from controlplane.contract.suites import STAGES, row_rules
@@ -233,7 +234,10 @@ def _misfits(stream: StreamDefinition) -> Iterator[Problem]:
     fields = {field["name"]: field["type"] for field in stream.avro_schema["fields"]}
     yield from _key_misfits(stream, fields)
     for rule in stream.row_rules:
-        yield from _missing(SUITE_FILE, f"ingest rule {rule.name}", columns_of(rule), fields)
+        where, missing = f"ingest rule {rule.name}", set(columns_of(rule)) - fields.keys()
+        yield from _missing(SUITE_FILE, where, columns_of(rule), fields)
+        if not missing:
+            yield from (Problem(SUITE_FILE, where, *misfit) for misfit in type_misfits(rule, fields))
     everything = dict(fields)
     for number, _ in enumerate(stream.enrich):
         yield from _enrichment_misfits(stream, number, everything)

@@ -15,6 +15,7 @@ from pyspark.sql.avro.functions import from_avro
 
 from controlplane.contract.names import Hop, subject
 from controlplane.contract.refusals import SchemaRefusedError
+from controlplane.contract.rule_types import fractions_of
 from controlplane.contract.valid import valid_schema
 from pipeline.reason import reason_of
 from pipeline.registry import learned, register
@@ -66,7 +67,8 @@ def accept_suite(session: SparkSession, stream: StreamDefinition, broken_rules: 
     nothing = session.createDataFrame([(bytearray(),)], "value binary")
     event = from_avro(sf.col("value"), json.dumps(stream.avro_schema), {"mode": "PERMISSIVE"})
     try:
-        rows = nothing.select(event.alias("event")).select("event.*").select(broken_rules(stream.row_rules))
+        broken = broken_rules(stream.row_rules, fractions_of(stream.avro_schema))
+        rows = nothing.select(event.alias("event")).select("event.*").select(broken)
         rows.write.format("noop").mode("overwrite").save()
     except Exception as error:
         raise RefusedError(f"Spark cannot run its rules: {reason_of(error)}") from error

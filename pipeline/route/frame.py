@@ -29,12 +29,13 @@ from controlplane.contract.names import (
     Reason,
     topic,
 )
+from controlplane.contract.rule_types import fractions_of
 from pipeline.kafka import OUTPUT_HOPS
 from pipeline.route.decode import framed_id, marked_event, undecoded
 from pipeline.route.encode import enrichment_bytes, valid_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from pyspark.sql import Column, DataFrame
 
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import Enrichment, StreamDefinition
     from pipeline.route.decode import Schemas
 
-    RuleCompiler = Callable[[Sequence[RowRule]], Column]
+    RuleCompiler = Callable[[Sequence[RowRule], Collection[str]], Column]
+    """Rules, and the fields that may hold a NaN -> names of the rules that a row breaks, an array column."""
 
 
 def route(
@@ -107,7 +109,8 @@ def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleComp
     latest_us = sf.unix_micros(SOURCE_TIME) + sf.lit(stream.event_time.ahead // timedelta(microseconds=1))
     kept = ("key", "value", SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIME, "schema_id", "undecoded", *_added(stream))
     rules = () if stream.gates.ingest.policy is Policy.PASS else stream.row_rules
-    checked = enriched.select(*kept, *fields).withColumn("broken", sf.when(decoded, broken_rules(rules)))
+    broken = broken_rules(rules, fractions_of(stream.avro_schema))
+    checked = enriched.select(*kept, *fields).withColumn("broken", sf.when(decoded, broken))
     return checked.withColumn(
         "reason",
         sf.when(~decoded, sf.col("undecoded"))

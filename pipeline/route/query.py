@@ -2,7 +2,7 @@
 
 A run begins where its outputs say (`pipeline.route.beginning`), with the schema that all registered versions make. It ends in
 one of three ways: it met a schema id that it has not asked about, or there is a new version, a new partition, a new
-reference table or a new suite (start again with it), or it failed.
+reference table or a new suite (start again with it), or it failed. While the flood breaker is open there is no run.
 Spark's checkpoint is made fresh for each run: the outputs themselves are the record of what was done.
 """
 
@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import logging
 import re
-import shutil
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (a field of a dataclass)
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import QueryProgressed, SchemaRead
 from controlplane.contract.names import Hop, subject, topic
@@ -26,10 +26,11 @@ from pipeline.registry import learned, register, schemas_of
 from pipeline.route.accepts import accept_suite, accept_tables
 from pipeline.route.beginning import Beginning, replaced
 from pipeline.route.decode import UNKNOWN_ID, Schemas
+from pipeline.route.flood import FloodGate
 from pipeline.route.frame import route
 from pipeline.route.references import references_of
 from pipeline.route.tails import MARGIN
-from pipeline.route.wiring import raw_stream, sink_options
+from pipeline.route.wiring import raw_stream, writer
 from pipeline.spark import failure_of
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
     from confluent_kafka.schema_registry import SchemaRegistryClient
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.query import StreamingQuery
-    from pyspark.sql.streaming.readwriter import DataStreamWriter
 
     from controlplane.contract.evolution import Conflict
     from controlplane.contract.facts import Fact, ReferencesLoaded
     from controlplane.contract.streams import StreamDefinition
+    from pipeline.route.flood import OrderSource
     from pipeline.route.followed import Followed
     from pipeline.route.frame import RuleCompiler
     from pipeline.route.tails import Resumption
@@ -71,6 +72,8 @@ class RouteOptions:
     mode: Literal["realtime", "microbatch"]
     batch: timedelta
     broken_rules: RuleCompiler
+    orders: OrderSource | None = None
+    """What operators want of the gates; None where nobody says."""
 
 
 @dataclass
@@ -101,11 +104,22 @@ class RouteRun:
             self.refused = set(json.loads(self._kept.read_text()))
         options = self.options
         self._beginning = Beginning(self.session, self.stream.name, options.kafka, options.scratch, self._routed)
+        self._gate = FloodGate(self.admin, self.stream, options.orders, options.scratch)
 
     @property
     def stream(self) -> StreamDefinition:
         """As its folder says, which is another with each new version of the reference tables or the suite."""
         return self.followed.stream
+
+    @property
+    def waits_for(self) -> str:
+        """Why nothing is routed; empty while events pass."""
+        return self._gate.waits_for
+
+    def begin(self) -> None:
+        """Start, unless the breaker was open when the process ended."""
+        if not self._gate.is_open:
+            self.start()
 
     def start(self) -> None:
         """Start where the outputs end; what an older definition has begun is finished by it first."""
@@ -122,7 +136,7 @@ class RouteRun:
         self._begun_at = time.monotonic()
         raw = raw_stream(self.session, self.options.kafka, self.stream.name, resumption.starts)
         frame = self._routed(raw, stream, schemas, resumption)
-        self.query = self._triggered(self._sink(frame)).start()
+        self.query = writer(frame, self.stream.name, self.options).start()
         self.followed.forget_others()
         _log.info(
             "route of %s starts at %s, reading schema ids %s",
@@ -159,7 +173,10 @@ class RouteRun:
         Raises:
             QueryFailedError: if the query failed for another reason.
         """
-        if self.query is None or not self.query.isActive:
+        self._gate.look(self.stream, self.partitions)
+        if self._gate.is_open:
+            self._pause()
+        elif self.query is None or not self.query.isActive:
             self._start_again()
         elif time.monotonic() - self._looked_at > LOOK_EVERY.total_seconds() and (news := self._news()):
             _log.info("%s: starting again with it", news)
@@ -172,6 +189,7 @@ class RouteRun:
     def standing(self) -> Iterator[Fact]:
         """What holds until it says something else."""
         yield self.followed.suite
+        yield self._gate.fact
         if self.reads is not None:
             yield self.reads
 
@@ -179,6 +197,16 @@ class RouteRun:
         """Stop the query; what it has not written is routed by the next run."""
         if self.query is not None:
             self.query.stop()
+
+    def _pause(self) -> None:
+        """Nothing is routed; a new suite is taken all the same, because it may end the flood."""
+        if self.query is not None:
+            self.query.stop()
+            self.query = None
+        if time.monotonic() - self._looked_at > LOOK_EVERY.total_seconds():
+            self._looked_at = time.monotonic()
+            with self._asking():
+                self._new_folder()
 
     def _start_again(self) -> None:
         failure = None if self.query is None else failure_of(self.query)
@@ -210,17 +238,26 @@ class RouteRun:
     def _news(self) -> str:
         """What route has to start again for; empty when there is nothing, or nobody to ask: then it goes on as it is."""
         self._looked_at = time.monotonic()
-        try:
+        with self._asking():
             if self._ask().keys() != self._known:
                 return f"{self.stream.name} has a new schema version"
             if gained := self._gained():
                 return f"{topic(self.stream.name, Hop.RAW)} has gained partitions {gained}"
-            if self.followed.look(self._accept_tables):
-                return f"{self.stream.name} has new reference tables"
-            if self.followed.look_at_suite(self._accept_suite):
-                return f"{self.stream.name} has a new suite"
+            return self._new_folder()
+        return ""
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:  # noqa: BLE001 (registry or broker may be away for any reason)
             _log.warning("%s: nobody to ask for news (%s); going on as it is", self.stream.name, error)
+
+    def _new_folder(self) -> str:
+        if self.followed.look(self._accept_tables):
+            return f"{self.stream.name} has new reference tables"
+        if self.followed.look_at_suite(self._accept_suite):
+            return f"{self.stream.name} has a new suite"
         return ""
 
     def _accept_tables(self, stream: StreamDefinition) -> None:
@@ -242,28 +279,6 @@ class RouteRun:
             ensure_topics(self.admin, self.stream)
             self.partitions = now
         return gained
-
-    def _sink(self, frame: DataFrame) -> DataStreamWriter:
-        checkpoint = self.options.scratch / "route" / self.stream.name
-        shutil.rmtree(checkpoint, ignore_errors=True)
-        return (
-            frame.writeStream.format("kafka")
-            .queryName(f"route {self.stream.name}")
-            .outputMode("update")
-            .options(**sink_options(self.options.kafka))
-            .option("checkpointLocation", str(checkpoint))
-        )
-
-    def _triggered(self, writer: DataStreamWriter) -> DataStreamWriter:
-        if self.options.mode == "microbatch":
-            return writer.trigger(processingTime="0 seconds")
-        # PySpark 4.1 has no argument for this trigger yet; 4.2 names it `realTime`.
-        jvm: Any = self.session._jvm  # noqa: SLF001
-        every = f"{round(self.options.batch.total_seconds() * 1000)} milliseconds"
-        writer._jwrite = writer._jwrite.trigger(  # noqa: SLF001
-            jvm.org.apache.spark.sql.streaming.Trigger.RealTime(every)
-        )
-        return writer
 
     def _progress(self) -> QueryProgressed | None:
         last = None if self.query is None else self.query.lastProgress

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from controlplane.contract.names import Hop, topic
+from controlplane.contract.orders import Orders
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.references.versions import FOLDER
@@ -53,20 +54,22 @@ def run(
             slots=2 * sum(len(partitions) for _, partitions in prepared) + 1,  # room for partitions that a topic gains
             **{**spark, **SPARK_SETTINGS},
         )
+        orders = Orders(settings.api)
         options = RouteOptions(
-            settings.kafka, spark["scratch"], settings.route_mode, settings.route_batch, broken_rules
+            settings.kafka, spark["scratch"], settings.route_mode, settings.route_batch, broken_rules, orders
         )
         runs = [RouteRun(session, followed, registry, admin, partitions, options) for followed, partitions in prepared]
         reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
         try:
-            list(threads.map(RouteRun.start, runs))
+            list(threads.map(RouteRun.begin, runs))
             notify_ready(settings.notify_socket, f"{len(runs)} queries")
             while not stopping.wait(_BEAT_S):
-                heart.beat()
+                heart.beat("; ".join(each.waits_for for each in runs if each.waits_for))
                 reporter.report(*(fact for each in runs for fact in each.beat()))
                 reporter.stand("route", (fact for each in runs for fact in each.standing()))
         finally:
             for each in runs:
                 each.stop()
+            orders.close()
             reporter.close()
             session.stop()

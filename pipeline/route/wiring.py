@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import shutil
+from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.names import Hop, topic
 from pipeline.route.tails import DELIVERY_TIMEOUT
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+    from pipeline.route.query import RouteOptions
 
 SINK_OPTIONS = {
     "kafka.acks": "all",
@@ -66,3 +70,25 @@ def sink_options(kafka: str) -> dict[str, str]:
         "kafka.delivery.timeout.ms": str(timeout_ms),
         "kafka.request.timeout.ms": str(timeout_ms // 2),
     }
+
+
+def writer(frame: DataFrame, stream: str, options: RouteOptions) -> DataStreamWriter:
+    """The query that writes a frame of `route` to its topics, ready to start, with a checkpoint made fresh."""
+    checkpoint = options.scratch / "route" / stream
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    found = (
+        frame.writeStream.format("kafka")
+        .queryName(f"route {stream}")
+        .outputMode("update")
+        .options(**sink_options(options.kafka))
+        .option("checkpointLocation", str(checkpoint))
+    )
+    if options.mode == "microbatch":
+        return found.trigger(processingTime="0 seconds")
+    # PySpark 4.1 has no argument for this trigger yet; 4.2 names it `realTime`.
+    jvm: Any = frame.sparkSession._jvm  # noqa: SLF001
+    every = f"{round(options.batch.total_seconds() * 1000)} milliseconds"
+    found._jwrite = found._jwrite.trigger(  # noqa: SLF001
+        jvm.org.apache.spark.sql.streaming.Trigger.RealTime(every)
+    )
+    return found
