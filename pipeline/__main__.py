@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -18,10 +18,24 @@ from controlplane.contract.settings import Settings
 from pipeline.maintenance.cli import commands as maintain_commands
 from pipeline.reason import reason_of
 from pipeline.travel import app as travel_app
-from pipeline.validate import app as streams_app
+from pipeline.validate import with_check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from controlplane.contract.folders import Problem
+    from controlplane.contract.streams import StreamDefinition
+
+
+def _refused_expectations(stream: StreamDefinition) -> Iterable[Problem]:
+    """Great Expectations is imported only by who asks it."""
+    from quality.suite_check import refused_expectations
+
+    return refused_expectations(stream)
+
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-app.add_typer(streams_app, name="streams")
+app.add_typer(with_check(_refused_expectations), name="streams")
 app.add_typer(travel_app, name="travel")
 
 

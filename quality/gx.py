@@ -118,6 +118,13 @@ def broken_rows(suite: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, list
     return {rule_name(each): _positions(found.get(number, missing)) for number, each in enumerate(given)}
 
 
+def mistakes(suite: Mapping[str, Any]) -> dict[int, str]:
+    """Number -> why Great Expectations does not take an expectation; of those that it does not."""
+    with _one_at_a_time:
+        found = ((number, _engine().mistake(each)) for number, each in enumerate(suite.get("expectations", [])))
+        return {number: reason for number, reason in found if reason is not None}
+
+
 def _positions(result: Json) -> list[int] | str:
     if result["exception_info"]["raised_exception"]:
         return str(result["exception_info"]["exception_message"])
