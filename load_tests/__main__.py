@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|latency|faults|rollups|maintenance|alerts [-o json]`."""
+"""`tidegate bench throughput|gates|latency|faults|rollups|maintenance|alerts [-o json]`."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ def throughput(
         )
         for figure in sorted(each.keys() - {"events_per_s", "cpu_us_per_event"}):
             typer.echo(f"{'':12} {each[figure]:>12,} {figure.replace('_', ' ')}")
+
+
+@app.command()
+def gates(
+    events: Annotated[int, typer.Option(min=10_000, help="Events of the raw topic that each turn reads.")] = 400_000,
+    output: Output = "text",
+) -> None:
+    """What the gates cost: each stage with its gate and without, in turns."""
+    from load_tests.bench.gates import measure
+
+    found = measure(events, _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for name, figures in found.items():
+        for figure, value in figures.items():
+            typer.echo(f"{name:12} {value:>12,} {figure.replace('_', ' ')}")
 
 
 @app.command()

@@ -72,9 +72,9 @@ def keeps(rule: RowRule, fractions: Collection[str] = ()) -> Column:
             return ~missing
         case IsNull():
             return missing
-        case _ if set(columns_of(rule)).isdisjoint(fractions):
+        case _ if len(columns_of(rule)) == 1 and set(columns_of(rule)).isdisjoint(fractions):
             return sf.coalesce(_holds(rule), sf.lit(True))
-        case _:
+        case _:  # false and null is false: a row that is half there would break a rule of several comparisons
             return missing | sf.coalesce(_holds(rule), sf.lit(True))
 
 
@@ -86,7 +86,7 @@ def _missing(rule: RowRule, fractions: Collection[str]) -> Column:
 
 
 def _holds(rule: RowRule) -> Column:  # noqa: PLR0911 (a row a kind)
-    """Where nothing is missing; null where something is."""
+    """Of a row in which nothing is missing."""
     match rule:
         case PairGreater() | PairEqual() | PairInSet():
             return _pair(rule)

@@ -22,7 +22,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +191,11 @@ def _spark(
         with bench.timed() as timed:
             run(spark)
     return timed.of(events)
+
+
+def session_of_route(bench: Bench) -> AbstractContextManager[SparkSession]:
+    """The session that route runs in."""
+    return _session(bench, {**SPARK_SETTINGS, "jvm": JVM_OF["route"]})
 
 
 @contextmanager
