@@ -16,7 +16,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
-from controlplane.contract.names import Hop, arrivals_table, lake_table, topic
+from controlplane.contract.names import DIVERTED, Hop, arrivals_table, lake_table, topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,15 +90,23 @@ class Counts:
         return sum(counts)
 
     def _lake(self, stream: str) -> int:
-        path = lake_table(self._settings.lake_root, stream)
+        """Up to where the lake is: a micro-batch is in the events, or was diverted to the table beside them."""
+        ends: dict[str, int] = {}
+        for table in ("events", DIVERTED):
+            for partition, until in self._ends_in(lake_table(self._settings.lake_root, stream, table)).items():
+                ends[partition] = max(until, ends.get(partition, 0))
+        return sum(ends.values())
+
+    def _ends_in(self, path: str) -> dict[str, int]:
         try:
-            table = self._lakes.get(stream) or self._lakes.setdefault(stream, DeltaTable(path))
+            table = self._lakes.get(path) or self._lakes.setdefault(path, DeltaTable(path))
         except TableNotFoundError:
-            return 0
+            return {}
         table.update_incremental()
         for commit in table.history(_COMMITS):
-            if written := commit.get("userMetadata"):
-                return sum(until for _, until in json.loads(written)["offsets"].values())
+            written = json.loads(commit.get("userMetadata") or "{}").get("offsets")
+            if written is not None:
+                return {partition: until for partition, (_, until) in written.items()}
         raise UnknownError(f"none of the last {_COMMITS} commits of {path} names its source offsets")
 
     def _serving(self, stream: str) -> int:

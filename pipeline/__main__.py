@@ -93,8 +93,14 @@ def lake() -> None:
     settings, stopping = Settings(), _stopping()
     start_jvm(**session_options(settings, "lake"))
     from pipeline.lake.run import run
+    from quality.gate import ExpectationsGate
+    from quality.results import Results
 
-    run(settings, load_streams(settings.stream_roots), stopping)
+    results = Results(settings.data / "quality" / "results")
+    try:
+        run(settings, load_streams(settings.stream_roots), ExpectationsGate(results), stopping)
+    finally:
+        results.close()
 
 
 @app.command()

@@ -9,19 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from controlplane.contract.gates import Outcome, RuleVerdict
+from controlplane.contract.gates import Outcome, Policy, RuleVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from controlplane.contract.gates import GateDecided, Policy
+    from controlplane.contract.gates import GateDecided
 
 Suite = dict[str, Any]
 """Great Expectations' own JSON of a stage's suite."""
 WAITS = (Outcome.HALTED, Outcome.MISCONFIGURED)
 """Outcomes of which nothing is committed until something changes."""
+
+
+def stops(outcome: Outcome, policy: Policy) -> bool:
+    """May nothing be committed? A suite that cannot be evaluated stops no stage whose policy is to pass."""
+    return outcome in WAITS and not (outcome is Outcome.MISCONFIGURED and policy is Policy.PASS)
 
 
 class Judgement(Protocol):
@@ -42,6 +47,9 @@ class Judgement(Protocol):
 
 class Gate(Protocol):
     """Judges rows."""
+
+    def prepare(self) -> None:
+        """Begin in the background what would make the first judgement wait."""
 
     def judge(  # noqa: PLR0913 (what a verdict depends on)
         self,
@@ -85,6 +93,9 @@ class FakeGate:
     judged: list[tuple[Mapping[str, Any], pd.DataFrame, int]] = field(default_factory=list)
     """Suite, rows and number of rows of each judgement."""
     kept: list[GateDecided] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """See `Gate`."""
 
     def judge(  # noqa: PLR0913 (the port's)
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.gates import Outcome, Policy, RuleVerdict, Severity
-from quality.gx import judge
+from quality.gx import import_soon, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,6 +74,10 @@ class ExpectationsGate:
 
     def __init__(self, results: Results) -> None:
         self._results = results
+
+    def prepare(self) -> None:
+        """See `pipeline.gate.Gate`."""
+        import_soon()
 
     def judge(  # noqa: PLR0913 (what a verdict depends on)
         self,

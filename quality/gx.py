@@ -144,13 +144,13 @@ class _Engine:
     """Great Expectations, set up once."""
 
     def __init__(self) -> None:
+        logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             self._gx: Any = importlib.import_module("great_expectations")
             types: Any = importlib.import_module("great_expectations.data_context.types.base")
             registry: Any = importlib.import_module("great_expectations.expectations.registry")
         self._known = registry.get_expectation_impl
-        logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
         context = self._gx.get_context(mode="ephemeral")
         context.variables.progress_bars = types.ProgressBarsConfig(globally=False)
         self._source = context.data_sources.add_pandas("tidegate")

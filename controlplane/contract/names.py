@@ -41,7 +41,8 @@ EVENT_DATE = "event_date"
 AS_OF = "as_of"
 """Column of every view that people query: when the raw topic took the newest event that ClickHouse has."""
 CHANGE_TYPE = "_change_type"
-CHANGE_COLUMNS = (CHANGE_TYPE, "_commit_version", "_commit_timestamp")
+COMMIT_VERSION = "_commit_version"
+CHANGE_COLUMNS = (CHANGE_TYPE, COMMIT_VERSION, "_commit_timestamp")
 """What Delta's change feed adds to a table's columns."""
 _OURS_BEGIN_WITH = "tg_"
 

@@ -13,7 +13,7 @@ from controlplane.contract.folders import load_stream
 from controlplane.contract.names import Hop, topic
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
-from load_tests.bench import gated_route
+from load_tests.bench import gated_lake, gated_route
 from load_tests.bench.stage import Bench, Figures
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.registry import await_registry, register_stream
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PARTS = ("kafka", "registry")
-_HALVES = {"route": gated_route.measure}
+_HALVES = {"route": gated_route.measure, "lake": gated_lake.measure}
 """In an order in which each finds what it reads: route fills `<s>.valid`."""
 
 

@@ -47,6 +47,7 @@ from pipeline.spark import JVM_OF, build_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -196,6 +197,11 @@ def _spark(
 def session_of_route(bench: Bench) -> AbstractContextManager[SparkSession]:
     """The session that route runs in."""
     return _session(bench, {**SPARK_SETTINGS, "jvm": JVM_OF["route"]})
+
+
+def session_of_lake(bench: Bench) -> AbstractContextManager[SparkSession]:
+    """A session as lake runs in."""
+    return _session(bench, _LAKE)
 
 
 @contextmanager

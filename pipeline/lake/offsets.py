@@ -59,3 +59,12 @@ def ranges_in(metadata: str | None) -> Ranges | None:
     except (ValueError, KeyError, TypeError):
         return None
     return {int(key): (int(ends[0]), int(ends[1])) for key, ends in written.items()}
+
+
+def releases_in(metadata: str | None) -> str | None:
+    """Which micro-batch a commit of either table releases; None when it releases none."""
+    try:
+        found = json.loads(metadata or "")["releases"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return str(found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -11,22 +12,27 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import QueryProgressed
+from controlplane.contract.gates import Stage
 from controlplane.contract.names import Hop, topic
+from controlplane.contract.orders import Orders
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
-from pipeline.lake.append import UNKNOWN_ID, LakeWriter
+from pipeline.lake.append import UNKNOWN_ID
+from pipeline.lake.gate import BatchGate
+from pipeline.lake.writer import LakeWriter
 from pipeline.registry import await_registry, learned, register_stream
 from pipeline.spark import QueryFailedError, build_session, failure_of, session_options
-from pipeline.tables.run import Tables
+from pipeline.suites import FollowedSuites
+from pipeline.tables.run import Beside, Tables
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterable, Sequence
 
     from pyspark.sql.streaming.query import StreamingQuery
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
+    from pipeline.gate import Gate
 
 SPARK_SETTINGS = {
     # A table that is computed anew must not hold up the appends.
@@ -35,6 +41,8 @@ SPARK_SETTINGS = {
     "spark__sql__maxConcurrentOutputFileWriters": "16",
 }
 """Of the session that lake runs in, as `build_session` takes them."""
+_GATES = (Stage.LAKE, Stage.ROLLUP, Stage.SERVING)
+"""Those that stand in this process."""
 _BEAT_S = 0.2
 _LOOK_EVERY_S = 5.0
 """How often the registry is asked for new versions."""
@@ -45,8 +53,14 @@ _UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threading.Event) -> None:
+def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, stopping: threading.Event) -> None:
     """Append every stream's valid events to Delta until `stopping` is set.
+
+    Args:
+        settings: where everything is.
+        streams: which.
+        gate: judges what is to be committed.
+        stopping: set to end it.
 
     Raises:
         QueryFailedError: if a query fails; the next run goes on exactly.
@@ -61,34 +75,58 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     partitions = {stream.name: partitions_of(admin, topic(stream.name, Hop.VALID)) for stream in streams}
     asks = {stream.name: partial(learned, registry, stream) for stream in streams}
     session = build_session("tidegate lake", slots=2, **{**session_options(settings, "lake"), **SPARK_SETTINGS})
-    reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
-    writers = {
-        name: LakeWriter(session, ask, ask(), partitions[name], settings, reporter) for name, ask in asks.items()
+    reporter, heart, orders = Reporter(settings.api), Heart(settings.notify_socket), Orders(settings.api)
+    followed = {stream.name: FollowedSuites(stream, _GATES) for stream in streams}
+    closing = threading.Event()
+    gates = {
+        stream.name: BatchGate(stream.name, stream.gates.lake, gate, followed[stream.name], orders, reporter, closing)
+        for stream in streams
     }
-    tables = Tables(session, [each.stream for each in writers.values()], settings, reporter)
+    writers = {
+        name: LakeWriter(session, ask, ask(), partitions[name], settings, reporter, gates[name])
+        for name, ask in asks.items()
+    }
+    known = {name: partial(LakeWriter.knows, writer) for name, writer in writers.items()}
+    tables = Tables(session, known, settings, Beside(gate, followed, orders, reporter))
     queries: dict[str, StreamingQuery] = {}
     try:
         with ThreadPoolExecutor(len(writers), thread_name_prefix="start") as threads:
             queries = dict(zip(writers, threads.map(LakeWriter.start, writers.values()), strict=True))
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
         tables.start()
+        gate.prepare()  # not before: a platform that starts has no core to spare
         reported: dict[str, int] = {}
         looked_at = time.monotonic()
+        for each in followed.values():
+            reporter.stand(f"suites of {each.name}", each.facts())
         while not stopping.wait(_BEAT_S):
-            heart.beat(tables.waits_for)
+            heart.beat(_waits_for(gates.values(), tables))
             if time.monotonic() - looked_at > _LOOK_EVERY_S:
                 looked_at = time.monotonic()
                 _learn(writers.values(), tables)
+                _look_at_suites(followed.values(), reporter)
             for name, writer in writers.items():
                 queries[name] = _kept_running(writer, queries[name], tables)
                 if (fact := _progress(name, queries[name], reported)) is not None:
                     reporter.report(fact)
     finally:
+        closing.set()  # a batch that waits at its gate would hold up its query's end
         for query in queries.values():
             query.stop()
         tables.stop()
+        orders.close()
         reporter.close()
         session.stop()
+
+
+def _waits_for(gates: Iterable[BatchGate], tables: Tables) -> str:
+    return next((each.waits_for for each in gates if each.waits_for), tables.waits_for)
+
+
+def _look_at_suites(followed: Iterable[FollowedSuites], reporter: Reporter) -> None:
+    for each in followed:
+        if each.look():
+            reporter.stand(f"suites of {each.name}", each.facts())
 
 
 def _learn(writers: Iterable[LakeWriter], tables: Tables) -> None:

@@ -2,7 +2,7 @@
 
 Delta's own counts are of files, and a file holds what a micro-batch held: no block. So the source offsets of each new file
 are read when it appears and its counts kept by its name, which Delta never uses again. A file that compaction has replaced
-is no longer active, and simply counts no more.
+is no longer active, and simply counts no more. A micro-batch that was diverted is in the lake as well: in another table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
-from controlplane.contract.names import BLOCK, SOURCE_OFFSET, SOURCE_PARTITION
+from controlplane.contract.names import BLOCK, DIVERTED, SOURCE_OFFSET, SOURCE_PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.ledger.kept import FileCounts, Kept
 
 _WITHIN_S = 1.0
+_DIVERTED = f"{DIVERTED}/"
 
 
 class UncountedError(Exception):
@@ -92,6 +93,28 @@ class DeltaFiles:
 
     def _forget(self) -> None:
         self._table, self._version, self._active = None, -1, frozenset()
+
+
+class WithDiverted:
+    """The events table and, as in the lake too, what its gate has diverted, whose files are called by the table's name.
+
+    A release takes a micro-batch out of `diverted` before it appends it: whoever looks at the events first may miss it for a
+    moment and never sees it twice.
+    """
+
+    def __init__(self, events: LakeFiles, diverted: LakeFiles) -> None:
+        self._events, self._diverted = events, diverted
+
+    def active(self) -> Collection[str]:
+        """See `LakeFiles`."""
+        events = set(self._events.active())
+        return events | {f"{_DIVERTED}{each}" for each in self._diverted.active()}
+
+    def sources(self, path: str) -> pa.Table:
+        """See `LakeFiles`."""
+        if path.startswith(_DIVERTED):
+            return self._diverted.sources(path.removeprefix(_DIVERTED))
+        return self._events.sources(path)
 
 
 class FakeLakeFiles:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from confluent_kafka import KafkaException
 
 from controlplane.contract.facts import LedgerTaken, Verdict
-from controlplane.contract.names import lake_table
+from controlplane.contract.names import DIVERTED, lake_table
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics
 from pipeline.ledger.examine import Examiner
 from pipeline.ledger.hops import Hops
 from pipeline.ledger.kept import Kept
-from pipeline.ledger.lake import DeltaFiles, LakeCount
+from pipeline.ledger.lake import DeltaFiles, LakeCount, WithDiverted
 from pipeline.ledger.log import KafkaLog
 from pipeline.ledger.payload import RegistrySchemas, shown
 from pipeline.ledger.serving import ServingCount
@@ -97,7 +97,8 @@ def open_ledger(settings: Settings, stream: StreamDefinition, writers: Writers |
     kept = Kept(settings.data / "ledger" / f"{stream.name}.sqlite")
     log = KafkaLog(settings.kafka, stream.name)
     tally = Tally(log, kept, (writers or Writers(stream.name)).look)
-    lake = LakeCount(DeltaFiles(lake_table(settings.lake_root, stream.name)), kept)
+    events, diverted = (DeltaFiles(lake_table(settings.lake_root, stream.name, each)) for each in ("events", DIVERTED))
+    lake = LakeCount(WithDiverted(events, diverted), kept)
     serving = ServingCount(settings.clickhouse, stream.name)
     schemas = RegistrySchemas(settings.registry)
 

@@ -22,19 +22,24 @@ from controlplane.contract.names import (
     lake_table,
     live_table,
     published_table,
+    rollup_view,
     staging_table,
 )
 from controlplane.contract.rollups import PERIOD, SECOND
+from pipeline.publish import agree
+from pipeline.publish.look import horizon_of, lately, windows_due, windows_read
 from pipeline.serving.ddl import valid_fields
 from pipeline.serving.windows import batch_columns
 from pipeline.tables.cursor import commits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from clickhouse_connect.driver.client import Client
 
     from controlplane.contract.streams import Rollup, StreamDefinition
+    from pipeline.publish.agree import Totals
+    from pipeline.publish.gate import PublishGates, WindowsGate
     from pipeline.tables.cursor import Commits
 
 KEEP_LIVE_S = 3600.0
@@ -54,16 +59,20 @@ class Copy:
 class Publisher:
     """Of one rollup."""
 
-    def __init__(self, client: Client, stream: StreamDefinition, key: str, lake_root: str) -> None:
+    def __init__(
+        self, client: Client, stream: StreamDefinition, key: str, lake_root: str, gates: PublishGates | None = None
+    ) -> None:
         self._client, self._stream, self._key = client, stream.name, key
         self._rollup: Rollup = stream.rollups[key]
         self._columns = list(batch_columns(self._rollup, valid_fields(stream)))
         self._path = lake_table(lake_root, stream.name, lake_rollup(key))
+        self._gates = gates
+        self._compared = agree.summed(batch_columns(self._rollup, valid_fields(stream)))
         self._floors: list[tuple[float, int]] = []
         """When (monotonic) which floor was published."""
 
     def publish(self) -> WindowsPublished | None:
-        """Bring readers up to the lake's newest version; None if they are.
+        """Bring readers up to the lake's newest version; None if they are, or if a gate holds it back.
 
         Raises:
             ClickHouseError: if ClickHouse is away or refuses; readers have what they had.
@@ -76,17 +85,30 @@ class Publisher:
         if read.lake_version == commits.version:
             return None
         began, target = time.monotonic(), copies[1 - read.slot]
-        rows = self._refill(target, commits)
+        table = DeltaTable(self._path, version=commits.version)
+        due = self._due(target, table, commits)
+        decision = None
+        if self._gates is not None and due:
+            if not (self._gates.serving.is_open(read.lake_version) and self._gates.rollup.is_open(commits.version)):
+                return None
+            decision = self._gates.rollup.judge(windows_due(table, due, commits, self._columns))
+            if not self._gates.rollup.lets(decision):
+                return None
+        sent = self._refill(target, table, due)
         self._choose(Copy(target.slot, read.version + 1, commits.version), commits)
         self._drop_live(commits.cursor.floor or 0)
+        rows, took_s = sum(each.rows for each in sent.values()), time.monotonic() - began
+        if self._gates is not None and decision is not None:
+            self._gates.rollup.done(decision, took_s)
+            self._check(self._gates.serving, target, sent, commits)
         return WindowsPublished(
             at=datetime.now(UTC),
             stream=self._stream,
             rollup=self._key,
             lake_version=commits.version,
-            horizon=datetime.fromtimestamp(commits.cursor.horizon, UTC),
+            horizon=horizon_of(commits),
             rows=rows,
-            took_s=time.monotonic() - began,
+            took_s=took_s,
         )
 
     def _copies(self) -> dict[int, Copy]:
@@ -98,14 +120,25 @@ class Publisher:
         known = {int(slot): Copy(int(slot), int(version), int(lake)) for slot, version, lake in found}
         return {slot: known.get(slot, Copy(slot, 0, -1)) for slot in (0, 1)}
 
-    def _refill(self, target: Copy, commits: Commits) -> int:
-        """Every partition that has changed since this copy was written; the rows sent."""
-        table = DeltaTable(self._path, version=commits.version)
+    def _due(self, target: Copy, table: DeltaTable, commits: Commits) -> list[str]:
+        """Every partition that has changed since this copy was written, those that are gone included."""
         there = {str(each[PERIOD]) for each in table.partitions()}
         changed = commits.periods_since(target.lake_version)
-        due = there if changed is None else changed
-        emptied = self._periods_of(target) - there
-        return sum(self._replace(target, table, period) for period in sorted(due | emptied))
+        return sorted((there if changed is None else changed) | (self._periods_of(target) - there))
+
+    def _refill(self, target: Copy, table: DeltaTable, due: Sequence[str]) -> dict[str, Totals]:
+        """Replace partitions; what the lake has in each."""
+        return {period: self._replace(target, table, period) for period in due}
+
+    def _check(self, gate: WindowsGate, copy: Copy, sent: Mapping[str, Totals], commits: Commits) -> None:
+        """Hold what ClickHouse has against what the lake has, and what it answers against the suite."""
+        began = time.monotonic()
+        published = batch_tables(self._stream, self._key)[copy.slot]
+        found = {each: agree.in_clickhouse(self._client, published, each, self._compared) for each in sent}
+        view, since = rollup_view(self._stream, self._key), lately(self._rollup, commits)
+        decision = gate.judge(windows_read(self._client, view, since, commits), more=(agree.verdict(sent, found),))
+        if gate.lets(decision):
+            gate.done(decision, time.monotonic() - began)
 
     def _periods_of(self, target: Copy) -> set[str]:
         found = self._client.query(
@@ -115,7 +148,7 @@ class Publisher:
         ).result_rows
         return {str(row[0]) for row in found}
 
-    def _replace(self, target: Copy, table: DeltaTable, period: str) -> int:
+    def _replace(self, target: Copy, table: DeltaTable, period: str) -> Totals:
         staging, into = staging_table(self._stream, self._key), batch_tables(self._stream, self._key)[target.slot]
         rows = table.to_pyarrow_table(filters=[(PERIOD, "=", period)], columns=self._columns)
         self._client.command(f"TRUNCATE TABLE {staging}")
@@ -125,7 +158,7 @@ class Publisher:
         if arrived != rows.num_rows:
             raise RuntimeError(f"{staging} has {arrived} rows of {rows.num_rows} of period {period}: not published")
         self._client.command(f"ALTER TABLE {into} REPLACE PARTITION {int(period)} FROM {staging}")
-        return int(rows.num_rows)
+        return agree.in_lake(rows, self._compared)
 
     def _choose(self, copy: Copy, commits: Commits) -> None:
         """One row, by which every query that begins from now on reads this copy, this horizon and this floor."""

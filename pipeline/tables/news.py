@@ -12,8 +12,16 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as sf
 
-from controlplane.contract.names import CHANGE_COLUMNS, CHANGE_TYPE, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_TIME
+from controlplane.contract.names import (
+    CHANGE_COLUMNS,
+    CHANGE_TYPE,
+    COMMIT_VERSION,
+    SOURCE_OFFSET,
+    SOURCE_PARTITION,
+    SOURCE_TIME,
+)
 from controlplane.contract.valid import type_name, valid_schema
+from pipeline.lake.offsets import releases_in
 from pipeline.reason import first_line
 from pipeline.tables.watermark import Newest, joined
 from pipeline.tables.windows import is_after, second
@@ -98,8 +106,14 @@ class Events:
             .option("endingVersion", version)
             .load(self._path)
         )
-        added = changes.where(sf.col(CHANGE_TYPE) == "insert").drop(*CHANGE_COLUMNS)
-        return of_today(added.where(is_after(cursor.seen)), self._stream)
+        is_new = sf.col(COMMIT_VERSION).isin(*self._releases(cursor, version)) | is_after(cursor.seen)
+        added = changes.where((sf.col(CHANGE_TYPE) == "insert") & is_new).drop(*CHANGE_COLUMNS)
+        return of_today(added, self._stream)
+
+    def _releases(self, cursor: Cursor, version: int) -> list[int]:
+        """Commits of micro-batches that were diverted first: their events are older than others that are there."""
+        history = self._table.history(version - cursor.events_version) if self._table is not None else []
+        return [int(each["version"]) for each in history if releases_in(each.get("userMetadata")) is not None]
 
     def _news(self, cursor: Cursor, version: int, events: DataFrame, added: DataFrame) -> News:
         happened = sf.least(sf.unix_millis(self._stream.event_time.field), sf.unix_millis(SOURCE_TIME))

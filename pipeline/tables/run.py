@@ -9,43 +9,74 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from controlplane.contract.gates import Stage
+from pipeline.lake.release import Releases
+from pipeline.publish.gate import PublishGates, WindowsGate
 from pipeline.publish.publish import Publisher
 from pipeline.reason import first_line
 from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping
 
     from pyspark.sql import SparkSession
 
     from controlplane.contract.reporting import Reporter
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
+    from pipeline.gate import Gate
+    from pipeline.lake.gate import OrderSource
+    from pipeline.registry import Learned
+    from pipeline.suites import FollowedSuites
 
 POOL = "tables"
 _STOP_WITHIN_S = 15.0
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What the tables share with the appends."""
+
+    gate: Gate
+    suites: Mapping[str, FollowedSuites]
+    """By stream."""
+    orders: OrderSource
+    reporter: Reporter
+
+    def gates_of(self, stream: StreamDefinition, key: str) -> PublishGates:
+        """What a rollup passes on its way to its readers."""
+        policies = {Stage.ROLLUP: stream.gates.rollup.policy, Stage.SERVING: stream.gates.serving.policy}
+        rollup, serving = (
+            WindowsGate(
+                stream.name, key, stage, policy, self.gate, self.suites[stream.name], self.orders, self.reporter
+            )
+            for stage, policy in policies.items()
+        )
+        return PublishGates(rollup, serving)
+
+
 class Tables:
     """The thread; `stop` it before the session."""
 
     def __init__(
-        self, session: SparkSession, streams: Sequence[StreamDefinition], settings: Settings, reporter: Reporter
+        self, session: SparkSession, known: Mapping[str, Callable[[], Learned]], settings: Settings, beside: Beside
     ) -> None:
-        self._session = session
-        self._settings, self._reporter = settings, reporter
-        self._streams = {stream.name: stream for stream in streams}
+        self._session, self._known = session, known
+        self._settings, self._reporter, self._beside = settings, beside.reporter, beside
+        self._streams = {name: each().stream for name, each in known.items()}
         self._taken = dict(self._streams)
         """What to follow from the next beat on."""
         self._stopping = threading.Event()
         self._publishers: dict[str, list[Publisher]] = {}
+        self._gates: dict[tuple[str, str], PublishGates] = {}
         self.troubles: dict[str, str] = {}
         """What could not be done at the last beat -> why."""
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
@@ -75,6 +106,10 @@ class Tables:
         session = self._session.newSession()
         session.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
         followings: dict[str, Following] = {}
+        releases = {
+            name: Releases(session, known, self._settings.lake_root, self._beside.orders)
+            for name, known in self._known.items()
+        }
         every = self._settings.tables_trigger.total_seconds()
         while not self._stopping.wait(every):
             for name in self._streams:
@@ -82,8 +117,15 @@ class Tables:
                     self._streams[name] = stream
                     followings[name] = Following(session, stream, self._settings.lake_root)
                     self._publishers.pop(name, None)
+                self._try(f"releases of {name}", partial(self._release, releases[name]))
                 self._try(f"tables of {name}", partial(self._follow, followings[name]))
                 self._try(f"publishing {name}", partial(self._publish, self._streams[name]))
+
+    def _release(self, releases: Releases) -> None:
+        for fact in releases.beat():
+            self._reporter.report(fact)
+            if self._stopping.is_set():
+                return
 
     def _follow(self, following: Following) -> None:
         for fact in following.beat():
@@ -104,9 +146,14 @@ class Tables:
         if stream.name not in self._publishers:
             client = clickhouse_connect.get_client(dsn=self._settings.clickhouse, autogenerate_session_id=False)
             self._publishers[stream.name] = [
-                Publisher(client, stream, key, self._settings.lake_root) for key in stream.rollups
+                Publisher(client, stream, key, self._settings.lake_root, self._gates_of(stream, key))
+                for key in stream.rollups
             ]
         return self._publishers[stream.name]
+
+    def _gates_of(self, stream: StreamDefinition, key: str) -> PublishGates:
+        """They outlive a client that was thrown away: a halt stands until something ends it."""
+        return self._gates.setdefault((stream.name, key), self._beside.gates_of(stream, key))
 
     def _try(self, what: str, act: Callable[[], None]) -> None:
         if self._stopping.is_set():

@@ -18,11 +18,18 @@ import pytest
 from deltalake import CommitProperties, write_deltalake
 
 from controlplane.contract.folders import load_stream
+from controlplane.contract.gates import GateDecided, Outcome, Policy, Stage
 from controlplane.contract.names import events_table, lake_rollup, lake_table, rollup_view
 from controlplane.up import Platform
+from pipeline.lake.gate import FakeOrders
+from pipeline.publish import agree
+from pipeline.publish.gate import PublishGates, WindowsGate
 from pipeline.publish.publish import Publisher
 from pipeline.serving import apply
+from pipeline.suites import FollowedSuites
 from pipeline.tables.cursor import Cursor
+from quality.gate import ExpectationsGate
+from quality.results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,3 +233,58 @@ def test_a_rollup_whose_tables_were_dropped_begins_with_live(
     assert int(client.query(total).result_rows[0][0]) == len(events)
     assert Publisher(client, clicks, "minutes", str(tmp_path)).publish() is not None
     assert int(client.query(total).result_rows[0][0]) == len(events)
+
+
+class Reports:
+    """What publishing says of its gates."""
+
+    def __init__(self) -> None:
+        self.facts: list[GateDecided] = []
+
+    def report(self, *facts: Any) -> None:
+        self.facts.extend(facts)
+
+    def outcomes(self) -> list[tuple[Stage, Outcome]]:
+        said = [(each.stage, each.outcome) for each in self.facts]
+        self.facts.clear()
+        return said
+
+
+def gates_of(stream: StreamDefinition, results: Results, reports: Reports) -> PublishGates:
+    stages = (Stage.ROLLUP, Stage.SERVING)
+    parts: Any = (ExpectationsGate(results), FollowedSuites(stream, stages), FakeOrders(), reports)
+    return PublishGates(*(WindowsGate(stream.name, "minutes", stage, Policy.HALT, *parts) for stage in stages))
+
+
+def test_windows_that_break_a_rule_are_held_back_and_what_is_published_agrees_with_the_lake(
+    address: str, clicks: StreamDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between = {"column": "clicks", "min_value": 1, "max_value": 10}
+    suite = {"expectations": [{"type": "expect_column_values_to_be_between", "kwargs": between}]}
+    stream = clicks.model_copy(update={"suites": {Stage.ROLLUP: suite, Stage.SERVING: suite}})
+    client, events = client_of(address), events_of(20)
+    apply.create(client, stream)
+    client.insert_df(events_table(stream.name), events)
+    results, reports = Results(tmp_path / "results"), Reports()
+    publisher = Publisher(client, stream, "minutes", str(tmp_path), gates_of(stream, results, reports))
+    lake, view = LakeTable(str(tmp_path), stream, "minutes"), rollup_view(stream.name, "minutes")
+    first, second, third = (BEGAN + timedelta(hours=each) for each in (1, 2, 3))
+    lake.write(closed(events, BEGAN, first), first)
+    assert publisher.publish() is not None
+    assert reports.outcomes() == [(Stage.ROLLUP, Outcome.PASSED), (Stage.SERVING, Outcome.PASSED)]
+    rows = closed(events, first, second)
+    lake.write(rows.assign(clicks=rows.clicks * 10), second)
+    assert [publisher.publish(), publisher.publish()] == [None, None]
+    assert reports.outcomes() == [(Stage.ROLLUP, Outcome.HALTED)]
+    ends = f"SELECT max(window_end) FROM {view} WHERE layer = 'batch'"  # noqa: S608
+    assert pd.Timestamp(client.query(ends).result_rows[0][0], tz="UTC") == first
+    mended = pd.concat([closed(events, BEGAN, first), rows, closed(events, second, third)])
+    lake.write(mended, third, mode="overwrite")
+    monkeypatch.setattr(agree, "in_clickhouse", lambda *_: agree.Totals(0, {"clicks": 0.0, "late": 0.0}))
+    assert publisher.publish() is not None
+    [_, fact] = reports.facts
+    assert (fact.stage, fact.outcome, fact.rules[-1].rule) == (Stage.SERVING, Outcome.HALTED, agree.RULE)
+    assert "has 0 rows for the lake's" in (fact.rules[-1].observed or "")
+    lake.write(closed(events, third, third + timedelta(hours=1)), third + timedelta(hours=1))
+    assert publisher.publish() is None, "nothing more is published until an operator resumes"
+    results.close()

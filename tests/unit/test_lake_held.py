@@ -40,3 +40,11 @@ def test_a_table_that_does_not_say_is_not_guessed_at(tmp_path: Path) -> None:
 def test_a_log_that_a_crash_left_empty_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "_delta_log").mkdir()
     assert held_in(str(tmp_path)) == (False, None)
+
+
+def test_where_the_last_batch_was_diverted_the_lake_ends_there(tmp_path: Path) -> None:
+    for name, ranges in (("events", {0: (0, 5), 1: (0, 2)}), ("diverted", {0: (5, 9), 1: (2, 2)})):
+        said = CommitProperties(custom_metadata={"userMetadata": user_metadata("shop", "shop.valid", ranges)})
+        write_deltalake(str(tmp_path / name), ROWS, commit_properties=said)
+    assert held_in(str(tmp_path / "events"), str(tmp_path / "diverted")) == (True, {0: 9, 1: 2})
+    assert held_in(str(tmp_path / "none"), str(tmp_path / "diverted")) == (False, None)

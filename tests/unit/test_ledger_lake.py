@@ -12,7 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 from controlplane.contract.names import BLOCK
 from pipeline.ledger import lake as lake_module
 from pipeline.ledger.kept import Kept
-from pipeline.ledger.lake import DeltaFiles, FakeLakeFiles, LakeCount, UncountedError
+from pipeline.ledger.lake import DeltaFiles, FakeLakeFiles, LakeCount, UncountedError, WithDiverted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -120,3 +120,14 @@ def names(files: Sequence[str]) -> set[str]:
 
 def test_a_name_with_a_space_is_a_name(tmp_path: Path) -> None:
     assert names(list(delta(tmp_path / "lake", FIRST).active())) == {"day=day%200"}
+
+
+def test_what_was_diverted_is_in_the_lake_too_and_once_while_it_is_released(tmp_path: Path) -> None:
+    events, diverted = FakeLakeFiles({"a": FIRST}), FakeLakeFiles({"a": SECOND})
+    count = LakeCount(WithDiverted(events, diverted), Kept(tmp_path / "kept.sqlite"))
+    assert count.read() == {0: {0: 2, 1: 2}, 1: {0: 1, 3: 1}}
+    assert count.offsets(1, 3) == Counter([3 * BLOCK])
+    diverted.files.clear()
+    assert count.read() == {0: {0: 2, 1: 1}, 1: {0: 1}}
+    events.files["b"] = SECOND
+    assert count.read() == {0: {0: 2, 1: 2}, 1: {0: 1, 3: 1}}
