@@ -12,6 +12,7 @@ from pipeline.ledger.verdict import BEFORE, ROUTED
 from pipeline.route.tails import MARGIN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from pipeline.ledger.verdict import PartitionAccount
@@ -43,6 +44,12 @@ class Movement:
     """When did each partition's counts last change at each hop?"""
 
     _seen: dict[tuple[int, Hop], tuple[int | None, datetime]] = field(default_factory=dict)
+    _stopped: dict[Hop, datetime] = field(default_factory=dict)
+    """When a hop was last seen to be stopped by a gate."""
+
+    def stopped(self, hops: Iterable[Hop], now: datetime) -> None:
+        """These stand still because a gate has stopped them."""
+        self._stopped |= dict.fromkeys(hops, now)
 
     def saw(self, account: PartitionAccount, now: datetime) -> None:
         """A partition's counts, now."""
@@ -58,7 +65,8 @@ class Movement:
     def overdue(self, now: datetime) -> set[tuple[int, Hop]]:
         """Partition and hop where nothing has moved for `OVERDUE_AFTER`, while the hop went on elsewhere or all stands still.
 
-        A hop that stands still everywhere while others move is behind, and what it has not taken yet is not lost.
+        A hop that stands still everywhere while others move is behind, and what it has not taken yet is not lost. Neither is
+        what a gate has stopped, and for `OVERDUE_AFTER` after it goes on again.
         """
         last = self.changed_at() or now
         still: dict[int, datetime] = {}
@@ -68,6 +76,7 @@ class Movement:
             (partition, hop)
             for partition, at in still.items()
             for hop in BEFORE
+            if (hop not in self._stopped or now - self._stopped[hop] > OVERDUE_AFTER)
             if now - at > OVERDUE_AFTER and (now - last > OVERDUE_AFTER or self._moved(hop) > at + SETTLING)
         }
 

@@ -25,6 +25,7 @@ from pipeline.ledger.lake import DeltaFiles, LakeCount, WithDiverted
 from pipeline.ledger.log import KafkaLog
 from pipeline.ledger.payload import RegistrySchemas, shown
 from pipeline.ledger.serving import ServingCount
+from pipeline.ledger.stopped import Stopped
 from pipeline.ledger.stream import Sources, StreamLedger
 from pipeline.ledger.tally import Tally
 from pipeline.ledger.writers import Writers
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
+    from pipeline.ledger.stopped import StoppedHops
 
     class Ledger(Protocol):
         """Takes a stream's account."""
@@ -63,6 +65,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     """
     admin = await_broker(settings.kafka)
     reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+    stopped = Stopped(settings.api)
     taken_at = {stream.name: time.monotonic() for stream in streams}
 
     def keep(stream: StreamDefinition) -> None:
@@ -70,7 +73,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
 
         def begin() -> StreamLedger:
             ensure_topics(admin, stream)
-            return open_ledger(settings, stream, writers)
+            return open_ledger(settings, stream, writers, lambda: stopped.of(stream.name))
 
         def report(taken: LedgerTaken) -> None:
             taken_at[taken.stream] = time.monotonic()
@@ -87,12 +90,15 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
                 heart.beat()
             wait(kept, timeout=_EVERY_S, return_when=FIRST_COMPLETED)
         stopping.set()
+    stopped.close()
     reporter.close()
     for each in kept:
         each.result()
 
 
-def open_ledger(settings: Settings, stream: StreamDefinition, writers: Writers | None = None) -> StreamLedger:
+def open_ledger(
+    settings: Settings, stream: StreamDefinition, writers: Writers | None = None, stopped: StoppedHops = frozenset
+) -> StreamLedger:
     """A stream's ledger on the real sources; of the thread that opens it. What it reads is shown to `writers`."""
     kept = Kept(settings.data / "ledger" / f"{stream.name}.sqlite")
     log = KafkaLog(settings.kafka, stream.name)
@@ -110,7 +116,7 @@ def open_ledger(settings: Settings, stream: StreamDefinition, writers: Writers |
             each.close()
 
     examiner = Examiner(hops, lambda value: shown(value, schemas), stream.serving_retention)
-    return StreamLedger(stream.name, Sources(tally, lake, serving, kept, close), examiner)
+    return StreamLedger(stream.name, Sources(tally, lake, serving, kept, close, stopped), examiner)
 
 
 def keep_ledger(

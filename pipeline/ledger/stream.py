@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.ledger.kept import FileCounts, Kept
     from pipeline.ledger.lake import LakeCount
     from pipeline.ledger.serving import Serving
+    from pipeline.ledger.stopped import StoppedHops
     from pipeline.ledger.tally import Tally
     from pipeline.ledger.verdict import Judgement
 
@@ -42,6 +43,7 @@ class Sources:
     serving: Serving
     kept: Kept
     close: Callable[[], None] = lambda: None
+    stopped: StoppedHops = frozenset
 
 
 class StreamLedger:
@@ -50,7 +52,7 @@ class StreamLedger:
     def __init__(self, stream: str, sources: Sources, examiner: Examiner) -> None:
         self._name = stream
         self._tally, self._lake, self._serving, self._kept = sources.tally, sources.lake, sources.serving, sources.kept
-        self._close = sources.close
+        self._close, self._stopped = sources.close, sources.stopped
         self._examiner = examiner
         self._movement = Movement()
         self._settling = Settling(self._kept.settled())
@@ -123,6 +125,7 @@ class StreamLedger:
 
     def _watch(self, accounts: Sequence[PartitionAccount], now: datetime) -> None:
         before = dict(self._settling.until)
+        self._movement.stopped(self._stopped(), now)
         for each in accounts:
             self._movement.saw(each, now)
             if None not in each.counts.values():

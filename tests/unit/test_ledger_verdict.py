@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from controlplane.contract.facts import Mismatch, MismatchKind, Verdict
 from controlplane.contract.names import BLOCK, Hop
 from pipeline.ledger.motion import OVERDUE_AFTER, SETTLING, Movement, Settling
-from pipeline.ledger.verdict import PartitionAccount, judge, passed_until
+from pipeline.ledger.stopped import stopped_hops
+from pipeline.ledger.verdict import BEFORE, PartitionAccount, judge, passed_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -217,6 +218,29 @@ def test_overdue(movement: Movement, after: int, overdue: set[int]) -> None:
     found = movement.overdue(NOW + after * SECOND)
     assert {partition for partition, hop in found if hop is Hop.SERVING} == overdue
     assert OVERDUE_AFTER == 90 * SECOND
+
+
+def test_what_a_gate_has_stopped_is_not_overdue_and_gets_its_time_again_when_it_goes_on() -> None:
+    movement = moved((0, {0: 4, 1: 4}))
+    movement.stopped([Hop.VALID], NOW + 600 * SECOND)
+    for after, overdue in (
+        (601, BEFORE.keys() - {Hop.VALID}),
+        (690, BEFORE.keys() - {Hop.VALID}),
+        (691, BEFORE.keys()),
+    ):
+        assert {hop for _, hop in movement.overdue(NOW + after * SECOND)} == overdue
+
+
+def test_a_breaker_that_is_open_and_a_lake_that_is_halted_stop_their_hops() -> None:
+    facts: list[dict[str, str]] = [
+        {"kind": "breaker_changed", "stream": "a", "stage": "ingest", "state": "open"},
+        {"kind": "gate_decided", "stream": "a", "stage": "lake", "outcome": "misconfigured"},
+        {"kind": "breaker_changed", "stream": "b", "stage": "ingest", "state": "probing"},
+        {"kind": "gate_decided", "stream": "b", "stage": "lake", "outcome": "diverted"},
+        {"kind": "gate_decided", "stream": "b", "stage": "rollup", "outcome": "halted"},
+        {"kind": "part_changed", "part": "lake"},
+    ]
+    assert stopped_hops(facts) == {"a": {Hop.VALID, Hop.LAKE}}
 
 
 BLOCKS = st.dictionaries(st.integers(0, 3), st.integers(1, 5), max_size=4)
