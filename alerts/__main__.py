@@ -71,7 +71,7 @@ def main() -> None:
     finally:
         stopping.set()
         for loop in loops:
-            loop.join(15)
+            loop.join(3)
         reporter.close()
 
 

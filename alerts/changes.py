@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import MaintenanceRan
 from controlplane.contract.gates import Order
+from controlplane.contract.replays import WorkState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
     from alerts.policy.observed import Observed
     from alerts.sender import Event
     from controlplane.contract.gates import GateOrdered
+    from controlplane.contract.replays import Work
 
 _NEW = timedelta(hours=1)
 """What is older at this room's first look is history."""
 _RUN_IS_OVER_AFTER = timedelta(seconds=15)
+_ENDED = (WorkState.DONE, WorkState.FAILED, WorkState.CANCELLED)
 _DID = {
     Order.RESUME: "told to try again",
     Order.PASS: "told to let through what it holds",
@@ -33,6 +36,9 @@ def changes(observed: Observed, orders: Sequence[GateOrdered], writer: Writer) -
     for order in orders:
         if observed.at - order.at < _NEW:
             yield _ordered(order, writer)
+    for work in observed.works:
+        if work.state in _ENDED and observed.at - work.changed_at < _NEW:
+            yield _replayed(work, writer)
     runs: dict[str, list[MaintenanceRan]] = {}
     for fact in observed.of(MaintenanceRan):
         runs.setdefault(fact.run, []).append(fact)
@@ -47,6 +53,14 @@ def _ordered(order: GateOrdered, writer: Writer) -> Event:
     summary = f"{what}{'' if order.subject is None else f' ({order.subject})'}, by {order.by}"
     key = f"tidegate/order/{order.stream}/{order.stage}/{order.at.isoformat()}"
     return writer.change(key, summary, order.at, f"/quality/{order.stream}", order.model_dump(mode="json"))
+
+
+def _replayed(work: Work, writer: Writer) -> Event:
+    """Whether it ended well or not: records were sent, or are gone from the inbox."""
+    what = f"{work.asked.action.value.capitalize()} of {work.done:,} quarantined records of {work.stream}"
+    summary = f"{what} by {work.asked.by}: {work.state}{'' if work.reason is None else f' ({work.reason})'}"
+    details = {"selection": work.asked.selection.model_dump_json(exclude_defaults=True), "left": work.skipped}
+    return writer.change(f"tidegate/replay/{work.id}", summary, work.changed_at, f"/quarantine/{work.stream}", details)
 
 
 def _maintained(run: str, stages: list[MaintenanceRan], ended: datetime, writer: Writer) -> Event:

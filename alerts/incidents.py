@@ -147,6 +147,9 @@ class Quiet(Frozen):
 
     def told(self) -> str:
         """In words."""
-        until = f"until {self.end:%Y-%m-%d %H:%M:%S} UTC by {self.by}"
         what = "silenced" if self.kind is QuietKind.SILENCE else "in a maintenance window"
-        return f"{what} {until}{': ' if self.reason else ''}{self.reason}"
+        return f"{what} by {self.by} {self.until()}"
+
+    def until(self) -> str:
+        """Until when and why, in words."""
+        return f"until {self.end:%Y-%m-%d %H:%M:%S} UTC{': ' if self.reason else ''}{self.reason}"

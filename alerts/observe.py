@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
+from pydantic import TypeAdapter
 
 from alerts.policy.observed import Observed, Remembered
 from controlplane.contract.facts import FACTS, Fact
 from controlplane.contract.orders import ORDERS, PATH
+from controlplane.contract.replays import Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from controlplane.contract.gates import GateOrdered
 
 _TIMEOUT_S = 3.0
-_ORDERS_EVERY_BEATS = 5
+_DONE_EVERY_BEATS = 5
+"""What operators have done is asked for less often."""
+_WORKS: TypeAdapter[list[Work]] = TypeAdapter(list[Work])
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +49,7 @@ class ControlPlane:
         self._now = now
         self._remembered = Remembered()
         self._orders: Sequence[GateOrdered] = ()
+        self._works: tuple[Work, ...] = ()
         self._answers = True
         self._beats = 0
 
@@ -54,8 +59,9 @@ class ControlPlane:
             answer = self._client.get("/api/v1/facts").raise_for_status()
             facts = self._remembered.with_kept(FACTS.validate_json(answer.content))
             latency = self._client.get("/api/v1/latency").raise_for_status().json()
-            if self._beats % _ORDERS_EVERY_BEATS == 0:
+            if self._beats % _DONE_EVERY_BEATS == 0:
                 self._orders = ORDERS.validate_json(self._client.get(PATH).raise_for_status().content)
+                self._works = self._replays()
         except (httpx.HTTPError, ValueError) as error:
             return self._unanswered(error)
         self._beats += 1
@@ -64,18 +70,28 @@ class ControlPlane:
         self._answers = True
         began = answer.headers.get("tidegate-began")
         p99 = {str(name): float(each["p99"]) for name, each in latency.items()}
-        return Observed(self._now(), facts, None if began is None else datetime.fromisoformat(began), p99)
+        since = None if began is None else datetime.fromisoformat(began)
+        return Observed(self._now(), facts, since, self._works, p99)
 
     def orders(self) -> Sequence[GateOrdered]:
         """As heard last."""
         return self._orders
+
+    def _replays(self) -> tuple[Work, ...]:
+        """Quality's own; while it does not answer, those that it had."""
+        try:
+            answer = self._client.get("/api/v1/quarantine/replays").raise_for_status()
+            return tuple(_WORKS.validate_json(answer.content))
+        except (httpx.HTTPError, ValueError) as error:
+            _log.debug("no replays: %s", error)
+            return self._works
 
     def _unanswered(self, error: Exception) -> Observed:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no answer'}"
         if self._answers:
             _log.warning("the control plane at %s does not answer: %s", self._client.base_url, reason)
         self._answers = False
-        return Observed(self._now(), reason=reason)
+        return Observed(self._now(), works=self._works, reason=reason)
 
 
 class FakeSource:

@@ -20,6 +20,8 @@ from alerts.sender import Action, Answer, Came, Event
 from alerts.store import since_epoch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from alerts.sender import PageSender
     from alerts.store import Store
 
@@ -74,10 +76,11 @@ class Outbox:
     Args:
         store: where events are.
         sender: who takes them; None when nobody is to be told.
+        jitter: 0 to 1, see `wait_before`.
     """
 
-    def __init__(self, store: Store, sender: PageSender | None) -> None:
-        self._store, self._sender = store, sender
+    def __init__(self, store: Store, sender: PageSender | None, jitter: Callable[[], float] = random.random) -> None:
+        self._store, self._sender, self._jitter = store, sender, jitter
         self._held_until: datetime | None = None
 
     def beat(self, now: datetime) -> int:
@@ -143,7 +146,7 @@ class Outbox:
     def _ended(self, delivery: Delivery, answer: Answer, now: datetime) -> None:
         with self._store.transaction():
             if answer.came is Came.LATER:
-                wait = wait_before(delivery.attempts + 1, answer.after, random.random())  # noqa: S311 (no secret)
+                wait = wait_before(delivery.attempts + 1, answer.after, self._jitter())
                 self._mark(delivery, "waiting", now, answer.said, wait)
                 self._held_until = now + wait if answer.holds_all else None
                 if delivery.attempts == 0:

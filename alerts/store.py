@@ -183,11 +183,11 @@ class Store:
             row = (key, now.timestamp())
             return database.execute("INSERT OR IGNORE INTO changes VALUES (?, ?)", row).rowcount > 0
 
-    def keep_counted(self, rows: Iterable[tuple[str, str, float, float, float]]) -> None:
-        """Keep what was counted of the service levels, in place of what was kept before."""
+    def keep_counted(self, rows: Iterable[tuple[str, str, float, float, float]], until: datetime) -> None:
+        """Keep what was counted of the service levels, and forget what is older than `until`."""
         with self.transaction() as database:
-            database.execute("DELETE FROM counted")
-            database.executemany("INSERT INTO counted VALUES (?, ?, ?, ?, ?)", list(rows))
+            database.executemany("INSERT OR REPLACE INTO counted VALUES (?, ?, ?, ?, ?)", list(rows))
+            database.execute("DELETE FROM counted WHERE start < ?", (until.timestamp(),))
 
     def counted(self) -> list[tuple[str, str, float, float, float]]:
         """What was counted of the service levels."""

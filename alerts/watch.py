@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from alerts.changes import changes
 from alerts.incidents import Condition, Happened, Incident, Moment, Quiet, QuietKind, Severity
+from alerts.policy.burn import KEPT
 from alerts.policy.decide import decide, incident_id
 from alerts.policy.promises import Promises
 from alerts.policy.rules import RULES, TEST
@@ -149,7 +150,7 @@ class Watch:
                 reason=reason,
             )
             self.store.put_quiet(quiet)
-            self.store.tell(Moment(incident=incident.id, at=now, what=Happened.SILENCED, text=quiet.told(), by=by))
+            self.store.tell(Moment(incident=incident.id, at=now, what=Happened.SILENCED, text=quiet.until(), by=by))
         return quiet
 
     def test(self, by: str, now: datetime) -> Incident:
@@ -222,8 +223,8 @@ class Watch:
 
     def _keep(self, now: datetime) -> None:
         if self._counted_at is None or now - self._counted_at >= _COUNTED_EVERY:
+            self.store.keep_counted(self._promises.rows(self._counted_at or now), now - KEPT)
             self._counted_at = now
-            self.store.keep_counted(self._promises.rows())
         if self._forgotten_at is None or now - self._forgotten_at >= _FORGOTTEN_EVERY:
             self._forgotten_at = now
             self.store.forget(now)

@@ -41,7 +41,7 @@ def ls(
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
     else:
-        table = Table("id", "severity", "rule", "subject", "since", "state", "reason", box=None)
+        table = _table("id", "severity", "rule", "subject", "since", "state", "reason")
         for each in chosen:
             table.add_row(
                 *(each[name] for name in ("id", "severity", "rule", "subject")), _moment(each["opened_at"]), _state(each),
@@ -113,7 +113,7 @@ def windows_ls(data: Data = None, output: Output = "text") -> None:
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
-    table = Table("id", "kind", "from", "until", "rule", "subject", "by", "reason", box=None)
+    table = _table("id", "kind", "from", "until", "rule", "subject", "by", "reason")
     for each in found:
         moments = (_moment(each["start"]), _moment(each["end"]))
         table.add_row(each["id"], each["kind"], *moments, *(each[name] for name in ("rule", "subject", "by", "reason")))
@@ -141,6 +141,14 @@ def windows_end(window: Annotated[str, typer.Argument(metavar="ID", help="Its id
     """End a silence or a window now."""
     _ask(data, "DELETE", f"windows/{window}")
     typer.echo("Ended.")
+
+
+def _table(*columns: str) -> Table:
+    """Its first column is what other commands take: it is never shortened."""
+    table = Table(box=None)
+    for number, column in enumerate(columns):
+        table.add_column(column, no_wrap=number == 0, overflow="fold")
+    return table
 
 
 def _told(delivery: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import Dash, Input, Output, dcc, html
 
+from dash_app.pages.alerts import alerts_page
 from dash_app.pages.elements import message
 from dash_app.pages.frame import banner, frame
 from dash_app.pages.lake import lake_page
@@ -85,6 +86,8 @@ def _page(data: ConsoleData, path: str) -> Component:  # noqa: PLR0911 (a row a 
             return overview_page(data.streams)
         case ["live", *rest]:
             return live_page(data.streams, rest[0] if rest else next(iter(data.streams), ""))
+        case ["alerts", *rest]:
+            return alerts_page(rest[0] if rest else None)
         case ["lake"]:
             return lake_page(data.streams)
         case ["ledger", *rest]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BUCKET = timedelta(seconds=30)
-_KEPT = timedelta(hours=6)
+KEPT = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Budget:
             self._buckets.append([start, 0.0, 0.0])
         self._buckets[-1][1] += bad
         self._buckets[-1][2] += total
-        while self._buckets[0][0] < (now - _KEPT).timestamp():
+        while self._buckets[0][0] < (now - KEPT).timestamp():
             self._buckets.popleft()
 
     def judged(self, now: datetime) -> tuple[Condition, Pace | None, float]:
@@ -81,9 +81,9 @@ class Budget:
         found = [each for each in self._buckets if since <= each[0]]
         return sum(each[1] for each in found), sum(each[2] for each in found)
 
-    def rows(self) -> list[tuple[float, float, float]]:
-        """What a restart should not forget: (start as epoch seconds, bad, total)."""
-        return [(each[0], each[1], each[2]) for each in self._buckets]
+    def rows(self, since: datetime) -> list[tuple[float, float, float]]:
+        """What a restart should not forget, of the buckets that may have changed since: (start as epoch seconds, bad, total)."""
+        return [(each[0], each[1], each[2]) for each in self._buckets if each[0] >= _start(since)]
 
     def restore(self, rows: Iterable[tuple[float, float, float]]) -> None:
         """Take in what an earlier run had counted."""

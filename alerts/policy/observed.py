@@ -12,6 +12,8 @@ from controlplane.contract.gates import GateDecided
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from controlplane.contract.replays import Work
+
 STALE_AFTER = timedelta(seconds=10)
 """A measurement that nobody has confirmed for so long is no longer known."""
 SAID_WITHIN = timedelta(seconds=60)
@@ -30,6 +32,8 @@ class Observed:
     """The newest fact of each subject; None when the control plane did not answer."""
     began: datetime | None = None
     """Since when the control plane can have heard of facts."""
+    works: tuple[Work, ...] = ()
+    """Replays and discards of quarantined records, as quality has them."""
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     """p99 of each latency that was measured in the last minutes."""
     reason: str | None = None

@@ -68,9 +68,9 @@ class Promises:
             reason = "" if pace is None else self._reason(rule, subject, share)
             yield Signal(rule, subject, condition, reason, _page(rule, subject), severity)
 
-    def rows(self) -> list[tuple[str, str, float, float, float]]:
-        """What a restart should not forget."""
-        return [(*key, *row) for key, budget in self._budgets.items() for row in budget.rows()]
+    def rows(self, since: datetime) -> list[tuple[str, str, float, float, float]]:
+        """What a restart should not forget, of what may have changed since: (rule, subject, start, bad, total)."""
+        return [(*key, *row) for key, budget in self._budgets.items() for row in budget.rows(since)]
 
     def restore(self, rows: list[tuple[str, str, float, float, float]]) -> None:
         """Take in what an earlier run had counted; of streams that are gone nothing is."""

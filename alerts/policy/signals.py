@@ -29,6 +29,7 @@ from controlplane.contract.gates import (
     SuiteFollowed,
 )
 from controlplane.contract.gates import Severity as RuleSeverity
+from controlplane.contract.replays import Action, WorkState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,6 +45,7 @@ _DOWN = {
     PartState.BACKING_OFF: "is not running",
 }
 _COMING = {PartState.WAITING: "is still waiting", PartState.STARTING: "is still starting"}
+_ENDED = (WorkState.DONE, WorkState.FAILED, WorkState.CANCELLED)
 _WRONG, _WELL, _UNKNOWN = Condition.WRONG, Condition.WELL, Condition.UNKNOWN
 
 
@@ -183,6 +185,11 @@ def _jobs(observed: Observed) -> Iterator[Signal]:
     for stream, fact in planned.items():
         condition = _WELL if fact.reason is None else _WRONG
         yield Signal("job_failed", f"maintenance of {stream}", condition, fact.reason or "", "/lake")
+    ended = [work for work in observed.works if work.state in _ENDED and work.asked.action is Action.REPLAY]
+    for stream, work in {work.stream: work for work in sorted(ended, key=lambda each: each.changed_at)}.items():
+        condition = _WRONG if work.state is WorkState.FAILED else _WELL
+        reason = f"{work.id} has failed: {work.reason or 'no reason is given'}"
+        yield Signal("job_failed", f"replay of {stream}", condition, reason, f"/quarantine/{stream}")
     runs = sorted(observed.of(MaintenanceRan), key=lambda fact: (fact.at, fact.id))
     newest = {fact.stream: fact.run for fact in runs}
     for ran in (fact for fact in runs if newest[fact.stream] == fact.run):

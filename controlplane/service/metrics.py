@@ -66,6 +66,8 @@ METRICS: Mapping[str, tuple[type[CounterMetricFamily | GaugeMetricFamily], str, 
         ("part",),
     ),
     "tidegate_problems": (GaugeMetricFamily, "Problems that the console shows now.", ()),
+    "tidegate_incidents": (GaugeMetricFamily, "Open incidents; critical says whether they are.", ("critical",)),
+    "tidegate_pages_waiting": (GaugeMetricFamily, "Events that PagerDuty has not taken yet.", ()),
 }
 """Name as exposed -> type, help, labels."""
 
@@ -83,6 +85,10 @@ def samples(known: Known, streams: Iterable[str], problems: int, now: datetime) 
             yield "tidegate_part_up", (part.part,), float(part.state is PartState.RUNNING)
         yield "tidegate_part_restarts_total", (part.part,), float(part.restarts)
     yield "tidegate_problems", (), float(problems)
+    if (alerts := known.alerts(now)) is not None:
+        yield "tidegate_incidents", ("true",), float(alerts.critical)
+        yield "tidegate_incidents", ("false",), float(alerts.open - alerts.critical)
+        yield "tidegate_pages_waiting", (), float(alerts.waiting)
 
 
 def _ledger(known: Known, stream: str, now: datetime) -> Iterator[Sample]:

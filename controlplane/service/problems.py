@@ -71,6 +71,7 @@ def problems(
         found += [*_references(known, stream), *_maintenance(known, stream)]
         found += [(Rank.HELD, each) for each in stopped(known, stream)]
         found += [(Rank.REFUSED, each) for each in refused(known, stream)]
+    found += _pagers(known, now)
     if unanswered is not None:
         reason = unanswered[0].removeprefix("ClickHouse ")
         found.append((Rank.UNANSWERED, Problem(subject="ClickHouse", reason=reason, since=unanswered[1])))
@@ -146,6 +147,19 @@ def _maintenance(known: Known, stream: str) -> Iterator[Ranked]:
             Rank.UNTENDED,
             Problem(subject=f"maintenance of {stream}", reason=reason, since=known.since(fact), page="/lake"),
         )
+
+
+def _pagers(known: Known, now: datetime) -> Iterator[Ranked]:
+    """Who waits to be woken must be told otherwise that nobody will be. Without a routing key that is what was asked for."""
+    alerts = known.alerts(now)
+    if alerts is None or not alerts.pages:
+        return
+    if alerts.reason is not None:
+        reason = f"has not taken {alerts.waiting} events: {alerts.reason}"
+        yield Rank.UNANSWERED, Problem(subject="PagerDuty", reason=reason, page="/alerts")
+    if alerts.refused:
+        reason = f"has refused {alerts.refused} events of the last day for good"
+        yield Rank.REFUSED, Problem(subject="PagerDuty", reason=reason, page="/alerts")
 
 
 def _hops(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:

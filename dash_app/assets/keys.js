@@ -18,18 +18,19 @@
   dark.addEventListener("change", apply);
   document.addEventListener("click", (event) => { if (event.target.id === "theme") toggle(); });
 
-  const help = "g o  overview\ng l  live\ng b  ledger (the books)\ng u  quality\ng q  quarantine\ng s  schemas\ng k  lake\nt  light or dark\n?  this help\nEsc  close";
-  const isHere = (href) => href === location.pathname || (["/ledger", "/quality", "/quarantine", "/schemas"].includes(href) && location.pathname.startsWith(`${href}/`));
+  const help = "g o  overview\ng l  live\ng b  ledger (the books)\ng u  quality\ng q  quarantine\ng s  schemas\ng k  lake\ng a  alerts\nt  light or dark\n?  this help\nEsc  close";
+  const isHere = (href) => href === location.pathname || (["/alerts", "/ledger", "/quality", "/quarantine", "/schemas"].includes(href) && location.pathname.startsWith(`${href}/`));
   let waiting = "";
   function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
   document.addEventListener("keydown", (event) => {
-    if (event.target.matches("input, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
     const panel = document.getElementById("help");
     if (waiting === "g" && event.key === "o") go('.nav a[href="/"]');
     else if (waiting === "g" && event.key === "l") go('.nav a[href^="/live/"]');
     else if (waiting === "g" && event.key === "b") go('.nav a[href="/ledger"]');
     else if (waiting === "g" && event.key === "u") go('.nav a[href="/quality"]');
     else if (waiting === "g" && event.key === "q") go('.nav a[href="/quarantine"]');
+    else if (waiting === "g" && event.key === "a") go('.nav a[href="/alerts"]');
     else if (waiting === "g" && event.key === "s") go('.nav a[href="/schemas"]');
     else if (waiting === "g" && event.key === "k") go('.nav a[href="/lake"]');
     else if (event.key === "t") toggle();

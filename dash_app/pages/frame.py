@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
-from dash_app.pages.elements import unknown
+from dash_app.pages.elements import data, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,11 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
             dcc.Link(["Quality", html.Kbd("g u")], href="/quality", className="nav-link"),
             dcc.Link(["Quarantine", html.Kbd("g q")], href="/quarantine", className="nav-link"),
             dcc.Link(["Schemas", html.Kbd("g s")], href="/schemas", className="nav-link"),
+            dcc.Link(
+                ["Alerts", html.Span(className="count", hidden=True, **data(alerts_count="all")), html.Kbd("g a")],
+                href="/alerts",
+                className="nav-link",
+            ),
             dcc.Link(["Lake", html.Kbd("g k")], href="/lake", className="nav-link"),
             html.Div(
                 [

@@ -56,7 +56,7 @@ FULL = (
 )
 SHORT = (
     Round("away when it fails", 8, -1, 5, (2,), 3),
-    Round("away when it is well again", 4, 3, 7, (5, 8.5), 3),
+    Round("away when it is well again", 4, 3, 10, (5, 9.5), 3),
 )
 """The same in half a minute, for tests."""
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from alerts.changes import changes
 from alerts.incidents import Condition, Key, Severity, Signal
+from alerts.pages import Writer
 from alerts.policy.observed import Observed, Remembered
 from alerts.policy.promises import PIXEL, Promises
 from alerts.policy.signals import signals
@@ -33,6 +35,7 @@ from controlplane.contract.gates import (
 )
 from controlplane.contract.gates import Severity as RuleSeverity
 from controlplane.contract.names import Hop
+from controlplane.contract.replays import Work, WorkAsked, WorkState
 from controlplane.contract.settings import SHIPPED_STREAMS
 
 if TYPE_CHECKING:
@@ -228,5 +231,30 @@ def test_a_burn_is_over_soon_after_its_cause() -> None:
         conditions += [each.condition for each in promises.signals(now)][:1]
     assert WRONG in conditions
     restored = Promises(STREAMS)
-    restored.restore(promises.rows())
+    restored.restore(promises.rows(NOW))
     assert [*restored.signals(now)] == [*promises.signals(now)], "a restart forgets nothing"
+
+
+def work(state: WorkState, age_s: float = 0, reason: str | None = None) -> Work:
+    return Work(
+        id=f"w{age_s:.0f}", stream="shop", asked=WorkAsked(by="ana"), state=state, at=ago(age_s + 60),
+        changed_at=ago(age_s), done=1234, reason=reason,
+    )  # fmt: skip
+
+
+def test_the_last_replay_that_has_ended_counts() -> None:
+    key = ("job_failed", "replay of shop")
+    failed = work(WorkState.FAILED, 60, "the broker is silent")
+    for later, condition in ((WorkState.RUNNING, WRONG), (WorkState.DONE, WELL)):
+        found = keyed(signals(Observed(NOW, (), works=(work(later, 10), failed)), STREAMS))
+        assert found[key].condition is condition
+
+
+def test_what_has_been_done_is_told_as_changes() -> None:
+    works = (work(WorkState.DONE, 60), work(WorkState.RUNNING), work(WorkState.FAILED, 7200))
+    runs = (ran("1", None, 60), ran("1", "disk full", 50), ran("2", None, 5))
+    told = [*changes(Observed(NOW, runs, works=works), (), Writer("http://c", "m"))]
+    assert [event.summary for event in told] == [
+        "Replay of 1,234 quarantined records of shop by ana: done",
+        "Maintenance of shop: 2 stages, 1 failed",
+    ]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.facts import (
     LedgerPartition,
     LedgerTaken,
@@ -33,6 +34,9 @@ def known(verdict: Verdict = Verdict.UNBALANCED) -> Known:
             PartChanged(at=NOW, part="lake", state=PartState.HELD, restarts=4),
             PartChanged(at=NOW, part="live", state=PartState.RUNNING),
             PartChanged(at=NOW, part="feed", state=PartState.ENDED),
+            AlertsCounted(
+                at=NOW, open=3, critical=1, acknowledged=0, held=1, waiting=2, refused=0, pages=True, version=7
+            ),
         ]
     )
     return folded
@@ -56,6 +60,8 @@ def test_what_is_known_is_exposed() -> None:
     assert found["tidegate_ledger_mismatched_events{shop,lake,doubled}"] == 0
     assert found["tidegate_ledger_taken_timestamp_seconds{shop}"] == NOW.timestamp()
     assert found["tidegate_part_restarts_total{lake}"] == 4
+    assert (found["tidegate_incidents{true}"], found["tidegate_incidents{false}"]) == (1, 2)
+    assert found["tidegate_pages_waiting{}"] == 2
     assert found["tidegate_problems{}"] == 2
 
 

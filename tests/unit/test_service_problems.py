@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.facts import (
     Fact,
     HopMeasured,
@@ -222,3 +223,19 @@ def test_a_stopped_stage_and_a_refused_suite_are_told_and_a_diverted_batch_is_no
     assert found(refused) == [
         "lake suite of shop is refused, the one of 2026-01-01 02:00 UTC goes on: no such column [1 s ago]"
     ]
+
+
+def alerts(at: datetime = NOW, **more: object) -> AlertsCounted:
+    counts = dict.fromkeys(("open", "critical", "acknowledged", "held", "waiting", "refused", "version"), 0)
+    return AlertsCounted.model_validate({"at": at, "pages": True, **counts, **more})
+
+
+def test_that_nobody_would_be_woken_is_said_here() -> None:
+    known = Known()
+    known.fold([*WELL, alerts(waiting=2, refused=1, reason="503: away")])
+    assert [(each.subject, each.reason) for each in problems(known, TITLES, NOW)] == [
+        ("PagerDuty", "has not taken 2 events: 503: away"),
+        ("PagerDuty", "has refused 1 events of the last day for good"),
+    ]
+    known.fold([alerts(waiting=2, reason="503: away", pages=False).model_copy(update={"at": ago(-1)})])
+    assert not problems(known, TITLES, NOW), "without a routing key that is what was asked for"
