@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.contract.verdicts import SuiteSeen, VerdictPoint
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 ROWS_AT_MOST = 200_000
 """Some 100 MB: a gate that fails every ten seconds for a month gives more, then the oldest go."""
+WHOLE_FOR = timedelta(days=1)
+"""What passed longer ago is thinned to one in ten minutes: a strip of a week has a cell an hour."""
+_TEN = 10
 _TABLES = """
 CREATE TABLE IF NOT EXISTS verdicts (
     minute INTEGER NOT NULL, stream TEXT NOT NULL, stage TEXT NOT NULL, relation TEXT NOT NULL, id TEXT NOT NULL,
@@ -40,6 +44,13 @@ _KEEP_SUITE = "INSERT OR REPLACE INTO suites (stream, stage, suite, until, seen)
 _FORGET = """
 DELETE FROM verdicts WHERE minute < (SELECT minute FROM verdicts ORDER BY minute DESC LIMIT 1 OFFSET ?)
 """
+_THIN = f"""
+DELETE FROM verdicts WHERE minute >= ? AND minute < ? AND id = '' AND EXISTS (
+    SELECT 1 FROM verdicts AS earlier WHERE earlier.minute >= verdicts.minute - verdicts.minute % {_TEN}
+    AND earlier.minute < verdicts.minute AND earlier.stream = verdicts.stream AND earlier.stage = verdicts.stage
+    AND earlier.relation = verdicts.relation AND earlier.id = ''
+)
+"""  # noqa: S608 (our own text)
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +60,7 @@ class VerdictFile:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._complained = False
+        self._thinned_until = 0
 
     def save(self, kept: Iterable[Saved], now: datetime) -> bool:
         """Keep what is given and forget the oldest; False, and logged once, if that cannot be."""
@@ -65,10 +77,12 @@ class VerdictFile:
                 database.execute("DELETE FROM verdicts WHERE minute < ?", (_minute(now - KEPT),))
                 database.execute("DELETE FROM suites WHERE until < ?", ((now - KEPT).timestamp(),))
                 database.execute(_FORGET, (ROWS_AT_MOST,))
+                edge = _minute(now - WHOLE_FOR)
+                database.execute(_THIN, (self._thinned_until - 2 * _TEN, edge))
         except (sqlite3.Error, OSError) as error:
             self._complain(error)
             return False
-        self._complained = False
+        self._complained, self._thinned_until = False, edge
         return True
 
     def load(self, since: datetime, stream: str | None = None) -> list[Saved]:

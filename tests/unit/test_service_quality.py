@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from fastapi.testclient import TestClient
 
-from controlplane.contract.facts import Verdict
+from controlplane.contract.facts import FACTS, Verdict
 from controlplane.contract.gates import (
     BreakerChanged,
     BreakerState,
@@ -23,10 +25,13 @@ from controlplane.contract.gates import (
     SuiteFollowed,
 )
 from controlplane.contract.push import LedgerPoint
+from controlplane.contract.verdicts import VerdictPoint
+from controlplane.service.api import create_api
 from controlplane.service.quality import BUCKETS, buckets, quality_frame, quality_history, turned_away
+from controlplane.service.service import Service
 from controlplane.service.state import Known
 from controlplane.service.verdict_file import VerdictFile
-from controlplane.service.verdicts import POINTS_AT_MOST, SHOWN, TIMED, VerdictHistory
+from controlplane.service.verdicts import POINTS_AT_MOST, SHOWN, TIMED, VerdictHistory, point_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,6 +213,30 @@ def test_verdicts_and_suites_outlive_the_control_plane(tmp_path: Path) -> None:
     assert after.take_unsaved() == []
 
 
+def test_what_passed_more_than_a_day_ago_is_thinned_and_what_did_not_stays(tmp_path: Path) -> None:
+    file, day = VerdictFile(tmp_path / "verdicts.sqlite"), 24 * 3600
+    failed = [decided(2 * day + 60 * each + 1, Outcome.HALTED) for each in range(30)]
+    passed = [
+        decided(age + 60 * each, table=table) for age in (2 * day, 0) for each in range(30) for table in ("a", "b")
+    ]
+    rare = decided(2 * day + 5 * 60, table="c")
+    assert file.save([("shop", point_of(each)) for each in (*failed, *passed, rare)], ago(day - 900))
+    assert file.save([], NOW)  # what has come of age since
+    kept = Counter(
+        (each.table, each.outcome, NOW - each.at > timedelta(days=1))
+        for _, each in file.load(NOW - timedelta(days=3))
+        if isinstance(each, VerdictPoint)
+    )
+    assert kept == {
+        ("a", Outcome.PASSED, True): 4,  # the minutes fall into four tens
+        ("b", Outcome.PASSED, True): 4,
+        ("c", Outcome.PASSED, True): 1,
+        ("a", Outcome.PASSED, False): 30,
+        ("b", Outcome.PASSED, False): 30,
+        (None, Outcome.HALTED, True): 30,
+    }
+
+
 def test_a_file_that_cannot_be_used_costs_only_the_past(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "taken").write_text("no folder")
     file = VerdictFile(tmp_path / "taken" / "verdicts.sqlite")
@@ -274,3 +303,32 @@ def test_a_history_has_a_strip_a_gate_in_the_order_of_an_events_way() -> None:
         (Stage.ROLLUP, "sales"),
     ]
     assert found.bucket_s == 120
+
+
+def test_the_api_answers_gates_and_their_history_and_takes_what_is_old_from_the_file(
+    shop: StreamDefinition, tmp_path: Path
+) -> None:
+    now, file = datetime.now(UTC), VerdictFile(tmp_path / "verdicts.sqlite")
+    old = point_of(decided(0, Outcome.HALTED)).model_copy(update={"at": now - timedelta(hours=30), "id": "old"})
+    file.save([("shop", old), ("flights", old)], now)
+    service = Service([shop], lambda *_, **__: [], "http://127.0.0.1:8050", 0.05, verdict_file=file)
+    client = TestClient(create_api(service))
+    new = [decided(each, Outcome.DIVERTED, table=table) for each, table in ((3, "a"), (2, "b"))]
+    body = FACTS.dump_json([each.model_copy(update={"at": now - (NOW - each.at)}) for each in new])
+    assert client.post("/api/v1/facts", content=body).status_code == 204
+    [stream] = client.get("/api/v1/gates").json()["streams"]
+    assert [(each["stage"], each["table"]) for each in stream["gates"] if each["last"]] == [
+        ("lake", "a"),
+        ("lake", "b"),
+    ]
+    at = "/api/v1/gates/shop"
+    assert [each["id"] for each in client.get(f"{at}/lake/history?hours=48").json()] == ["old", new[0].id, new[1].id]
+    assert [each["table"] for each in client.get(f"{at}/lake/history?table=b").json()] == ["b"]
+    assert client.get(f"{at}/ingest/history").json() == []
+    whole = client.get(f"{at}/history?hours=48").json()
+    assert [each["table"] for each in whole["gates"]] == [None, "a", "b"]
+    assert {bucket["outcome"] for bucket in whole["gates"][0]["buckets"]} == {None, "halted"}
+    for wrong in ("/api/v1/gates/nobody/history", "/api/v1/gates/nobody/lake/history"):
+        assert client.get(wrong).status_code == 404
+    for wrong in (f"{at}/history?hours=0", f"{at}/history?hours=721", f"{at}/nowhere/history"):
+        assert client.get(wrong).status_code == 422
