@@ -98,8 +98,9 @@
     const gates = window.tidegate.qualityHistory.gatesOf(stream), found = gates && gates.find((each) => each.stage === gate.stage && each.table === gate.table);
     const strip = make("div", "strip rule-strip");
     if (!found) return strip;
-    const stateOf = ({ outcome, broken, unevaluated }) => (outcome === null ? null : broken.includes(rule) ? "halted" : unevaluated.includes(rule) ? "misconfigured" : "passed");
-    const said = { passed: "kept", halted: "broken", misconfigured: "could not be evaluated" };
+    const worst = gate.stage === "ingest" ? "warned" : "halted"; /* rows that ingest turned away are what it is for */
+    const stateOf = ({ outcome, broken, unevaluated }) => (outcome === null ? null : broken.includes(rule) ? worst : unevaluated.includes(rule) ? "misconfigured" : "passed");
+    const said = { passed: "kept", warned: "broken by some rows", halted: "broken", misconfigured: "could not be evaluated" };
     strip.append(...found.buckets.map((bucket) => { const its = stateOf(bucket); return cell(bucket.at, its, its ? said[its] : "unknown: nothing was judged"); }));
     return strip;
   }
@@ -131,12 +132,12 @@
     drawn.set(graph, { picture, shades });
     const times = shown.turned_away.map(({ at }) => at.slice(0, 19)), level = 1 - Number(box.dataset.validity);
     const start = new Date(Date.parse(shown.at) - shown.hours * 3600000).toISOString().slice(0, 19), end = shown.at.slice(0, 19);
-    const line = (what, colour, values, more) => ({ type: "scatter", mode: "lines", name: what, x: times, y: values, connectgaps: false, line: { width: 1.6, color: colour }, hovertemplate: "%{y:.3%}", ...more });
+    const line = (what, colour, values, more) => ({ type: "scatter", mode: values.length < 30 ? "lines+markers" : "lines", marker: { size: 4, color: colour }, name: what, x: times, y: values, connectgaps: false, line: { width: 1.6, color: colour }, hovertemplate: "%{y:.3%}", ...more });
     const part = (column) => shown.turned_away.map((each) => (each.routed ? each[column] / each.routed : null));
     const traces = [
       line("turned away", shades.lines[1], shown.turned_away.map(({ share }) => share)),
       line("of them undecodable", shades.lines[3], part("dead"), { line: { width: 1, color: shades.lines[3] } }),
-      { ...line("service level", shades.other, [level, level]), x: [start, end], hoverinfo: "skip", hovertemplate: undefined, line: { width: 1, dash: "dot", color: shades.other } },
+      { ...line("service level", shades.other, [level, level]), x: [start, end], mode: "lines", hoverinfo: "skip", hovertemplate: undefined, line: { width: 1, dash: "dot", color: shades.other } },
     ];
     const tick_ = { tickfont: { color: shades.text } };
     const layout = {

@@ -15,7 +15,7 @@
   function block(stream, gate) {
     const { last } = gate, name = page().gateName(gate), key = `${stream} ${name}`;
     const details = make("details", "rules"), broken = last.rules.filter(({ kept }) => kept === false), unknown = last.rules.filter(({ kept }) => kept === null);
-    const said = [last.rules.length === 1 ? "1 rule" : `${last.rules.length} rules`, broken.length ? `${broken.length} broken` : "", unknown.length ? `${unknown.length} not evaluated` : ""].filter(Boolean).join(", ");
+    const said = [last.rules.length === 1 ? "1 rule" : `${last.rules.length} rules`, broken.length ? `${broken.length} ${gate.stage === "ingest" ? "broken by some rows" : "broken"}` : "", unknown.length ? `${unknown.length} not evaluated` : ""].filter(Boolean).join(", ");
     details.open = opened.has(key) ? opened.get(key) : broken.length + unknown.length > 0 || gate.stage === "ingest";
     details.dataset.rulesOf = name;
     const summary = details.appendChild(make("summary"));

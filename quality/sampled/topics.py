@@ -7,6 +7,7 @@ headers; what was not read is said to be so.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from controlplane.contract.names import HEADER_REASON, HEADER_RULES, Hop, topic
 from quality.sampled.verdict import Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from confluent_kafka import Message
 
@@ -95,27 +96,19 @@ class RouteTopics:
             decode: an event from a record's value; None when it cannot be read.
         """
         counts = {hop: _grown(before[hop], after[hop]) for hop in _HOPS}
-        causes: Counter[str] = Counter()
-        examples: dict[str, dict[str, None]] = defaultdict(dict)
-        looked_at = 0
-        for hop in (Hop.DEAD, Hop.QUARANTINE):
-            for message in self._newest(hop, before[hop], after[hop], TURNED_AWAY_AT_MOST // 2):
-                looked_at += 1
-                named = causes_of(message)
-                causes.update(named)
-                if hop is Hop.QUARANTINE and looked_at <= _DECODED_AT_MOST:
-                    event = decode(message.value() or b"") or {}
-                    for rule in named:
-                        examples[rule] |= dict.fromkeys(_values(event, columns.get(rule, ())))
+        dead, quarantined = (
+            self._newest(hop, before[hop], after[hop], TURNED_AWAY_AT_MOST // 2) for hop in (Hop.DEAD, Hop.QUARANTINE)
+        )
+        seen = looked_through(dead, quarantined, columns, decode)
         return Interval(
             began=began,
             until=until,
             valid=counts[Hop.VALID],
             dead=counts[Hop.DEAD],
             quarantined=counts[Hop.QUARANTINE],
-            causes=dict(causes),
-            looked_at=looked_at,
-            examples={rule: tuple(found)[:_EXAMPLES] for rule, found in examples.items()},
+            causes=seen.causes,
+            looked_at=seen.records,
+            examples=seen.examples,
         )
 
     def sample(self, before: Ends, after: Ends, since: datetime | None) -> list[bytes]:
@@ -151,6 +144,41 @@ class RouteTopics:
 
 def _grown(before: Mapping[int, int], after: Mapping[int, int]) -> int:
     return sum(max(0, end - before.get(partition, 0)) for partition, end in after.items())
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found in records that were turned away."""
+
+    records: int
+    causes: Mapping[str, int]
+    """Rule, or reason where no rule was broken -> records that name it."""
+    examples: Mapping[str, tuple[str, ...]]
+    """Rule -> some values that broke it."""
+
+
+def looked_through(
+    dead: Iterable[Message],
+    quarantined: Iterable[Message],
+    columns: Mapping[str, tuple[str, ...]],
+    decode: Callable[[bytes], Mapping[str, Any] | None],
+) -> Seen:
+    """Count causes; of the first quarantined records take examples too."""
+    causes: Counter[str] = Counter()
+    examples: dict[str, dict[str, None]] = defaultdict(dict)
+    records = 0
+    for message in dead:
+        records += 1
+        causes.update(causes_of(message))
+    for number, message in enumerate(quarantined):
+        records += 1
+        named = causes_of(message)
+        causes.update(named)
+        if number < _DECODED_AT_MOST:
+            event = decode(message.value() or b"") or {}
+            for rule in named:
+                examples[rule] |= dict.fromkeys(_values(event, columns.get(rule, ())))
+    return Seen(records, dict(causes), {rule: tuple(found)[:_EXAMPLES] for rule, found in examples.items()})
 
 
 def causes_of(message: Message) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ from fastavro import parse_schema, schemaless_writer
 
 from controlplane.contract.folders import load_stream
 from controlplane.contract.gates import Outcome, Policy, RuleVerdict, Severity, Stage, SuiteFollowed
+from controlplane.contract.names import HEADER_REASON, HEADER_RULES, Reason
 from quality.sampled.rows import Decoder
 from quality.sampled.suite import IngestSuites
+from quality.sampled.topics import looked_through
 from quality.sampled.verdict import Interval, Sampled, decided
 
 if TYPE_CHECKING:
@@ -129,6 +132,16 @@ def test_a_rule_of_routes_counts_all_rows_and_another_the_sample() -> None:
     assert (warning.kept, warning.judged, warning.unexpected) == (False, 50, 3)
 
 
+def test_rows_of_the_sample_that_break_a_rule_of_routes_are_seen_as_they_are() -> None:
+    critical = verdict(985, 5, {"amount": 10}, Sampled(50, (amount(kept=False, unexpected=2), page_ms()))).rules[0]
+    assert (critical.kept, critical.judged, critical.unexpected) == (False, 50, 2)
+
+
+def test_by_policy_pass_route_judges_no_row_and_the_sample_is_all_there_is() -> None:
+    critical = verdict(policy=Policy.PASS).rules[0]
+    assert (critical.kept, critical.judged) == (True, 50)
+
+
 def test_too_many_to_look_at_gives_no_share() -> None:
     critical = verdict(10, 0, {"amount": 20_000}, looked_at=500).rules[0]
     assert (critical.judged, critical.unexpected) == (None, 20_000)
@@ -192,3 +205,36 @@ def test_records_become_rows_with_the_schemas_types_and_what_cannot_be_read_is_l
     assert list(frame["count"].dropna()) == [big]
     assert list(frame["at"]) == [NOW, NOW]
     assert list(frame["category"]) == [None, None]
+
+
+@dataclass
+class FakeMessage:
+    """As confluent's, as far as it is read."""
+
+    named: dict[str, str]
+    body: bytes = b""
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return [(key, value.encode()) for key, value in self.named.items()]
+
+    def value(self) -> bytes:
+        return self.body
+
+
+def test_causes_are_rules_or_else_reasons_and_examples_are_the_values_of_a_rules_columns() -> None:
+    broken = {HEADER_REASON: Reason.RULE_BROKEN, HEADER_RULES: "amount,pair"}
+    dead: Any = [FakeMessage({HEADER_REASON: Reason.NOT_AVRO})] * 500
+    quarantined: Any = [
+        *(FakeMessage(broken, str(each % 2).encode()) for each in range(10)),
+        FakeMessage({HEADER_REASON: Reason.EVENT_TIME_AHEAD}),
+        FakeMessage({}),
+    ]
+    columns = {"amount": ("amount",), "pair": ("amount", "other")}
+    seen = looked_through(
+        dead, quarantined, columns, lambda body: {"amount": -int(body), "other": None} if body else None
+    )
+    assert seen.records == 512
+    counted = {"not_avro": 500, "amount": 10, "pair": 10, "event_time_ahead": 1, "without a reason": 1}
+    assert seen.causes == counted
+    assert seen.examples["amount"] == ("0", "-1")
+    assert seen.examples["pair"] == ("0, None", "-1, None")

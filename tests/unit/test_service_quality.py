@@ -158,6 +158,8 @@ def test_an_order_is_told_until_something_follows_it(shop: StreamDefinition) -> 
     halted = decided(20, Outcome.HALTED)
     assert gates(shop, halted, orders=(order,))[Stage.LAKE, None].ordered == order
     assert gates(shop, halted, decided(5), orders=(order,))[Stage.LAKE, None].ordered is None
+    resumed = BreakerChanged(at=NOW, stream="shop", stage=Stage.LAKE, state=BreakerState.CLOSED, since=ago(5))
+    assert gates(shop, halted, resumed, orders=(order,))[Stage.LAKE, None].ordered is None
 
 
 def history(*facts: GateDecided | SuiteFollowed) -> VerdictHistory:
@@ -185,6 +187,13 @@ def test_the_history_does_not_depend_on_order_or_repetition() -> None:
     often = history(*random.Random(2).sample(facts, len(facts)), *facts)  # noqa: S311 (a drawing)
     assert often.points("shop", NOW) == once.points("shop", NOW)
     assert often.suites("shop") == once.suites("shop")
+
+
+def test_a_verdict_that_comes_twice_is_saved_once() -> None:
+    kept = history(decided(3, Outcome.HALTED), followed(2))
+    assert len(kept.take_unsaved()) == 3
+    kept.fold([decided(3, Outcome.HALTED), followed(2)], NOW)
+    assert kept.take_unsaved() == []
 
 
 def test_memory_is_bounded_and_the_newest_stay() -> None:
