@@ -51,6 +51,9 @@ class Gate(Protocol):
     def prepare(self) -> None:
         """Begin in the background what would make the first judgement wait."""
 
+    def await_ready(self) -> None:
+        """Wait for it: that is no part of what a judgement takes."""
+
     def judge(  # noqa: PLR0913 (what a verdict depends on)
         self,
         suite: Suite,
@@ -95,6 +98,9 @@ class FakeGate:
     kept: list[GateDecided] = field(default_factory=list)
 
     def prepare(self) -> None:
+        """See `Gate`."""
+
+    def await_ready(self) -> None:
         """See `Gate`."""
 
     def judge(  # noqa: PLR0913 (the port's)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.gates import Outcome, Policy, RuleVerdict, Severity
-from quality.gx import import_soon, judge
+from quality.gx import await_import, import_soon, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -78,6 +78,10 @@ class ExpectationsGate:
     def prepare(self) -> None:
         """See `pipeline.gate.Gate`."""
         import_soon()
+
+    def await_ready(self) -> None:
+        """See `pipeline.gate.Gate`."""
+        await_import()
 
     def judge(  # noqa: PLR0913 (what a verdict depends on)
         self,

@@ -68,6 +68,11 @@ def import_soon() -> threading.Thread:
     return thread
 
 
+def await_import() -> None:
+    """Wait until it is there."""
+    _engine()
+
+
 def judge(suite: Mapping[str, Any], frame: pd.DataFrame, *, rows: int | None = None) -> Judged:
     """Hold every expectation of a suite against rows.
 

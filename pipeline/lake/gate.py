@@ -149,6 +149,7 @@ class BatchGate:
         if not self.has_suite:
             return None
         began = time.monotonic()
+        self._gate.await_ready()
         decision, halted_at = self._judged(batch), datetime.now(UTC)
         try:
             while decision.waits:

@@ -78,6 +78,7 @@ class WindowsGate:
 
     def judge(self, windows: Windows, more: Sequence[RuleVerdict] = ()) -> Decision:
         """Judge; an order to pass that is newer than the halt lets it through."""
+        self.gate.await_ready()
         began, suite, ordered = time.monotonic(), self.suites.of(self.stage), self._order()
         frame = windows.look()
         found = self.gate.judge(suite, self.policy, frame, rows=windows.rows, table=self.table, more=more)

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import clickhouse_connect
+import httpx
 import pytest
 from confluent_kafka import KafkaException
 
+from controlplane.contract.folders import load_stream
+from controlplane.contract.gates import Stage
 from controlplane.contract.names import HEADER_REASON, HEADER_RULES, HEADER_SOURCE, Hop, Reason, topic
+from controlplane.contract.settings import SHIPPED_STREAMS
 from pipeline.feed.event import Fault, spoil
 from pipeline.feed.shop import event
 from pipeline.kafka import await_broker, consumer, partitions_of, read_range, watermarks
@@ -107,6 +111,28 @@ def test_a_valid_event_is_enriched_and_reaches_clickhouse(
     client.close()
     assert len(rows) == 1
     assert all(rows[0])
+
+
+def test_each_micro_batch_is_judged_by_the_shipped_suite_and_let_through(
+    running: Any, producer: EventProducer, eventually: Callable[..., Any]
+) -> None:
+    with producer, producer.transaction() as send:
+        send(event(1, 4, 0.0, datetime.now(UTC)).value)
+
+    def lake() -> dict[str, Any] | None:
+        streams = httpx.get(f"{running.settings.api}/api/v1/gates", timeout=5).json()["streams"]
+        gates = next(each["gates"] for each in streams if each["name"] == "shop")
+        last = next(each["last"] for each in gates if each["stage"] == "lake")
+        return last if last is not None and last["rows"] else None
+
+    found = eventually(lake, "a verdict of lake's gate")
+    assert found["outcome"] in ("passed", "warned"), found
+    assert (found["judged"], found["suite"]) == (found["rows"], shop_suite())
+    assert found["took_s"] < found["stage_took_s"]
+
+
+def shop_suite() -> str:
+    return load_stream(SHIPPED_STREAMS / "shop").fingerprint(Stage.LAKE)
 
 
 def test_an_aborted_transaction_is_seen_by_nobody(
