@@ -144,8 +144,9 @@ def index(entries: Iterable[tuple[Written, str]], built: datetime) -> str:
 
 def _section(name: str, found: list[tuple[Written, str]]) -> str:
     rows = "".join(map(_row, sorted(found, key=lambda each: each[0].at, reverse=True)))
-    suite = f'<a href="expectations/{html.escape(name)}.html">its suite</a>'
-    return f"<h2>{html.escape(name.replace('-', ' '))}</h2><p>{suite}</p><table><tbody>{rows}</tbody></table>"
+    address, title = html.escape(name), html.escape(name.replace("-", " "))
+    suite = f'<a href="expectations/{address}.html">its suite</a>'
+    return f'<h2 id="{address}">{title}</h2><p>{suite}</p><table><tbody>{rows}</tbody></table>'
 
 
 def _row(entry: tuple[Written, str]) -> str:

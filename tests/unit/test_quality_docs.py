@@ -82,6 +82,7 @@ def test_the_first_page_lists_verdicts_and_escapes_what_they_say(tmp_path: Path)
     keep(tmp_path, 0, result(), subject=NASTY)
     found = index([(each, "validations/a b.html") for each in newest(tmp_path)], NOW)
     assert "2026-03-08 12:00:00 UTC" in found
+    assert 'id="shop-lake"' in found
     assert "diverted" in found
     assert "<script" not in found
 
