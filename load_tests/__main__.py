@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|gates|latency|faults|rollups|maintenance|alerts [-o json]`."""
+"""`tidegate bench throughput|gates|flood|latency|faults|rollups|maintenance|alerts [-o json]`."""
 
 from __future__ import annotations
 
@@ -55,6 +55,22 @@ def gates(
     for name, figures in found.items():
         for figure, value in figures.items():
             typer.echo(f"{name:12} {value:>12,} {figure.replace('_', ' ')}")
+
+
+@app.command()
+def flood(
+    rate: Annotated[float, typer.Option(min=10, help="Events a second of the shop.")] = 2000.0,
+    output: Output = "text",
+) -> None:
+    """How soon the flood breaker opens, and how much is quarantined until then."""
+    from load_tests.bench.flood import measure
+
+    found = measure(rate, _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for name, each in found.items():
+        typer.echo(f"{name:16} open after {each['open_s']:.1f} s, {each['quarantined']:,.0f} records quarantined")
 
 
 @app.command()
