@@ -19,12 +19,16 @@ _WORD = r"\p{L}\p{N}_"
 """What `str.isalnum` says yes to, and the underscore."""
 _CLASSES = {"d": r"\p{Nd}", "D": r"\P{Nd}", "w": _WORD, "s": _SPACE}
 _ALONE = {"w": f"[{_WORD}]", "W": f"[^{_WORD}]", "s": f"[{_SPACE}]", "S": f"[^{_SPACE}]"}
-_EDGE = f"(?:(?<=[{_WORD}])(?![{_WORD}])|(?<![{_WORD}])(?=[{_WORD}]))"
-_NO_EDGE = f"(?:(?<=[{_WORD}])(?=[{_WORD}])|(?<![{_WORD}])(?![{_WORD}]))"
+_WHOLE = "(?!(?!)\U00020000)"
+"""Always so. Java looks back by whole characters only where it sees one beyond 16 bits in the pattern."""
+_BEHIND, _NOT_BEHIND = f"(?<={_WHOLE}", f"(?<!{_WHOLE}"
+_EDGE = f"(?:{_BEHIND}[{_WORD}])(?![{_WORD}])|{_NOT_BEHIND}[{_WORD}])(?=[{_WORD}]))"
+# Python's finds no place without an edge in an empty text.
+_NO_EDGE = rf"(?!\A\z)(?:{_BEHIND}[{_WORD}])(?=[{_WORD}])|{_NOT_BEHIND}[{_WORD}])(?![{_WORD}]))"
 _ALONE |= {"b": _EDGE, "B": _NO_EDGE, "A": r"\A", "Z": r"\z"}
 _SAME = {"a": r"\x07", "f": r"\f", "n": r"\n", "r": r"\r", "t": r"\t", "v": r"\x0B"}
 _HEX = {"x": 2, "u": 4, "U": 8}
-_GROUPS = ("(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>")
+_GROUPS = {**{each: each for each in ("(?:", "(?=", "(?!", "(?>")}, "(?<=": _BEHIND, "(?<!": _NOT_BEHIND}
 _NAMED = re.compile(r"\(\?P<\w+>")
 _COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
 _SPECIAL_IN_CLASS = "[]&^-\\"
@@ -75,9 +79,9 @@ def _group(rest: str) -> tuple[str, str]:
         return "(", rest[named.end() :]
     if not rest.startswith("(?"):
         return "(", rest[1:]
-    for opening in sorted(_GROUPS, key=len, reverse=True):
+    for opening, written in _GROUPS.items():
         if rest.startswith(opening):
-            return opening, rest[len(opening) :]
+            return written, rest[len(opening) :]
     raise ValueError(
         f"{rest[:5]!r} cannot be compiled; write it without flags, names to refer to, conditions and comments"
     )

@@ -2,7 +2,8 @@
 
 Great Expectations runs on pandas here, as it does in the other gates; route's Columns on Spark: two engines that share nothing.
 Rules and rows are made up together, out of values that are likely to be told apart wrongly. Not compared is a sum of whole
-numbers that does not fit into 64 bits: pandas lets it wrap around, the Column adds exactly.
+numbers that does not fit into 64 bits: pandas lets it wrap around, the Column adds exactly. Nor are letters that came with
+Unicode 14: Java 17 does not know them yet.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ WHOLES = [0, 1, -1, 2, 10, 2**53, 2**53 + 1, 2**63 - 1, -(2**63)]
 DOUBLES = [0.0, -0.0, 0.1, 0.5, -0.5, 1.0, 10.0, 1e300, 5e-324, float("inf"), float("-inf")]
 MOMENTS = [EPOCH + timedelta(microseconds=each) for each in (0, -1, 1, 10**6, -(10**15), 10**15, 1_700_000_000_123_456)]
 
-texts = st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+texts = st.sampled_from(TEXTS) | st.text(
+    st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs", "Cn"]), max_size=4
+)
 wholes = st.sampled_from(WHOLES) | st.integers(-20, 20)
 numbers = st.sampled_from(DOUBLES) | st.floats(allow_nan=False)
 moments = st.sampled_from(MOMENTS) | st.datetimes(datetime(1800, 1, 1), datetime(2200, 1, 1)).map(  # noqa: DTZ001 (it has no other)
@@ -274,13 +277,13 @@ def test_a_compiled_rule_and_great_expectations_agree_row_by_row(
     for row in told:
         assert row.broken == [rule.name for rule, kept in zip(rules, row.kept, strict=True) if not kept]
     ours = [{row.id for row in told if not row.kept[number]} for number in range(len(rules))]
-    for one, mine, theirs in zip(expectations, ours, judge(expectations, made), strict=True):
-        apart = {each for each in mine ^ theirs if not _wraps(one, made[each])}
-        assert not apart, (
-            one,
-            [made[each] for each in sorted(apart)][:3],
-            "breaks it here" if apart & mine else "there",
-        )
+    apart = [
+        f"{one}: Spark says {'broken' if row in mine else 'kept'} of {made[row]}"
+        for one, mine, theirs in zip(expectations, ours, judge(expectations, made), strict=True)
+        for row in sorted(mine ^ theirs)
+        if not _wraps(one, made[row])
+    ]
+    assert not apart, "\n".join(apart[:20])
 
 
 def _wraps(expectation: tuple[str, Given], row: Row) -> bool:
