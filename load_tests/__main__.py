@@ -43,12 +43,13 @@ def throughput(
 @app.command()
 def gates(
     events: Annotated[int, typer.Option(min=10_000, help="Events of the raw topic that each turn reads.")] = 400_000,
+    only: Annotated[str | None, typer.Option(help="route: not lake's, which reads what route has written.")] = None,
     output: Output = "text",
 ) -> None:
     """What the gates cost: each stage with its gate and without, in turns."""
     from load_tests.bench.gates import measure
 
-    found = measure(events, _told)
+    found = measure(events, _told, only)
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return

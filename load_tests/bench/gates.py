@@ -26,8 +26,8 @@ _HALVES = {"route": gated_route.measure, "lake": gated_lake.measure}
 """In an order in which each finds what it reads: route fills `<s>.valid`."""
 
 
-def measure(events: int, told: Callable[[str], None]) -> dict[str, Figures]:
-    """Figures by what was measured."""
+def measure(events: int, told: Callable[[str], None], only: str | None = None) -> dict[str, Figures]:
+    """Figures by what was measured; of one stage if it is named, for which there must be something to read."""
     stream = load_stream(SHIPPED_STREAMS / "shop")
     with tempfile.TemporaryDirectory() as folder, Platform(Path(folder), only=_PARTS, told=lambda _: None) as platform:
         told("starting a broker and a registry")
@@ -41,6 +41,8 @@ def measure(events: int, told: Callable[[str], None]) -> dict[str, Figures]:
         bench.fill()
         found: dict[str, Figures] = {}
         for name, half in _HALVES.items():
+            if only not in (None, name):
+                continue
             told(name)
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as own:
                 found |= own.submit(half, bench).result()
