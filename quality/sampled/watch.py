@@ -37,6 +37,7 @@ _SETTLES_IN = timedelta(seconds=20)
 """What route writes until so long after it has taken a suite may still be judged by the one before."""
 _UNSEEN = "the text of the suite that route follows is not known: mend suite.json, or start the part quality again"
 _TICK_S = 1.0
+_LEFT_AFTER_S = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -141,7 +142,7 @@ class IngestWatch:
     def close(self) -> None:
         """End; the look under way is finished first, or left after some seconds."""
         self._closing.set()
-        self._thread.join(10)
+        self._thread.join(_LEFT_AFTER_S)
 
     def _run(self) -> None:
         # The first looks are spread over the interval, so that streams don't all cost at the same moment.
