@@ -25,7 +25,7 @@ class Condition(StrEnum):
 
 
 class Severity(StrEnum):
-    """PagerDuty's four."""
+    """PagerDuty's four, the worst first."""
 
     CRITICAL = "critical"
     ERROR = "error"
@@ -103,7 +103,9 @@ class Happened(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     SILENCED = "silenced"
     UNKNOWN = "unknown"
-    WORSENED = "wrong again"
+    RELAPSED = "wrong again"
+    ESCALATED = "worse"
+    """Of greater severity than it was opened with."""
     WELL = "well"
     RESOLVED = "resolved"
 

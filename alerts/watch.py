@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from alerts.store import Store
     from controlplane.contract.streams import StreamDefinition
 
+_TOLD = (Happened.PAGED, Happened.ESCALATED)
+"""Another trigger of the same key is an entry in its incident's log at PagerDuty, with the new severity, and no second incident."""
 _COUNTED_EVERY = timedelta(seconds=15)
 _FORGOTTEN_EVERY = timedelta(hours=1)
 
@@ -76,11 +78,10 @@ class Watch:
             before = self.store.standing()
             decision = decide(before, said, now, self.store.quiets(now), self._settle)
             self.store.keep(before, decision)
-            for moment in decision.moments:
-                if moment.what is Happened.PAGED:
-                    self._page(
-                        next(each for each in decision.standing.incidents.values() if each.id == moment.incident), now
-                    )
+            told = {moment.incident for moment in decision.moments if moment.what in _TOLD}
+            for incident in decision.standing.incidents.values():
+                if incident.id in told and incident.paged_at is not None:
+                    self._page(incident, now)
             for incident in decision.resolved:
                 self._follow(incident, Action.RESOLVE, now)
             for event in changes(observed, self._source.orders(), self._writer) if self.pages else ():

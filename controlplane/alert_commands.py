@@ -26,7 +26,7 @@ Reason = Annotated[str, typer.Option(help="Why; shown with it.")]
 By = Annotated[str | None, typer.Option(help="Who says so.  [default: you]")]
 _MISTAKEN = 2
 _REFUSED_FROM = 400
-_PAGERDUTY_AWAY = "PagerDuty has not taken {waiting} events: {reason}"
+_PAGERDUTY_AWAY = "it has not taken {waiting} of the events: {reason}"
 
 
 @app.command()

@@ -13,7 +13,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alerts.incidents import Condition, Happened, Incident, Key, Moment, Signal
+from alerts.incidents import Condition, Happened, Incident, Key, Moment, Severity, Signal
 from alerts.policy.inhibit import inhibitor
 from alerts.policy.rules import RULES
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from alerts.incidents import Quiet
 
+_RANKS = tuple(Severity)
 _WORST = {Condition.WRONG: 2, Condition.UNKNOWN: 1, Condition.WELL: 0}
 
 
@@ -127,29 +128,36 @@ def _waited(pending: dict[Key, datetime], signal: Signal, now: datetime) -> tupl
 
 
 def _followed(known: Incident, signal: Signal, now: datetime) -> Incident:
-    is_well = signal.condition is Condition.WELL
+    if signal.condition is not Condition.WRONG:
+        well_since = (known.well_since or now) if signal.condition is Condition.WELL else None
+        return known.model_copy(update={"condition": signal.condition, "well_since": well_since})
+    said = signal.severity or RULES[signal.rule].severity
     return known.model_copy(
         update={
             "condition": signal.condition,
-            "well_since": (known.well_since or now) if is_well else None,
-            "reason": signal.reason if signal.condition is Condition.WRONG else known.reason,
-            "page": signal.page if signal.condition is Condition.WRONG else known.page,
+            "well_since": None,
+            "reason": signal.reason,
+            "page": signal.page,
+            "severity": min(known.severity, said, key=_RANKS.index),
         }
     )
 
 
 _TURNS = {
     Condition.WELL: Happened.WELL,
-    Condition.WRONG: Happened.WORSENED,
+    Condition.WRONG: Happened.RELAPSED,
     Condition.UNKNOWN: Happened.UNKNOWN,
 }
 
 
 def _turns(before: Incident, after: Incident, now: datetime) -> list[Moment]:
-    if before.condition is after.condition:
-        return []
-    text = after.reason if after.condition is Condition.WRONG else ""
-    return [_moment(after, now, _TURNS[after.condition], text)]
+    told = []
+    if before.condition is not after.condition:
+        text = after.reason if after.condition is Condition.WRONG else ""
+        told.append(_moment(after, now, _TURNS[after.condition], text))
+    if before.severity is not after.severity:
+        told.append(_moment(after, now, Happened.ESCALATED, f"{after.severity} now: {after.reason}"))
+    return told
 
 
 def _paged(incident: Incident, causes: set[Key], now: datetime, quiets: list[Quiet]) -> tuple[Incident, list[Moment]]:

@@ -155,11 +155,15 @@ def _pagers(known: Known, now: datetime) -> Iterator[Ranked]:
     if alerts is None or not alerts.pages:
         return
     if alerts.reason is not None:
-        reason = f"has not taken {alerts.waiting} events: {alerts.reason}"
+        reason = f"has not taken {_events(alerts.waiting)}: {alerts.reason}"
         yield Rank.UNANSWERED, Problem(subject="PagerDuty", reason=reason, page="/alerts")
     if alerts.refused:
-        reason = f"has refused {alerts.refused} events of the last day for good"
+        reason = f"has refused {_events(alerts.refused)} of the last day for good"
         yield Rank.REFUSED, Problem(subject="PagerDuty", reason=reason, page="/alerts")
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
 
 
 def _hops(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:

@@ -207,7 +207,7 @@
       title.append(make("code", "", incident.subject));
       head.append(severity(incident));
       const line = make("p", "quiet"), since = moment("since ", incident.opened_at);
-      line.append(since, ` (${clock(incident.opened_at)}), `, ...said(incident).childNodes, " ", linked(incident.page, "What it is about"));
+      line.append(since, ` (${clock(incident.opened_at)}), `, ...said(incident).childNodes, " \u00b7 ", linked(incident.page, "What it is about"));
       return [head, make("p", "alerts-why", incident.reason), line];
     });
     box.classList.remove("is-unknown");

@@ -90,6 +90,18 @@ def test_a_gate_failure_is_one_trigger_and_one_resolve(room: Room) -> None:
     assert (trigger.severity, trigger.source, trigger.kind) == ("critical", "machine-1", "gate_failed")
 
 
+def test_what_becomes_worse_is_told_once_more_and_what_becomes_milder_is_not(room: Room) -> None:
+    room.go(5, Outcome.DIVERTED)
+    room.go(5, Outcome.HALTED)
+    room.go(5, Outcome.DIVERTED)
+    room.go(70, Outcome.PASSED)
+    assert room.actions == [Action.TRIGGER, Action.TRIGGER, Action.RESOLVE]
+    assert [event.severity for event in room.sender.events[:2]] == ["error", "critical"]
+    assert len({event.key for event in room.sender.events}) == 1
+    [incident] = room.store.incidents(is_open=False)
+    assert incident.severity == "critical"
+
+
 def test_a_resolve_waits_until_its_trigger_was_taken(room: Room) -> None:
     room.sender.answers = [AWAY] * 9
     room.go(60, Outcome.HALTED)

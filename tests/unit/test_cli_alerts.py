@@ -63,7 +63,7 @@ def test_open_incidents_are_listed_and_a_critical_one_is_exit_code_1(asked: Aske
     done = asked[1]("ls")
     assert done.exit_code == 1
     assert "shop/lake" in done.output
-    assert "PagerDuty has not taken 2 events: 503: away" in done.output
+    assert "PagerDuty is told; it has not taken 2 of the events: 503: away." in done.output
     assert asked[1]("ls", "--past").exit_code == 0
     assert json.loads(asked[1]("ls", "-o", "json").stdout) == LIST
 

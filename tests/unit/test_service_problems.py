@@ -237,7 +237,7 @@ def test_that_nobody_would_be_woken_is_said_here() -> None:
     known.fold([*WELL, alerts(waiting=2, refused=1, reason="503: away")])
     assert [(each.subject, each.reason) for each in problems(known, TITLES, NOW)] == [
         ("PagerDuty", "has not taken 2 events: 503: away"),
-        ("PagerDuty", "has refused 1 events of the last day for good"),
+        ("PagerDuty", "has refused 1 event of the last day for good"),
     ]
     known.fold([alerts(waiting=2, reason="503: away", pages=False).model_copy(update={"at": ago(-1)})])
     assert not problems(known, TITLES, NOW), "without a routing key that is what was asked for"
