@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sqlite3
 import sys
 import threading
 from datetime import UTC, datetime
@@ -76,14 +77,24 @@ def main() -> None:
 
 
 def _loop(name: str, beat: Callable[[], object], every_s: float, stopping: threading.Event) -> threading.Thread:
-    """A thread that beats until it is to stop; a beat that fails is told, and the next one comes."""
+    """A thread that beats until it is to stop; that beats fail is told once, and the next one comes."""
 
     def run() -> None:
+        failed: str | None = None
         while not stopping.wait(every_s):
             try:
                 beat()
-            except Exception:  # noqa: BLE001 (the next beat may do better, and a room that watches must not stop)
-                _log.exception("a beat of %s has failed", name)
+                failed = None
+            except Exception as error:  # noqa: BLE001 (a room that watches must not stop)
+                said = f"{type(error).__name__}: {error}"
+                if said != failed:
+                    # A full disk is somebody else's fault and may end; anything else is ours, and where it came from matters.
+                    is_ours = not isinstance(error, sqlite3.Error | OSError)
+                    _log.log(
+                        logging.ERROR if is_ours else logging.WARNING,
+                        "%s has failed, and is tried again every %g s: %s", name, every_s, said, exc_info=is_ours,
+                    )  # fmt: skip
+                failed = said
 
     thread = threading.Thread(target=run, name=name, daemon=True)
     thread.start()

@@ -7,6 +7,7 @@ a millisecond and may come from any thread.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 KEPT = timedelta(days=90)
 """Resolved incidents; changes and delivered events are kept as long."""
 _BUSY_S = 5.0
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_log = logging.getLogger(__name__)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS incidents (
     id TEXT PRIMARY KEY, opened_at REAL NOT NULL, resolved_at REAL, body TEXT NOT NULL);
@@ -57,10 +60,7 @@ class Store:
         file.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._depth = 0
-        self._database = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.executescript(_TABLES)
+        self._database = _opened(file)
 
     def close(self) -> None:
         """Close the file."""
@@ -216,6 +216,32 @@ class Store:
 
     def _touch(self, database: sqlite3.Connection) -> None:
         database.execute("UPDATE version SET number = number + 1")
+
+
+def _opened(file: Path) -> sqlite3.Connection:
+    """The file; a damaged one is set aside: what is wrong is found again, and somebody woken twice rather than never."""
+    try:
+        return _connected(file)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode not in _DAMAGED:
+            raise
+        _log.warning("%s is damaged (%s): it is set aside as *.damaged, incidents begin anew", file, error)
+        for each in (file, *(file.with_name(f"{file.name}-{part}") for part in ("wal", "shm"))):
+            if each.exists():
+                each.replace(each.with_name(f"{each.name}.damaged"))
+        return _connected(file)
+
+
+def _connected(file: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.executescript(_TABLES)
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
 
 
 def since_epoch(seconds: float | None) -> datetime | None:

@@ -315,3 +315,12 @@ def test_what_was_counted_of_the_promises_outlives_the_process(tmp_path: Path) -
     go(watch(), 25, 1.0)
     assert ("freshness", "shop/lake") in room.store.standing().incidents, "80 s in all, of which 55 were bad"
     room.store.close()
+
+
+def test_a_damaged_file_is_set_aside_and_what_is_wrong_is_found_again(tmp_path: Path) -> None:
+    (tmp_path / "incidents.sqlite").write_bytes(b"no database" * 1000)
+    room = Room(tmp_path)
+    room.go(2, Outcome.HALTED)
+    assert room.actions == [Action.TRIGGER]
+    assert (tmp_path / "incidents.sqlite.damaged").exists()
+    room.store.close()
