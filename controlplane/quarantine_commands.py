@@ -42,6 +42,7 @@ _ENDED = (WorkState.DONE, WorkState.CANCELLED, WorkState.FAILED)
 Stream = Annotated[str, typer.Argument(help="A stream's name.")]
 Reason = Annotated[str | None, typer.Option(help="Only of this reason, such as rule_broken.")]
 Rule = Annotated[str | None, typer.Option(help="Only those that broke this rule.")]
+Rules = Annotated[str | None, typer.Option(help="Only those that broke exactly these, comma-separated.")]
 OfHop = Annotated[str | None, typer.Option("--hop", help="dead or quarantine.")]
 SchemaId = Annotated[int | None, typer.Option(help="Only those written with this schema.")]
 Since = Annotated[str | None, typer.Option(help="Turned away since: ISO 8601 with a zone.")]
@@ -63,6 +64,7 @@ def ls(  # noqa: PLR0913 (each is an option of the command)
     stream: Annotated[str | None, typer.Argument(help="A stream's name; every stream when not given.")] = None,
     reason: Reason = None,
     rule: Rule = None,
+    rules: Rules = None,
     hop: OfHop = None,
     schema_id: SchemaId = None,
     since: Since = None,
@@ -75,7 +77,7 @@ def ls(  # noqa: PLR0913 (each is an option of the command)
     output: Output = "text",
 ) -> None:
     """What was turned away, by reason and rule; with --records the newest records."""
-    chosen = _selection(reason=reason, rule=rule, hop=hop, schema_id=schema_id, since=since, until=until,
+    chosen = _selection(reason=reason, rule=rule, rules=rules, hop=hop, schema_id=schema_id, since=since, until=until,
                         text=text, status=status)  # fmt: skip
     given = chosen.model_dump(mode="json", exclude_defaults=True)
     names = [stream] if stream is not None else [each["stream"] for each in _ask(data, "streams")]
@@ -120,6 +122,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     ids: Ids = None,
     reason: Reason = None,
     rule: Rule = None,
+    rules: Rules = None,
     hop: OfHop = None,
     schema_id: SchemaId = None,
     since: Since = None,
@@ -131,7 +134,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     output: Output = "text",
 ) -> None:
     """Which records would be replayed as what, judged by today's rules; nothing is done. Exit code 1 when none is ready."""
-    chosen = _selection(ids=tuple(ids or ()), reason=reason, rule=rule, hop=hop, schema_id=schema_id, since=since,
+    chosen = _selection(ids=tuple(ids or ()), reason=reason, rule=rule, rules=rules, hop=hop, schema_id=schema_id, since=since,
                         until=until, text=text)  # fmt: skip
     asked = WorkAsked(selection=chosen, steps=_steps(fix), even_if_broken=even_if_broken, by=by)
     work = _planned(data, stream, asked)
@@ -189,6 +192,7 @@ def discard(  # noqa: PLR0913 (each is an option of the command)
     ids: Ids = None,
     reason: Reason = None,
     rule: Rule = None,
+    rules: Rules = None,
     hop: OfHop = None,
     schema_id: SchemaId = None,
     since: Since = None,
@@ -201,7 +205,7 @@ def discard(  # noqa: PLR0913 (each is an option of the command)
     output: Output = "text",
 ) -> None:
     """Take records out of the inbox for good; the lake keeps them."""
-    chosen = _selection(ids=tuple(ids or ()), reason=reason, rule=rule, hop=hop, schema_id=schema_id, since=since,
+    chosen = _selection(ids=tuple(ids or ()), reason=reason, rule=rule, rules=rules, hop=hop, schema_id=schema_id, since=since,
                         until=until, text=text)  # fmt: skip
     work = _planned(data, stream, WorkAsked(action=Action.DISCARD, selection=chosen, why=why, by=by))
     if dry_run:

@@ -181,6 +181,8 @@ class Selection(Frozen):
     reason: Reason | None = None
     rule: str | None = None
     """One of the rules that it broke."""
+    rules: str | None = None
+    """Exactly the rules that it broke, as a group has them: comma-separated."""
     hop: Hop | None = None
     """`dead` or `quarantine`."""
     schema_id: int | None = None
@@ -283,6 +285,8 @@ class Work(Frozen):
     at: AwareDatetime
     """When it was asked for."""
     changed_at: AwareDatetime
+    planned_at: AwareDatetime | None = None
+    """When the plan was complete; None before, and if it failed."""
     suite: str = ""
     """Fingerprint of the rules that the plan was judged by."""
     records: int = 0

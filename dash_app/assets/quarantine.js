@@ -41,7 +41,7 @@
   /* The selection that the API takes; without the status, which a replay does not ask for. */
   function selection(withStatus) {
     const found = {};
-    for (const what of ["hop", "reason", "rule", "text", ...(withStatus ? ["status"] : [])]) if (chosen(what)) found[what] = chosen(what);
+    for (const what of ["hop", "reason", "rule", "rules", "text", ...(withStatus ? ["status"] : [])]) if (chosen(what)) found[what] = chosen(what);
     const hours = Number(chosen("hours"));
     if (hours > 0) found.since = new Date(window.tidegate.hubNow() - hours * 3600000).toISOString();
     return found;
@@ -131,15 +131,15 @@
   function groupRows(card, name, { groups }) {
     if (!groups.length) return [emptyRow(9, "None.")];
     return groups.map((group) => {
-      const row = make("tr"), rule = group.rules.split(",")[0];
-      const isHere = isWhole(card) && chosen("reason") === group.reason && chosen("rule") === rule && chosen("hop") === group.hop;
+      const row = make("tr");
+      const isHere = isWhole(card) && ["reason", "rules", "hop"].every((what) => chosen(what) === group[what]);
       row.classList.toggle("is-chosen", isHere);
       row.dataset.group = `${group.hop} ${group.reason} ${group.rules}`.trim();
       const reason = make("td"), link = reason.appendChild(make("button", "as-link", words(group.reason)));
       link.type = "button";
       link.addEventListener("click", () => {
-        const query = { hop: group.hop, reason: group.reason, rule };
-        if (isWhole(card)) choose(isHere ? { hop: "", reason: "", rule: "" } : query);
+        const query = { hop: group.hop, reason: group.reason, rules: group.rules };
+        if (isWhole(card)) choose(isHere ? { hop: "", reason: "", rules: "" } : query);
         else location.assign(`/quarantine/${name}?${new URLSearchParams(query)}`);
       });
       row.append(make("td", "quiet", group.hop), reason, make("td", "", group.rules.replaceAll(",", ", ") || "\u2013"));
@@ -259,8 +259,17 @@
     input.setAttribute("aria-label", LABELS[what]);
     return input;
   }
+  /* A group's rules, all of them and no other; a click lets go of them. */
+  function exactly(rules) {
+    const button = make("button", "copy is-chosen", `exactly ${rules.replaceAll(",", ", ")} \u00d7`);
+    button.type = "button";
+    button.title = "Also those that broke other rules";
+    button.addEventListener("click", () => choose({ rules: "" }));
+    return button;
+  }
   function showFilter(name) {
     redraw(find("fields", name), name, () => Object.keys(LABELS).map(fields));
+    redraw(find("exact", name), chosen("rules"), () => (chosen("rules") ? [exactly(chosen("rules"))] : []));
     for (const button of document.querySelectorAll("[data-quarantine-choose]")) {
       const { quarantineChoose: what, value } = button.dataset;
       button.classList.toggle("is-chosen", chosen(what) === value);

@@ -128,6 +128,7 @@ def _filter(name: str) -> Component:
                 for what, options in chosen
             ),
             html.Div(className="fields", **data(quarantine_fields=name)),
+            html.Div(**data(quarantine_exact=name)),
             html.Span(className="cli", **data(quarantine_cli=name)),
         ],
         className="filter",

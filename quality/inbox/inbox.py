@@ -41,13 +41,21 @@ class Inbox:
 
     def __post_init__(self) -> None:
         self.index = Index(self.markers)
+        self._searched: tuple[object, pa.Table] | None = None
 
     def chosen(self, selection: Selection) -> pa.Table:
         """The records that a selection fits, without payloads."""
         rows = chosen(self.index.rows(), selection)
         if selection.text is None or selection.ids or not rows.num_rows:
             return rows
-        found = self.table.payloads(rows["id"].to_pylist(), days_of(rows), text=selection.text.encode())
+        key = (selection, self.index.version, self.markers.version)
+        if self._searched is None or self._searched[0] != key:
+            self._searched = (key, self._search(rows, selection.text))
+        return self._searched[1]
+
+    def _search(self, rows: pa.Table, text: str) -> pa.Table:
+        """Those whose payload has a text in it: the only question that reads payloads."""
+        found = self.table.payloads(rows["id"].to_pylist(), days_of(rows), text=text.encode())
         ids = [record for piece in found for record in piece["id"].to_pylist()]
         return rows.filter(pc.is_in(rows["id"], value_set=pa.array(ids, pa.string())))
 

@@ -41,6 +41,8 @@ class Index:
         self._lock = threading.Lock()
         self._rows = _with_hop(pa.schema([SCHEMA.field(name) for name in INDEXED]).empty_table())
         self._seen: tuple[Any, pa.Table] | None = None
+        self.version = 0
+        """Grows with each change of the records."""
 
     def add(self, rows: pa.Table) -> None:
         """Records that are durable now."""
@@ -48,25 +50,27 @@ class Index:
         with self._lock:
             joined = pa.concat_tables([self._rows, added])
             self._rows = joined.combine_chunks() if joined["id"].num_chunks > _CHUNKS_AT_MOST else joined
+            self.version += 1
 
     def replace(self, rows: pa.Table) -> None:
         """Only these records are there now."""
         with self._lock:
             self._rows = _with_hop(rows.select(INDEXED)).combine_chunks()
+            self.version += 1
 
     def forget(self, before: datetime) -> None:
         """Drop what was turned away before."""
         with self._lock:
             self._rows = self._rows.filter(pc.field("rejected_at") >= pa.scalar(before, pa.timestamp("us", tz="UTC")))
+            self.version += 1
 
     def rows(self) -> pa.Table:
         """All of them, with `status`."""
-        key = (id(self._rows), self.markers.version)
+        with self._lock:
+            key, rows = (self.version, self.markers.version), self._rows
         seen = self._seen
         if seen is None or seen[0] != key:
-            rows = self._rows
-            seen = ((id(rows), key[1]), rows.append_column("status", status_of(rows["id"], self.markers)))
-            self._seen = seen
+            self._seen = seen = (key, rows.append_column("status", status_of(rows["id"], self.markers)))
         return seen[1]
 
     def one(self, record: str) -> dict[str, Any] | None:
@@ -101,6 +105,7 @@ def chosen(rows: pa.Table, selection: Selection) -> pa.Table:
         return rows.filter(pc.is_in(rows["id"], value_set=pa.array(selection.ids, pa.string())))
     equal = {
         "reason": selection.reason,
+        "rules": selection.rules,
         "hop": selection.hop,
         "schema_id": selection.schema_id,
         "status": selection.status,

@@ -35,6 +35,7 @@ RECORDS_AT_MOST = 20_000
 _LOOK_EVERY_S = 5.0
 _AGAIN_AFTER_S = 2.0
 _REPORT_EVERY_S = 2.0
+_FORGET_EVERY_S = 3600.0
 _TIMEOUT_S = 10.0
 _log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Keeper:
 
     def _follow(self, reading: _Reading) -> None:
         looked_at = reported_at = -_LOOK_EVERY_S
+        forgot_at = time.monotonic()
         while not self._closing.is_set():
             now = time.monotonic()
             if now - looked_at >= _LOOK_EVERY_S:
@@ -86,6 +88,10 @@ class Keeper:
             reading.take()
             if reading.is_due(time.monotonic()):
                 self._keep(reading)
+            if now - forgot_at >= _FORGET_EVERY_S:
+                for inbox in self._inboxes.values():
+                    inbox.index.forget(datetime.now(UTC) - KEPT)
+                forgot_at = now
             if now - reported_at >= _REPORT_EVERY_S:
                 self._say(reading)
                 reported_at = now

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from controlplane.contract.gates import Policy, Stage
 from quality.gx import broken_rows
+from quality.sampled.rows import as_frame
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,22 +31,9 @@ def broken_rules(today: Today, events: Sequence[Mapping[str, Any]]) -> list[tupl
     if suite is None or today.stream.gates.ingest.policy is Policy.PASS or not events:
         return [() for _ in events]
     names: list[list[str]] = [[] for _ in events]
-    for rule, found in broken_rows(suite, frame_of(today.reader, events)).items():
+    for rule, found in broken_rows(suite, as_frame(list(map(dict, events)), today.reader)).items():
         if isinstance(found, str):
             raise RuleUnknownError(f"rule {rule} cannot be evaluated: {found}; mend suite.json first")
         for position in found:
             names[position].append(rule)
     return [tuple(each) for each in names]
-
-
-def frame_of(reader: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Events as pandas has them; whole numbers stay whole where some are null."""
-    columns = {each["name"]: _column([event.get(each["name"]) for event in events]) for each in reader["fields"]}
-    return pd.DataFrame(columns)
-
-
-def _column(values: list[Any]) -> pd.Series[Any]:
-    first = next((each for each in values if each is not None), None)
-    if isinstance(first, pd.Timestamp) or hasattr(first, "tzinfo"):
-        return pd.to_datetime(pd.Series(values), utc=True)
-    return pd.Series(values, dtype=object).infer_objects()

@@ -24,7 +24,7 @@ class Today:
     stream: StreamDefinition
     """As its folder says."""
     versions: Mapping[int, dict[str, Any]]
-    """Schema id -> schema of what producers write, the newest last."""
+    """Schema id -> schema of what producers write, the newest last; but for those that route does not read."""
     reader: dict[str, Any]
     """What all of them are read as: the columns that rules are about."""
 
@@ -44,5 +44,7 @@ def today(stream: StreamDefinition, schemas: Schemas) -> Today:
     now = load_stream(stream.folder)
     versions = schemas.versions(subject(stream.name, Hop.RAW)) or {}
     valid = schemas.versions(subject(stream.name, Hop.VALID))
-    reader = evolution(now, list(versions.values()), list(valid.values())).reader
-    return Today(now, versions, reader)
+    found = evolution(now, list(versions.values()), list(valid.values()))
+    # What was written by a version that would be read to wrong values is written again by another one.
+    usable = {each: schema for number, (each, schema) in enumerate(versions.items()) if number not in found.misread}
+    return Today(now, usable, found.reader)

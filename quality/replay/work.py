@@ -52,6 +52,7 @@ CHUNK = 1000
 """Records of a transaction."""
 JUDGED_AT_ONCE = 5000
 _EXAMPLES_A_KIND = 5
+_CAUSES_AT_MOST = 1000
 _SHOWN_AT_MOST = 4000
 _TRIES = 5
 _AGAIN_AFTER_S = 2.0
@@ -121,8 +122,8 @@ class Desk:
         work = self.works[work_id]
         if work.state not in (WorkState.PLANNED, WorkState.CANCELLED, WorkState.FAILED):
             raise WorkRefusedError(f"replay {work_id} is {work.state}; only one that is planned can be run")
-        if not work.records and work.state is WorkState.FAILED:
-            raise WorkRefusedError(f"replay {work_id} could not be planned: {work.reason}; plan it again")
+        if work.planned_at is None:
+            raise WorkRefusedError(f"replay {work_id} was not planned to the end; plan it again")
         self._cancelled.discard(work_id)
         changed = self._change(work_id, state=WorkState.RUNNING, rate=rate, reason=None)
         self._queue.put(work_id)
@@ -192,6 +193,7 @@ class Desk:
         self._change(
             work_id,
             state=WorkState.PLANNED,
+            planned_at=self._now(),
             looked_at=found.looked_at,
             counts=dict(found.counts),
             broken=dict(found.broken.most_common(50)),
@@ -215,6 +217,7 @@ class Desk:
             self._change(work_id, save=False, done=done, skipped=skipped)
             if self._stopped(work_id) or pace.wait(written, lambda: self._stopped(work_id)):
                 return self._cancel(work_id)
+        self._writer.end()
         took_s = round(time.monotonic() - began, 2)
         self._change(work_id, state=WorkState.DONE, done=done, skipped=len(ids) - done, took_s=took_s, reason=None)
         return None
@@ -285,7 +288,8 @@ class _Found:
         self.looked_at += 1
         self.counts[one.judged] += 1
         for rule in one.rules or ((one.why or "unknown",) if one.judged is not Judged.READY else ()):
-            self.broken[rule[:200]] += 1
+            is_new = rule[:200] not in self.broken and len(self.broken) >= _CAUSES_AT_MOST
+            self.broken["another cause" if is_new else rule[:200]] += 1
         if self.counts[one.judged] <= _EXAMPLES_A_KIND:
             self.examples.append(
                 Example(

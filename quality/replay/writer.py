@@ -101,6 +101,10 @@ class ReplayWriter:
             self._markers.fold(offset, record, one)
         return len(made)
 
+    def end(self) -> None:
+        """Let go of the broker until the next `begin`."""
+        self._producer = None
+
     def _send_events(self, producer: Producer, records: Sequence[Outgoing]) -> dict[str, str]:
         """Id -> `partition:offset` in the raw topic, as the broker has given them."""
         headers = [(HEADER_PRODUCER, self._name.encode())]

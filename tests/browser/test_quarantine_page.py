@@ -62,6 +62,9 @@ class FakeWriter:
     def begin(self) -> None:
         pass
 
+    def end(self) -> None:
+        pass
+
     def write(self, records: Sequence[Outgoing], marker: Callable[[str, str | None], Marker]) -> int:
         for each in records:
             self.sent.append(each)
@@ -159,7 +162,11 @@ def shows_a_record(page: Any) -> None:
     )
     _says(page, '[data-quarantine-about="shop"]', "the record quarantine:0:2")
     page.click('[data-record="quarantine:0:2"] .as-link')
-    _says(page, '[data-quarantine-about="shop"]', "all that wait with hop quarantine, reason rule_broken")
+    _says(
+        page,
+        '[data-quarantine-about="shop"]',
+        "all that wait with hop quarantine, reason rule_broken, rules quantity_in_range",
+    )
 
 
 def plans_and_runs(page: Any, writer: FakeWriter) -> None:
@@ -187,7 +194,7 @@ def plans_and_runs(page: Any, writer: FakeWriter) -> None:
 def discards(page: Any) -> None:
     page.click('[data-quarantine-choose="hop"][data-value="dead"]')
     page.fill("#quarantine-reason", "")
-    page.fill("#quarantine-rule", "")
+    page.click('[data-quarantine-choose="status"][data-value="waiting"]')
     _says(page, '[data-quarantine-records="shop"]', "dead:0:7")
     page.click('[data-record="dead:0:7"] .as-link')
     _says(page, "#quarantine-record", "Decoded up to where it breaks", "event_time")

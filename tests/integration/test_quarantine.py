@@ -113,6 +113,12 @@ class Quarantine:
         client.close()
         return found
 
+    def command(self, *words: str) -> Any:
+        """What `tidegate quarantine` says, as JSON."""
+        command = [sys.executable, "-P", "-m", "controlplane.cli", "quarantine", *words, "-o", "json"]
+        there = ["--data", str(self.settings.data)]
+        return json.loads(subprocess.run([*command, *there], capture_output=True, text=True, check=True).stdout)
+
     def kill(self) -> None:
         parts = httpx.get(f"{self.settings.api}/api/v1/parts", timeout=5).json()
         pid = next(each["pid"] for each in parts if each["part"] == "quality")
@@ -238,9 +244,11 @@ def test_a_replay_killed_between_its_events_and_its_commit_has_done_nothing_and_
     fixed = inbox.encoded({**value, "quantity": 1}).hex()
     command = [sys.executable, "-P", "-c", DIES_BEFORE_COMMIT, inbox.settings.kafka, record, fixed]
     assert subprocess.run(command, check=False, timeout=60).returncode == -signal.SIGKILL
-    plan = inbox.plan(steps=[{"kind": "set", "field": "quantity", "value": 1}])
-    assert plan["counts"] == {"ready": 1}
-    assert inbox.run(plan["id"])["done"] == 1
+    plan = inbox.command("replay", "plan", "shop", "--id", record, "--fix", "set quantity 1")
+    assert (plan["counts"], plan["state"]) == ({"ready": 1}, "planned")
+    assert inbox.command("replay", "run", plan["id"], "--yes")["done"] == 1
+    assert inbox.command("show", "shop", record)["status"] == "replayed"
+    assert [each["counts"]["replayed"] for each in inbox.command("ls", "shop", "--text", inbox.mark)] == [1]
     eventually(lambda: sum(inbox.sessions("shop.valid").values()) >= 1, "it is valid")
     assert set(inbox.sessions("shop.valid").values()) == {1}
     assert set(inbox.sessions("shop.raw").values()) == {2}, "the first, turned away, and the replayed one"
