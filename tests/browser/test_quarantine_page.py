@@ -194,7 +194,7 @@ def plans_and_runs(page: Any, writer: FakeWriter) -> None:
 def discards(page: Any) -> None:
     page.click('[data-quarantine-choose="hop"][data-value="dead"]')
     page.fill("#quarantine-reason", "")
-    page.click('[data-quarantine-choose="status"][data-value="waiting"]')
+    page.click('[data-quarantine-exact="shop"] button')
     _says(page, '[data-quarantine-records="shop"]', "dead:0:7")
     page.click('[data-record="dead:0:7"] .as-link')
     _says(page, "#quarantine-record", "Decoded up to where it breaks", "event_time")
