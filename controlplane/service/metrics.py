@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from controlplane.contract.facts import MismatchKind, PartState, Verdict
 from controlplane.contract.names import Hop
+from controlplane.contract.replays import RejectsKept, Status
 from controlplane.service.state import STALE_AFTER
 
 if TYPE_CHECKING:
@@ -55,6 +56,11 @@ METRICS: Mapping[str, tuple[type[CounterMetricFamily | GaugeMetricFamily], str, 
         "When the ledger was last taken.",
         ("stream",),
     ),
+    "tidegate_rejects": (
+        GaugeMetricFamily,
+        "Turned-away records that the lake keeps, by what was done with them: waiting, replayed, discarded.",
+        ("stream", "status"),
+    ),
     "tidegate_part_up": (
         GaugeMetricFamily,
         "1 while a part runs, 0 while it does not; absent for one whose work is done.",
@@ -78,6 +84,7 @@ def samples(known: Known, streams: Iterable[str], problems: int, now: datetime) 
     """Every sample that is known, as (metric, label values, value)."""
     for stream in streams:
         yield from _ledger(known, stream, now)
+        yield from _rejects(known, stream, now)
     for part in known.parts():
         if now - part.at > STALE_AFTER:
             continue
@@ -111,6 +118,15 @@ def _ledger(known: Known, stream: str, now: datetime) -> Iterator[Sample]:
         for hop in _COMPARED:
             for kind in MismatchKind:
                 yield "tidegate_ledger_mismatched_events", (stream, hop, kind), float(found[hop, kind])
+
+
+def _rejects(known: Known, stream: str, now: datetime) -> Iterator[Sample]:
+    kept = known.facts.get(("rejects_kept", stream))
+    if not isinstance(kept, RejectsKept) or kept.reason is not None or now - kept.at > STALE_AFTER:
+        return
+    for status in Status:
+        if (count := getattr(kept, status)) is not None:
+            yield "tidegate_rejects", (stream, status), float(count)
 
 
 class KnownCollector(Collector):

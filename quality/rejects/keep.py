@@ -74,7 +74,7 @@ class Keeper:
                 self._closing.wait(_AGAIN_AFTER_S)
 
     def _load(self, inbox: Inbox) -> None:
-        inbox.index.replace(inbox.table.indexed())
+        inbox.index.replace(inbox.table.load())
         inbox.index.forget(datetime.now(UTC) - KEPT)
 
     def _follow(self, reading: _Reading) -> None:

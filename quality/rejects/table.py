@@ -47,14 +47,19 @@ class RejectsTable:
     def __init__(self, lake_root: str, stream: str) -> None:
         self.path = lake_table(lake_root, stream, REJECTS)
         self._diverted = lake_table(lake_root, stream, DIVERTED)
-        self._known: dict[str, int] = {}
+        self._table: DeltaTable | None = None
+        """As it was when offsets were read, and with what was appended since: what another process adds collides with that."""
+
+    def load(self) -> pa.Table:
+        """Look at the table anew: every record without its key and value."""
+        self._table = opened(self.path)
+        return _read(self._table)
 
     def offsets(self, places: Sequence[Place]) -> dict[Place, int]:
-        """Where to read on: place -> next offset; only those that something was kept of."""
-        table = opened(self.path)
-        if table is None:
+        """Where to read on, as it was loaded: place -> next offset; only those that something was kept of."""
+        if self._table is None:
             return {}
-        found = {place: table.transaction_version(place.application) for place in places}
+        found = {place: self._table.transaction_version(place.application) for place in places}
         return {place: int(offset) for place, offset in found.items() if offset is not None}
 
     def append(self, rows: pa.Table, until: Mapping[Place, int]) -> None:
@@ -65,16 +70,14 @@ class RejectsTable:
         """
         transactions = [Transaction(place.application, offset) for place, offset in until.items()]
         write_deltalake(
-            self.path,
+            self._table or self.path,
             rows,
-            mode="append",
+            mode="error" if self._table is None else "append",  # one that another process has made meanwhile
             partition_by="day",
             commit_properties=CommitProperties(app_transactions=transactions),
         )
-
-    def indexed(self) -> pa.Table:
-        """Every record without its key and value."""
-        return _read(opened(self.path))
+        if self._table is None:
+            self._table = DeltaTable(self.path, version=0)
 
     def diverted(self) -> pa.Table:
         """Every record of diverted micro-batches without its key and value; empty where there is no such table."""

@@ -110,7 +110,7 @@ def desk(shop: StreamDefinition, folder: Path) -> tuple[Desk, FakeWriter]:
     table.append(rows, {Place("shop.quarantine", 0): 7})
     markers = Markers()
     inbox = Inbox(shop, table, markers, FakeSchemas(shop.avro_schema))  # type: ignore[arg-type]
-    inbox.index.add(table.indexed())
+    inbox.index.add(table.load())
     inbox.unknown = None
     writer = FakeWriter(markers)
     found = Desk(inbox, writer, WorkFiles(folder / "replays"), rules)  # type: ignore[arg-type]

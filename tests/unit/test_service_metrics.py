@@ -18,6 +18,7 @@ from controlplane.contract.facts import (
     Verdict,
 )
 from controlplane.contract.names import Hop
+from controlplane.contract.replays import RejectsKept
 from controlplane.service.metrics import METRICS, registry_of, samples
 from controlplane.service.state import STALE_AFTER, Known
 
@@ -31,6 +32,7 @@ def known(verdict: Verdict = Verdict.UNBALANCED) -> Known:
     folded.fold(
         [
             LedgerTaken(at=NOW, stream="shop", partitions=(ONE,), verdict=verdict, reason="so", mismatches=(MISSING,)),
+            RejectsKept(at=NOW, stream="shop", total=6, waiting=3, replayed=2, discarded=1),
             PartChanged(at=NOW, part="lake", state=PartState.HELD, restarts=4),
             PartChanged(at=NOW, part="live", state=PartState.RUNNING),
             PartChanged(at=NOW, part="feed", state=PartState.ENDED),
@@ -63,6 +65,13 @@ def test_what_is_known_is_exposed() -> None:
     assert (found["tidegate_incidents{true}"], found["tidegate_incidents{false}"]) == (1, 2)
     assert found["tidegate_pages_waiting{}"] == 2
     assert found["tidegate_problems{}"] == 2
+
+
+def test_rejects_are_counted_by_what_was_done_unless_they_may_not_be_all() -> None:
+    folded, later = known(), NOW + STALE_AFTER / 2
+    assert scraped(folded)["tidegate_rejects{shop,waiting}"] == 3
+    folded.fold([RejectsKept(at=later, stream="shop", waiting=3, reason="they are not being read")])
+    assert "tidegate_rejects{shop,waiting}" not in scraped(folded)
 
 
 def test_the_verdict_is_one_and_the_others_are_zero() -> None:
