@@ -118,25 +118,8 @@ class Inbox:
         }
 
     def diverted(self) -> list[dict[str, Any]]:
-        """Micro-batches that lake's gate diverted, the newest first: how many records, by which rules, when."""
-        rows = self.table.diverted()
-        if not rows.num_rows:
-            return []
-        by = rows.group_by(["batch", "reason", "rules", "suite"])
-        found = by.aggregate([("id", "count"), ("rejected_at", "min"), ("rejected_at", "max")]).to_pylist()
-        found.sort(key=lambda each: each["rejected_at_max"], reverse=True)
-        return [
-            {
-                "batch": each["batch"],
-                "reason": each["reason"],
-                "rules": each["rules"],
-                "suite": each["suite"],
-                "records": each["id_count"],
-                "first_at": each["rejected_at_min"].isoformat(),
-                "last_at": each["rejected_at_max"].isoformat(),
-            }
-            for each in found
-        ]
+        """Micro-batches that lake's gate diverted, the newest first, as JSON."""
+        return [{name: _json(value) for name, value in each.items()} for each in self.table.diverted()]
 
     def kept(self, now: datetime) -> RejectsKept:
         """How many there are, as a fact."""
@@ -155,7 +138,11 @@ class Inbox:
 def listed(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the index as JSON."""
     plain = {name: value for name, value in row.items() if name not in ("day", "batch")}
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in plain.items()}
+    return {name: _json(value) for name, value in plain.items()}
+
+
+def _json(value: Any) -> Any:  # noqa: ANN401 (a column of any type)
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def told(payload: Payload) -> dict[str, Any]:

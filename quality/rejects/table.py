@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 _BLOCK = 20_000
+_BATCH = ("batch", "reason", "rules", "suite")
 INDEXED = [name for name in SCHEMA.names if name not in ("key", "value")]
 """Columns that are small: what lists and groups are made of."""
 
@@ -47,6 +48,7 @@ class RejectsTable:
     def __init__(self, lake_root: str, stream: str) -> None:
         self.path = lake_table(lake_root, stream, REJECTS)
         self._diverted = lake_table(lake_root, stream, DIVERTED)
+        self._batches: tuple[int, list[dict[str, Any]]] | None = None
         self._table: DeltaTable | None = None
         """As it was when offsets were read, and with what was appended since: what another process adds collides with that."""
 
@@ -79,9 +81,17 @@ class RejectsTable:
         if self._table is None:
             self._table = DeltaTable(self.path, version=0)
 
-    def diverted(self) -> pa.Table:
-        """Every record of diverted micro-batches without its key and value; empty where there is no such table."""
-        return _read(opened(self._diverted))
+    def diverted(self) -> list[dict[str, Any]]:
+        """Diverted micro-batches, the newest first: `batch`, `reason`, `rules`, `suite`, `records`, `first_at`, `last_at`.
+
+        A micro-batch may have a million records, so they are counted once for a version of the table.
+        """
+        table = opened(self._diverted)
+        if table is None:
+            return []
+        if self._batches is None or self._batches[0] != table.version():
+            self._batches = (table.version(), _batches(table))
+        return self._batches[1]
 
     def payloads(self, ids: Sequence[str], days: tuple[date, date], *, text: bytes | None = None) -> Iterator[pa.Table]:
         """These records with key and value, in pieces of some thousand, in the order of the table's files.
@@ -111,6 +121,21 @@ def opened(path: str) -> DeltaTable | None:
         return DeltaTable(path)
     except TableNotFoundError:
         return None
+
+
+def _batches(table: DeltaTable) -> list[dict[str, Any]]:
+    rows = table.to_pyarrow_dataset().to_table(columns=[*_BATCH, "rejected_at"])
+    found = rows.group_by(list(_BATCH)).aggregate([([], "count_all"), ("rejected_at", "min"), ("rejected_at", "max")])
+    made = [
+        {
+            **{name: each[name] for name in _BATCH},
+            "records": each["count_all"],
+            "first_at": each["rejected_at_min"],
+            "last_at": each["rejected_at_max"],
+        }
+        for each in found.to_pylist()
+    ]
+    return sorted(made, key=lambda each: (each["last_at"], each["batch"]), reverse=True)
 
 
 def _read(table: DeltaTable | None) -> pa.Table:

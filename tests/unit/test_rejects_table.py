@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from quality.rejects.record import SCHEMA
@@ -77,3 +77,16 @@ def test_payloads_are_found_by_id_and_by_a_text_in_them(tmp_path: Path) -> None:
     assert found == [b"\xff\x00needle"]
     with_text = table.payloads(["dead:0:0", "dead:0:1"], days, text=b"needle")
     assert [each for piece in with_text for each in piece["id"].to_pylist()] == ["dead:0:0"]
+
+
+def test_diverted_micro_batches_are_counted_once_a_version(tmp_path: Path) -> None:
+    table = RejectsTable(str(tmp_path), "shop")
+    assert table.diverted() == []
+    path = str(tmp_path / "shop" / "diverted")
+    made = rows("valid:0:0", "valid:0:1").to_pylist()
+    diverted = [{**each, "batch": "c:7", "rules": "a,b", "suite": "s"} for each in made]
+    write_deltalake(path, pa.Table.from_pylist(diverted, schema=SCHEMA))
+    [one] = table.diverted()
+    assert (one["batch"], one["rules"], one["records"], one["first_at"]) == ("c:7", "a,b", 2, AT)
+    DeltaTable(path).delete("batch = 'c:7'")
+    assert table.diverted() == [], "it was released"
