@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 from collections import Counter
 from datetime import UTC, datetime
@@ -142,7 +144,7 @@ def test_a_new_suite_judges_and_a_broken_one_does_not_without_a_restart(
     assert kiosk.platform.pid("route") == pid
 
 
-def test_a_flood_pauses_route_until_an_operator_resumes_and_nothing_is_lost(
+def test_a_flood_pauses_route_through_a_kill_until_an_operator_resumes_and_nothing_is_lost(
     kiosk: Kiosk, eventually: Callable[..., Any]
 ) -> None:
     pid, before = kiosk.platform.pid("route"), kiosk.count(Hop.QUARANTINE)
@@ -155,12 +157,18 @@ def test_a_flood_pauses_route_until_an_operator_resumes_and_nothing_is_lost(
     landed = kiosk.count(Hop.QUARANTINE)
     kiosk.send(40)
     eventually(lambda: "is paused until" in kiosk.said_by_route(), "so its part says")
+    os.kill(pid, signal.SIGKILL)
+    again = eventually(
+        lambda: kiosk.platform.pid("route") not in (None, pid) and kiosk.platform.pid("route"), "it is up"
+    )
+    eventually(lambda: "is paused until" in kiosk.said_by_route(), "it is paused still")
+    assert kiosk.stands("open")["since"] == fact["since"]
     assert kiosk.count(Hop.VALID) == 1, "nothing passes"
     assert kiosk.count(Hop.QUARANTINE) == landed
     order = {"stream": NAME, "stage": "ingest", "order": "resume"}
     assert httpx.post(f"{kiosk.settings.api}/api/v1/gates/orders", json=order, timeout=5).status_code == 201
     eventually(lambda: kiosk.count(Hop.VALID) == 41, "what came meanwhile passes")
-    assert kiosk.platform.pid("route") == pid
+    assert kiosk.platform.pid("route") == again
     assert kiosk.count(Hop.QUARANTINE) == before + 500
     sources = Counter(headers(each)[HEADER_SOURCE] for hop in OUTPUT_HOPS for each in kiosk.landed(hop))
     assert len(sources) == 543
