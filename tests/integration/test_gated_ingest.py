@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from controlplane import cli
 from controlplane.contract.folders import SUITE_FILE, load_stream
 from controlplane.contract.gates import Stage
 from controlplane.contract.names import HEADER_RULES, HEADER_SOURCE, HEADER_SUITE, Hop, topic
@@ -93,6 +95,11 @@ class Kiosk:
         parts = httpx.get(f"{self.settings.api}/api/v1/overview", timeout=5).json()["parts"]
         return next(f"{each['reason']}" for each in parts if each["part"] == "route")
 
+    def command(self, *words: str) -> str:
+        found = CliRunner().invoke(cli.app, ["gate", *words, "--data", str(self.platform.data)])
+        assert found.exit_code == 0, found.output
+        return found.output
+
     def problems(self) -> list[str]:
         found = httpx.get(f"{self.settings.api}/api/v1/overview", timeout=5).json()["problems"]
         return [f"{each['subject']} {each['reason']}" for each in found if each["subject"].startswith("ingest")]
@@ -165,8 +172,8 @@ def test_a_flood_pauses_route_through_a_kill_until_an_operator_resumes_and_nothi
     assert kiosk.stands("open")["since"] == fact["since"]
     assert kiosk.count(Hop.VALID) == 1, "nothing passes"
     assert kiosk.count(Hop.QUARANTINE) == landed
-    order = {"stream": NAME, "stage": "ingest", "order": "resume"}
-    assert httpx.post(f"{kiosk.settings.api}/api/v1/gates/orders", json=order, timeout=5).status_code == 201
+    assert "open" in kiosk.command("ls")
+    assert "resume is ordered" in kiosk.command("resume", NAME, "ingest")
     eventually(lambda: kiosk.count(Hop.VALID) == 41, "what came meanwhile passes")
     assert kiosk.platform.pid("route") == again
     assert kiosk.count(Hop.QUARANTINE) == before + 500
