@@ -3,7 +3,7 @@
 Great Expectations runs on pandas here, as it does in the other gates; route's Columns on Spark: two engines that share nothing.
 Rules and rows are made up together, out of values that are likely to be told apart wrongly. Not compared is a sum of whole
 numbers that does not fit into 64 bits: pandas lets it wrap around, the Column adds exactly. Nor are letters that came with
-Unicode 14: Java 17 does not know them yet.
+Unicode 14: Java 17 does not know them yet; nor texts with a NUL, where pandas' hash tables take a text to end.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ TEXTS = [
         "-",
         ".",
         "\uffff",
-        "\x00",
+        "\x1c",
     ),
     *("\u0661", "\u00b2", "\u00e9", "e\u0301", "\U0001f600", "\U0001f468\u200d\U0001f469", "\u00df", "\u0131"),
 ]
@@ -80,7 +80,7 @@ DOUBLES = [0.0, -0.0, 0.1, 0.5, -0.5, 1.0, 10.0, 1e300, 5e-324, float("inf"), fl
 MOMENTS = [EPOCH + timedelta(microseconds=each) for each in (0, -1, 1, 10**6, -(10**15), 10**15, 1_700_000_000_123_456)]
 
 texts = st.sampled_from(TEXTS) | st.text(
-    st.characters(max_codepoint=0xFFFF, exclude_categories=["Cs", "Cn"]), max_size=4
+    st.characters(min_codepoint=1, max_codepoint=0xFFFF, exclude_categories=["Cs", "Cn"]), max_size=4
 )
 wholes = st.sampled_from(WHOLES) | st.integers(-20, 20)
 numbers = st.sampled_from(DOUBLES) | st.floats(allow_nan=False)
