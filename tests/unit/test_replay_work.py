@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,7 +12,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
+from controlplane import quarantine_commands
 from controlplane.contract.replays import Action, Selection, SetField, Work, WorkAsked, WorkState
 from pipeline.feed.shop import event
 from quality.inbox.inbox import Inbox
@@ -265,3 +268,62 @@ def test_a_mistake_is_told_with_its_field(  # noqa: PLR0913 (a row of the table)
         path = path.replace("PLANNED", plan.id).replace("DONE", plan.id)
     answer = TestClient(api).request(method, f"/api/v1/quarantine/{path}", json=body)
     assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.json()
+
+
+@pytest.fixture
+def command(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+    """`tidegate quarantine`, asking the office instead of a platform: exit code and what it says."""
+    api = FastAPI()
+    add_quarantine(api, {"shop": office.desk})
+    client = TestClient(api)
+
+    def asked(method: str, url: str, **how: Any) -> Any:
+        how.pop("timeout")
+        return client.request(method, f"/api/v1/quarantine/{url.partition('/api/v1/quarantine/')[2]}", **how)
+
+    monkeypatch.setattr(quarantine_commands, "running_in", lambda _: SimpleNamespace(environment={"TIDEGATE_API": ""}))
+    monkeypatch.setattr(quarantine_commands.httpx, "request", asked)
+    office.desk.inbox.unknown = None
+
+    def run(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(quarantine_commands.app, words, env={"COLUMNS": "200"})
+        return done.exit_code, done.output
+
+    return run
+
+
+def test_the_commands_say_what_the_page_says(command: Callable[..., tuple[int, str]], office: Office) -> None:
+    code, said = command("ls")
+    assert (code, "quantity_in_range" in said, "30" in said) == (0, True, True)
+    assert "quarantine:0:29" in command("ls", "shop", "--records", "--rule", "quantity_in_range")[1]
+    code, said = command("show", "shop", "quarantine:0:3")
+    assert (code, "payload (avro)" in said, "attempt 1: quarantine:0:3" in said) == (0, True, True)
+    code, said = command("replay", "plan", "shop", "--id", "quarantine:0:3", "--fix", "set quantity 2")
+    assert (code, "ready 1" in said) == (0, True)
+    work = said.split("replay run ")[1].split()[0]
+    assert command("replay", "cancel", "none")[0] == 2
+    code, said = command("replay", "run", work, "--yes")
+    assert (code, "done: 1, left as they are: 0" in said) == (0, True)
+    assert command("replay", "run", work, "--yes")[0] == 1
+    assert work in command("replay", "status")[1]
+    assert "replayed as 0:1" in command("show", "shop", "quarantine:0:3")[1]
+    code, said = command("discard", "shop", "--why", "a test", "--dry-run")
+    assert (code, "records: 30, done 1, ready 29" in said, len(office.writer.sent)) == (0, True, 1)
+    assert command("replay", "plan", "shop", "--id", "quarantine:0:3")[0] == 1, "nothing of it is ready"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ls", "nobody"), "there is no stream 'nobody'"),
+        (("ls", "shop", "--reason", "bad"), "--reason: Input should be"),
+        (("ls", "shop", "--since", "yesterday"), "--since: Input should be"),
+        (("show", "shop", "dead:7:7"), "no turned-away record"),
+        (("replay", "plan", "shop", "--fix", "sett x 1"), "is no fix step; write one of: set FIELD VALUE"),
+    ],
+)
+def test_a_mistaken_command_ends_with_2_and_says_what_is_wrong(
+    command: Callable[..., tuple[int, str]], words: tuple[str, ...], said: str
+) -> None:
+    code, text = command(*words)
+    assert (code, said in " ".join(text.split())) == (2, True), text
