@@ -34,7 +34,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(
+def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # noqa: PLR0915 (one way through the page)
     shop: StreamDefinition, tmp_path: Path
 ) -> None:
     store, source, sender = Store(tmp_path / "incidents.sqlite"), FakeSource(_now), FakeSender()
@@ -79,13 +79,24 @@ def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(
         page.fill('[data-field="because"]', "we know")
         page.click('[data-alerts-ask="silence"]')
         _says(page, "[data-alerts-moments]", "silenced by ana", "UTC: we know")
-        page.screenshot(path=str(tmp_path / "one.png"), full_page=True)
         page.click("text=All incidents")
         _says(page, "[data-alerts-quiets] tbody", "silence", "gate_failed shop/lake", "we know")
+        page.click("text=Plan a maintenance window")
+        page.fill('[data-field="subject"]', "kafka")
+        page.fill('[data-field="start"]', "2099-01-01T03:00")
+        page.select_option('[data-field="window_for"]', "8h")
+        page.wait_for_selector(
+            """[data-copies="tidegate alerts windows add --for 8h --from 2099-01-01T03:00:00Z --subject 'kafka'"]"""
+        )
+        page.click('[data-alerts-ask="window"]')
+        _says(
+            page, "[data-alerts-quiets]", "window", "* kafka", "from 2099-01-01 03:00:00", "until 2099-01-01 11:00:00"
+        )
         page.click("text=Send a test page")
         _says(page, "[data-alerts-past] tbody", "Test page", "by ana")
         _says(page, "[data-alerts-delivery]", "1 event refused in the last day")
-        page.screenshot(path=str(tmp_path / "all.png"), full_page=True)
+        page.click("text=The last events")
+        _says(page, "[data-alerts-sent]", "acknowledge", "refused", "400: invalid event")
         source.facts = (verdict.model_copy(update={"outcome": Outcome.PASSED, "at": _now(), "id": "2"}),)
         _says(page, "[data-alerts-open] tbody", "well now, not yet for long enough")
         stopping.set()
