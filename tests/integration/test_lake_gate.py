@@ -254,7 +254,8 @@ def test_a_halted_batch_waits_for_an_order_or_another_suite(clicks: Clicks, even
     eventually(lambda: clicks.goes_on() and len(clicks.reports.decided()) == 4, "another halt")
     clicks.write_suite({**AMOUNTS, "kwargs": {"column": "amount", "min_value": -10}})
     eventually(clicks.suites.look, "the new suite")
-    eventually(lambda: clicks.amounts("events") == [-2, -3, 1], "all of it in the lake")
+    eventually(lambda: len(clicks.reports.decided()) == 5, "a verdict, told once all of it is in the lake")
+    assert clicks.amounts("events") == [-2, -3, 1]
     assert [each.outcome for each in clicks.reports.decided()] == [
         Outcome.HALTED, Outcome.HALTED, Outcome.LET_THROUGH, Outcome.HALTED, Outcome.PASSED,
     ]  # fmt: skip
