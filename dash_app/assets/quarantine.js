@@ -27,9 +27,18 @@
   /* The address: hop, status, hours, reason, rule, text, and which record is open. Waiting ones are shown unless it says else. */
   const params = () => new URLSearchParams(location.search);
   const chosen = (what) => (what === "status" && !params().has("status") ? "waiting" : params().get(what) || "");
+  let typing = 0;
+  /* What is being typed counts at the next choice at the latest: a click elsewhere must not take it back. */
+  function written() {
+    if (!typing) return {};
+    clearTimeout(typing);
+    typing = 0;
+    const inputs = Array.from(document.querySelectorAll("[data-quarantine-fields] input"));
+    return Object.fromEntries(inputs.map((input) => [input.id.replace("quarantine-", ""), input.value.trim()]));
+  }
   function choose(changes) {
     const now = params();
-    for (const [what, value] of Object.entries(changes)) {
+    for (const [what, value] of Object.entries({ ...written(), ...changes })) {
       if (value === "" && what !== "status") now.delete(what);
       else now.set(what, value);
     }
@@ -291,12 +300,10 @@
     if (state) Object.assign(state, { pages: state.pages + 1, askedAt: -Infinity });
     return tick();
   });
-  let typing = 0;
   document.addEventListener("input", (event) => {
     if (!event.target.closest("[data-quarantine-fields]")) return;
     clearTimeout(typing);
-    const written = () => Object.keys(LABELS).map((what) => [what, document.getElementById(`quarantine-${what}`)]).filter(([, input]) => input);
-    typing = setTimeout(() => choose(Object.fromEntries(written().map(([what, input]) => [what, input.value.trim()]))), 300);
+    typing = setTimeout(() => choose({}), 300);
   });
 
   window.tidegate.quarantine = { ask, selection, options, quoted, params, again: () => { for (const state of held.values()) { state.askedAt = -Infinity; state.openId = null; } tick(); } };
