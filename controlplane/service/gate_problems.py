@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Outcome, SuiteFollowed
+from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Outcome, Stage, SuiteFollowed
 from controlplane.contract.push import Problem
 
 if TYPE_CHECKING:
@@ -31,11 +31,16 @@ def stopped(known: Known, stream: str) -> Iterator[Problem]:
 
 
 def refused(known: Known, stream: str) -> Iterator[Problem]:
-    """Suites that are not taken: the one before goes on."""
+    """Suites that are not taken: those before go on. One file has the suites of all stages, so one mistake is one problem."""
+    by_reason: dict[str, list[SuiteFollowed]] = {}
     for fact in known.facts.values():
         if isinstance(fact, SuiteFollowed) and fact.stream == stream and fact.refused is not None:
-            reason = f"is refused, the one of {fact.since:%Y-%m-%d %H:%M} UTC goes on: {fact.refused}"
-            yield _problem(known, fact, f"{fact.stage} suite of {stream}", reason)
+            by_reason.setdefault(fact.refused, []).append(fact)
+    for reason, facts in by_reason.items():
+        stages = ", ".join(stage for stage in Stage if any(fact.stage is stage for fact in facts))
+        first = min(facts, key=known.since)
+        before = f"what was followed since {max(fact.since for fact in facts):%Y-%m-%d %H:%M} UTC goes on"
+        yield _problem(known, first, f"suites of {stream}", f"are refused ({stages}), {before}: {reason}")
 
 
 def _problem(known: Known, fact: GateDecided | BreakerChanged | SuiteFollowed, subject: str, reason: str) -> Problem:

@@ -21,7 +21,7 @@
       const table = find("gates", stream.name);
       if (!table) continue;
       const asked = sure && sure.startsWith(`${stream.name} `) ? sure : "";
-      redraw(table.tBodies[0], JSON.stringify([stream.gates, asked]), () => stream.gates.flatMap((gate) => gateRows(stream.name, gate)));
+      redraw(table.tBodies[0], JSON.stringify([stream.gates, asked]), () => rowsOf(stream));
       window.tidegate.quality.rules(stream);
     }
     tellAges();
@@ -44,12 +44,19 @@
     }
   }
 
-  function gateRows(stream, gate) {
+  /* One file has the suites of all stages: one mistake in it is told once, at the first of them. */
+  function rowsOf({ name, gates }) {
+    const told = new Set();
+    return gates.flatMap((gate) => gateRows(name, gate, told));
+  }
+  function gateRows(stream, gate, told) {
     const row = make("tr"), { last } = gate;
     row.dataset.gate = gateName(gate);
     row.append(make("td", "gate-name", gateName(gate)), verdictCell(gate), make("td", "", gate.policy), suiteCell(gate), breakerCell(gate), timeCell(gate), orderCell(stream, gate));
     const more = [];
-    if (gate.followed && gate.followed.refused) more.push(noteRow("refused", "Configuration error: the suite of now is not taken, the one above stays in use. ", gate.followed.refused));
+    const refused = gate.followed && gate.followed.refused;
+    if (refused && !told.has(refused)) more.push(noteRow("refused", "Configuration error: the suite of now is not taken, the one above stays in use. ", refused));
+    if (refused) told.add(refused);
     if (last && last.outcome !== "passed" && last.reason) more.push(noteRow(last.outcome, "", last.reason));
     if (isPaused(gate) && gate.breaker.reason) more.push(noteRow("open", "", gate.breaker.reason));
     return [row, ...more];
@@ -92,6 +99,10 @@
     cell.append(make("code", "", followed.suite));
     const line = cell.appendChild(make("div", "quiet", `${exact(followed.rules)} rules, `));
     line.append(moment("since ", followed.since));
+    if (followed.refused) {
+      const mark = line.appendChild(make("span", "is-unknown", ", a newer one is refused"));
+      mark.title = followed.refused;
+    }
     return cell;
   }
 

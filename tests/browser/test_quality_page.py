@@ -73,6 +73,7 @@ def _facts() -> list[Any]:
         _verdict(at, Stage.ROLLUP, Outcome.WARNED, fine, table="traffic", reason="a warning"),
         SuiteFollowed(**said, stage=Stage.LAKE, refused="suite.json, line 7: Expecting ',' delimiter"),
         SuiteFollowed(**said, stage=Stage.INGEST),
+        SuiteFollowed(**said, stage=Stage.ROLLUP, refused="suite.json, line 7: Expecting ',' delimiter"),
         BreakerChanged(
             at=at,
             stream="shop",
@@ -114,7 +115,8 @@ def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
         _says(page, '[data-gate="lake"]', "halted", "micro-batch 17, 9,000 rows", _SUITE, "since 2 h ago", "5 %")
         _says(page, '[data-gate="lake"] + tr[data-state="refused"]', "Configuration error", "line 7")
         _says(page, '[data-gate="ingest"]', "passed", "a sample of 2,000 of 9,000", "open", "probes in", "700 of 1,000")
-        _says(page, '[data-gate="rollup traffic"]', "warned", "halt")
+        _says(page, '[data-gate="rollup traffic"]', "warned", "halt", "a newer one is refused")
+        assert page.locator('tr[data-state="refused"]').count() == 1, "one mistake, told once"
         _says(page, '[data-rules-of="lake"]', "3 rules, 1 broken, 1 not evaluated", "25 %", "-3.5", "<b>-1</b>")
         _says(page, '[data-rules-of="lake"] tr[data-rule="quantity_in_range"]', "not evaluated", "no column 'qty'")
         link = page.locator('[data-rules-of="lake"] tr[data-rule="amount_not_negative"] a').get_attribute("href")

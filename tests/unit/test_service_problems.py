@@ -222,8 +222,8 @@ def test_a_stopped_stage_and_a_refused_suite_are_told_and_a_diverted_batch_is_no
     [probing] = found(open_.model_copy(update={"at": NOW, "state": BreakerState.PROBING}))
     assert probing.startswith("lake of shop probes whether the flood is over: a flood")
     refused = SuiteFollowed(**said, at=ago(1), suite="a" * 12, rules=3, since=ago(3600), refused="no such column")
-    assert found(refused) == [
-        "lake suite of shop is refused, the one of 2026-01-01 02:00 UTC goes on: no such column [1 s ago]"
+    assert found(refused, refused.model_copy(update={"stage": Stage.INGEST, "id": "y", "at": ago(2)})) == [
+        "suites of shop are refused (ingest, lake), what was followed since 2026-01-01 02:00 UTC goes on: no such column [2 s ago]"
     ]
 
 
