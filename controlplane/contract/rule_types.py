@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from controlplane.contract.rules import Between, InSet, PairInSet, columns_of
+from controlplane.contract.rules import Between, InSet, PairInSet, SumEquals, columns_of
 from controlplane.contract.valid import type_name
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _TAKES = {
 _ALIKE = ("pair_greater", "pair_equal", "all_equal", "all_different")
 _LONG = 2**63
 _EXACT = 2**53
-_INEXACT = (f"a bound is beyond {_EXACT:,}", "write a smaller one: Great Expectations reads bounds as fractions")
+_INEXACT = (f"a number is beyond {_EXACT:,}", "write a smaller one: Great Expectations takes it for a fraction")
 
 
 def fractions_of(avro_schema: Mapping[str, Any]) -> frozenset[str]:
@@ -63,8 +63,10 @@ def type_misfits(rule: RowRule, fields: Mapping[str, Any]) -> Iterator[tuple[str
     for column, value in _compared_with(rule):
         if families[column] in _COMPARED:
             yield from _misfit(column, families[column], value)
-    if isinstance(rule, Between):
-        yield from (_INEXACT for bound in (rule.least, rule.most) if isinstance(bound, int) and abs(bound) > _EXACT)
+    numbers = (
+        (rule.least, rule.most) if isinstance(rule, Between) else (rule.total,) if isinstance(rule, SumEquals) else ()
+    )
+    yield from (_INEXACT for number in numbers if isinstance(number, int) and abs(number) > _EXACT)
 
 
 def _compared_with(rule: RowRule) -> Iterator[tuple[str, Scalar]]:

@@ -40,7 +40,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "a-boolean-with-a-number": (IN_SET, {"column": "is_new", "value_set": [1]}, "a boolean"),
     "a-number-with-a-boolean": (IN_SET, {"column": "count", "value_set": [True]}, "a whole number"),
     "a-number-beyond-64-bits": (IN_SET, {"column": "count", "value_set": [2**63]}, "does not fit into 64 bits"),
-    "a-bound-that-is-no-fraction": (BETWEEN, {"column": "count", "max_value": 2**53 + 1}, "a bound is beyond"),
+    "a-bound-that-is-no-fraction": (BETWEEN, {"column": "count", "max_value": 2**53 + 1}, "a number is beyond"),
     "a-bound-of-texts": (BETWEEN, {"column": "name", "max_value": "x"}, "'name' is a text"),
     "a-time-without-an-offset": (
         BETWEEN,
@@ -54,6 +54,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
         "it takes a text",
     ),
     "a-number-with-a-time": (GREATER, {"column_A": "count", "column_B": "at", **EITHER}, "compare fields of one kind"),
+    "a-sum-that-is-no-fraction": (
+        "expect_multicolumn_sum_to_equal",
+        {"column_list": ["count", "count"], "sum_total": 2**60, **ANY},
+        "a number is beyond",
+    ),
     "a-sum-of-fractions": (
         "expect_multicolumn_sum_to_equal",
         {"column_list": ["price", "count"], "sum_total": 1, **ANY},
