@@ -13,22 +13,15 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.contract.replays import (
-    STEP_FORMS,
-    Action,
-    Judged,
-    Selection,
-    Work,
-    WorkAsked,
-    WorkState,
-    parse_step,
-)
+from controlplane.contract.fix_steps import STEP_FORMS, parse_step
+from controlplane.contract.replays import Action, Judged, Selection, Work, WorkAsked, WorkState
+from controlplane.quarantine_words import attempt_line, tell_groups, tell_records, tell_work
 from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controlplane.contract.replays import FixStep
+    from controlplane.contract.fix_steps import FixStep
 
 app = typer.Typer(no_args_is_help=True, help="Records that were turned away: ls, show, replay, discard.")
 replay_app = typer.Typer(no_args_is_help=True, help="Replay records with fixes: plan, run, status, cancel.")
@@ -86,7 +79,7 @@ def ls(  # noqa: PLR0913 (each is an option of the command)
     if output == "json":
         typer.echo(json.dumps([{"stream": name, **answer} for name, answer in answers], indent=2))
         return
-    tell = _tell_records if records else _tell_groups
+    tell = tell_records if records else tell_groups
     tell(answers)
 
 
@@ -112,7 +105,7 @@ def show(
     if payload["why"]:
         typer.echo(f"why: {payload['why']}")
     for attempt in found["history"]:
-        typer.echo(_attempt_line(attempt))
+        typer.echo(attempt_line(attempt))
 
 
 @replay_app.command()
@@ -138,7 +131,7 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
                         until=until, text=text)  # fmt: skip
     asked = WorkAsked(selection=chosen, steps=_steps(fix), even_if_broken=even_if_broken, by=by)
     work = _planned(data, stream, asked)
-    _tell(work, output)
+    tell_work(work, output)
     sys.exit(0 if work.counts.get(Judged.READY) else _FAILED)
 
 
@@ -165,7 +158,7 @@ def status(
 ) -> None:
     """How far replays and discards are."""
     if work_id is not None:
-        _tell(_work(data, work_id), output)
+        tell_work(_work(data, work_id), output)
         return
     found = _ask(data, "replays")
     if output == "json":
@@ -182,7 +175,7 @@ def status(
 @replay_app.command()
 def cancel(work_id: WorkId, data: Data = None, output: Output = "text") -> None:
     """Do no more of it; what was done stays done."""
-    _tell(Work.model_validate(_ask(data, f"replays/{work_id}/cancel", body={})), output)
+    tell_work(Work.model_validate(_ask(data, f"replays/{work_id}/cancel", body={})), output)
 
 
 @app.command()
@@ -209,7 +202,7 @@ def discard(  # noqa: PLR0913 (each is an option of the command)
                         until=until, text=text)  # fmt: skip
     work = _planned(data, stream, WorkAsked(action=Action.DISCARD, selection=chosen, why=why, by=by))
     if dry_run:
-        _tell(work, output)
+        tell_work(work, output)
         return
     _sure(work, yes=yes)
     _finish(data, work, None, output, detach=False)
@@ -263,61 +256,8 @@ def _finish(data: Path | None, work: Work, rate: float | None, output: str, *, d
             typer.echo(f"{work.done:,} of {work.records:,}", err=True)
         time.sleep(_POLL_S)
         work = _work(data, work.id)
-    _tell(work, output)
+    tell_work(work, output)
     sys.exit(0 if detach or work.state is WorkState.DONE else _FAILED)
-
-
-def _tell(work: Work, output: str) -> None:
-    if output == "json":
-        typer.echo(work.model_dump_json(indent=2))
-        return
-    took = "" if work.took_s is None else f" in {work.took_s} s"
-    typer.echo(f"{work.asked.action} {work.id} of {work.stream}: {work.state}{took}")
-    typer.echo(f"records: {work.records:,}" + "".join(f", {judged} {count:,}" for judged, count in work.counts.items()))
-    if work.done or work.state in (WorkState.RUNNING, WorkState.DONE, WorkState.CANCELLED):
-        typer.echo(f"done: {work.done:,}, left as they are: {work.skipped:,}")
-    for what, count in work.broken.items():
-        typer.echo(f"  {count:,} {what}")
-    for each in work.examples:
-        typer.echo(f"\n{each.id} {each.judged}{'' if each.why is None else f': {each.why}'}")
-        typer.echo(f"  before {each.before}\n  after  {each.after}")
-    if work.reason:
-        typer.echo(f"reason: {work.reason}")
-    if work.state is WorkState.PLANNED:
-        typer.echo(f"\ntidegate quarantine replay run {work.id}")
-
-
-def _tell_groups(answers: list[tuple[str, Any]]) -> None:
-    table = Table("stream", "topic", "reason", "rules", "waiting", "replayed", "discarded", "first", "last", box=None)
-    for name, answer in answers:
-        for each in answer["groups"]:
-            cells = (name, each["hop"], each["reason"], each["rules"] or "-", each["waiting"], each["replayed"],
-                     each["discarded"], each["first_at"][:19], each["last_at"][:19])  # fmt: skip
-            table.add_row(*map(str, cells))
-    Console().print(table)
-    for name, answer in answers:
-        if answer["reason"]:
-            typer.echo(f"{name}: this may not be all: {answer['reason']}", err=True)
-
-
-def _tell_records(answers: list[tuple[str, Any]]) -> None:
-    table = Table("stream", "id", "status", "reason", "rules", "schema", "turned away", "source", box=None)
-    for name, answer in answers:
-        for each in answer["records"]:
-            source = f"{each['tg_partition']}:{each['tg_offset']}"
-            cells = (name, each["id"], each["status"], each["reason"], each["rules"], each["schema_id"],
-                     each["rejected_at"][:23], source)  # fmt: skip
-            table.add_row(*("-" if cell in (None, "") else str(cell) for cell in cells))
-    Console().print(table)
-
-
-def _attempt_line(attempt: dict[str, Any]) -> str:
-    marker = attempt["marker"]
-    line = f"attempt {attempt['attempt']}: {attempt['id']} turned away {attempt['rejected_at']} ({attempt['reason']})"
-    if marker is None:
-        return f"{line}, waiting"
-    what = f"replayed as {marker['raw']}" if marker["raw"] else f"discarded: {marker['why']}"
-    return f"{line}, {what} at {marker['at']} by {marker['by'] or 'unknown'} ({marker['replay']})"
 
 
 def _ask(data: Path | None, path: str, *, params: dict[str, Any] | None = None, body: Any = None) -> Any:  # noqa: ANN401 (JSON)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
-from controlplane.contract.replays import STEP_FORMS
+from controlplane.contract.fix_steps import STEP_FORMS
 from dash_app.pages.elements import data, no_such_stream
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from controlplane.contract.fix_steps import ReadAs
 from controlplane.contract.names import Reason
-from controlplane.contract.replays import Judged, ReadAs
+from controlplane.contract.replays import Judged
 from quality.inbox.decode import How, read
 from quality.replay.fit import Fit
 from quality.replay.steps import StepError, fixed
@@ -19,7 +20,7 @@ from quality.replay.steps import StepError, fixed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from controlplane.contract.replays import FixStep
+    from controlplane.contract.fix_steps import FixStep
     from controlplane.contract.streams import StreamDefinition
     from quality.replay.today import Today
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from controlplane.contract.replays import (
+from controlplane.contract.fix_steps import (
     CastField,
     CastType,
     ChangeCase,

@@ -11,7 +11,6 @@ import logging
 import queue
 import threading
 import time
-from collections import Counter
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,6 @@ from controlplane.contract.folders import StreamInvalidError
 from controlplane.contract.replays import (
     MOST_RECORDS,
     Action,
-    Example,
     Judged,
     Marker,
     Status,
@@ -32,8 +30,9 @@ from controlplane.contract.replays import (
     WorkAsked,
     WorkState,
 )
-from quality.inbox.decode import shown
-from quality.replay.prepare import Prepared, prepared
+from quality.replay.found import Found
+from quality.replay.pace import Pace
+from quality.replay.prepare import prepared
 from quality.replay.revalidate import RuleUnknownError
 from quality.replay.today import today
 from quality.replay.writer import Outgoing
@@ -44,16 +43,11 @@ if TYPE_CHECKING:
 
     from quality.inbox.inbox import Inbox
     from quality.replay.kept import WorkFiles
-    from quality.replay.prepare import Rules
+    from quality.replay.prepare import Prepared, Rules
     from quality.replay.today import Today
     from quality.replay.writer import ReplayWriter
 
-CHUNK = 1000
-"""Records of a transaction."""
 JUDGED_AT_ONCE = 5000
-_EXAMPLES_A_KIND = 5
-_CAUSES_AT_MOST = 1000
-_SHOWN_AT_MOST = 4000
 _TRIES = 5
 _AGAIN_AFTER_S = 2.0
 _SAVED_EVERY_S = 1.0
@@ -180,7 +174,7 @@ class Desk:
         self._files.save_ids(work_id, ids)
         self._change(work_id, records=len(ids), suite=now_counts.suite)
         open_ids = self.inbox.markers.waiting(ids)
-        found = _Found(done=len(ids) - len(open_ids))
+        found = Found(done=len(ids) - len(open_ids))
         if work.asked.action is Action.DISCARD:
             found.ready(len(open_ids))
         else:
@@ -208,7 +202,7 @@ class Desk:
         self._writer.begin()
         done = self.inbox.markers.done_by(work_id)
         self._change(work_id, done=done, reason=None)
-        pace, skipped = _Pace(work.rate), 0
+        pace, skipped = Pace(work.rate), 0
         for chunk in _chunks(self._outgoing(work, self.inbox.markers.waiting(ids)), pace.chunk):
             outgoing = [each for each in chunk if each is not None]
             skipped += len(chunk) - len(outgoing)
@@ -267,61 +261,6 @@ class Desk:
             self._files.save(changed)
         self.works[work_id] = changed
         return changed
-
-
-class _Found:
-    """What a plan has found so far."""
-
-    def __init__(self, done: int) -> None:
-        self.counts: Counter[Judged] = Counter({Judged.DONE: done} if done else {})
-        self.broken: Counter[str] = Counter()
-        self.examples: list[Example] = []
-        self.looked_at = done
-
-    def ready(self, count: int) -> None:
-        """So many that nothing is to be judged of."""
-        self.counts[Judged.READY] += count
-        self.looked_at += count
-
-    def add(self, one: Prepared) -> None:
-        """One record."""
-        self.looked_at += 1
-        self.counts[one.judged] += 1
-        for rule in one.rules or ((one.why or "unknown",) if one.judged is not Judged.READY else ()):
-            is_new = rule[:200] not in self.broken and len(self.broken) >= _CAUSES_AT_MOST
-            self.broken["another cause" if is_new else rule[:200]] += 1
-        if self.counts[one.judged] <= _EXAMPLES_A_KIND:
-            self.examples.append(
-                Example(
-                    id=one.id,
-                    judged=one.judged,
-                    before=None if one.before is None else shown(one.before)[:_SHOWN_AT_MOST],
-                    after=None if one.after is None else shown(one.after)[:_SHOWN_AT_MOST],
-                    rules=one.rules,
-                    why=one.why,
-                )
-            )
-
-
-class _Pace:
-    """Keeps to a rate, in transactions of about a second's worth."""
-
-    def __init__(self, rate: float | None) -> None:
-        self._rate = rate
-        self._began, self._sent = time.monotonic(), 0
-        self.chunk = CHUNK if rate is None else max(1, min(CHUNK, round(rate)))
-
-    def wait(self, sent: int, stopped: Callable[[], bool]) -> bool:
-        """Wait until the next ones may go; true when it was stopped meanwhile."""
-        self._sent += sent
-        if self._rate is None:
-            return False
-        until = self._began + self._sent / self._rate
-        while (left := until - time.monotonic()) > 0:
-            if stopped():
-                return True
-            time.sleep(min(left, 0.1))
-        return False
 
 
 def _chunks(items: Iterator[Outgoing | None], size: int) -> Iterator[list[Outgoing | None]]:

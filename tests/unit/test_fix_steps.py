@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.contract.replays import (
+from controlplane.contract.fix_steps import (
     CastField,
     CastType,
     ChangeCase,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastavro import schemaless_reader, schemaless_writer
 
-from controlplane.contract.replays import Judged, parse_step
+from controlplane.contract.fix_steps import parse_step
+from controlplane.contract.replays import Judged
 from pipeline.feed.shop import event
 from quality.replay.prepare import Prepared, key_of, prepared
 from quality.replay.revalidate import broken_rules

@@ -15,13 +15,15 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from controlplane import quarantine_commands
-from controlplane.contract.replays import Action, Selection, SetField, Work, WorkAsked, WorkState
+from controlplane.contract.fix_steps import SetField
+from controlplane.contract.replays import Action, Selection, Work, WorkAsked, WorkState
 from pipeline.feed.shop import event
 from quality.inbox.inbox import Inbox
 from quality.inbox.markers import Markers
 from quality.quarantine import add_quarantine
 from quality.rejects.record import SCHEMA
 from quality.rejects.table import Place, RejectsTable
+from quality.replay import pace as pace_module
 from quality.replay import work as work_module
 from quality.replay.fit import Fit
 from quality.replay.kept import WorkFiles
@@ -123,7 +125,7 @@ class Office:
 
 @pytest.fixture
 def office(shop: StreamDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    monkeypatch.setattr(work_module, "CHUNK", 10)
+    monkeypatch.setattr(pace_module, "CHUNK", 10)
     monkeypatch.setattr(work_module, "_AGAIN_AFTER_S", 0.01)
     one = Office(shop, tmp_path)
     yield one
