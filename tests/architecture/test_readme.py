@@ -11,7 +11,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def test_every_expectation_that_compiles_is_named_and_no_other() -> None:
-    section = README.split("these can be:")[1].split("\n\n`streams validate`")[0]
+    section = README.split("These can:")[1].split("\n## ")[0]
     named, prefix = set[str](), ""
     for each in re.findall(r"`(expect_\w+|_to_\w+)`", section):
         name = each if each.startswith("expect_") else prefix + each
