@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sqlite3
 import sys
@@ -64,6 +65,8 @@ def main() -> None:
         _loop("watch", look, _EVERY_S, stopping),
         _loop("outbox", lambda: outbox.beat(_now()), _SENT_EVERY_S, stopping),
     ]
+    # uvicorn raises what has ended it once more: what follows must still be done.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     address = urlsplit(settings.alerts)
     api = create_api(watch, outbox, beats, _now)
     try:

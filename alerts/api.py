@@ -20,6 +20,7 @@ from alerts.policy.rules import RULES
 from alerts.watch import NotNowError, NotThereError
 from controlplane.contract.durations import Duration
 from controlplane.contract.frozen import Frozen
+from controlplane.contract.rooms import PagesRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +69,7 @@ class Beats:
 def create_api(watch: Watch, outbox: Outbox, beats: Beats, now: Callable[[], datetime]) -> FastAPI:
     """The HTTP application."""
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    api.add_middleware(PagesRefused)
 
     @api.get("/healthz")
     def healthy() -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -63,6 +64,8 @@ def main() -> None:
     api = create_api()
     add_quarantine(api, desks)
     add_docs(api, site)
+    # uvicorn raises what has ended it once more: what follows must still be done.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     address = urlsplit(settings.quality)
     uvicorn.run(
         api,
