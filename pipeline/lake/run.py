@@ -67,6 +67,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
         CheckpointRefusedError: if where to go on is unknown; says what to do.
         TimeoutError: if broker or registry do not answer.
     """
+    gate.prepare()  # while the JVM starts: the first micro-batch after a crash should not wait for it
     admin = await_broker(settings.kafka)
     registry = await_registry(settings.registry)
     for stream in streams:
@@ -94,7 +95,6 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
             queries = dict(zip(writers, threads.map(LakeWriter.start, writers.values()), strict=True))
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
         tables.start()
-        gate.prepare()  # not before: a platform that starts has no core to spare
         reported: dict[str, int] = {}
         looked_at = time.monotonic()
         for each in followed.values():

@@ -45,9 +45,14 @@ if TYPE_CHECKING:
     from pipeline.registry import Learned
 
 _ROWS_A_FILE = 250_000
+_TOLD_AT_MOST = 20_000
 _KEPT_AT_MOST = 50_000
 """Events of a micro-batch that is kept in memory while it is judged and written."""
 _log = logging.getLogger(__name__)
+
+
+class BatchFailedError(Exception):
+    """A micro-batch has failed: nothing of it is written, and whoever runs it again goes on exactly."""
 
 
 @contextmanager
@@ -126,9 +131,20 @@ class LakeWriter:
             source.writeStream.queryName(f"lake {self.stream.name}")
             .option("checkpointLocation", self.checkpoint)
             .trigger(processingTime=f"{round(self.settings.lake_trigger.total_seconds() * 1000)} milliseconds")
-            .foreachBatch(self.append)
+            .foreachBatch(self._appended)
             .start()
         )
+
+    def _appended(self, batch: DataFrame, batch_id: int) -> None:
+        """`append`, with errors of bounded length.
+
+        Java's have pages of plans; the stack of Spark, which searches them by a regular expression when a query is stopped,
+        was seen to overflow.
+        """
+        try:
+            self.append(batch, batch_id)
+        except Exception as error:  # noqa: BLE001 (whatever it is)
+            raise BatchFailedError(f"micro-batch {batch_id}: {str(error)[:_TOLD_AT_MOST]}") from None
 
     def knows(self) -> Learned:
         """What it knows of the stream now."""
@@ -186,7 +202,7 @@ class LakeWriter:
         events = rows(batch, known.stream, known.valid)
         written_to = None if self.has_written else self._written_to(identity, batch_id)
         is_few = count <= min(known.stream.gates.lake.sample, _KEPT_AT_MOST)
-        with _kept(events, is_few and self.gate.has_suite):
+        with _kept(events, is_few and self.gate.has_suite and written_to is None):
             decision = (
                 None if written_to or not count else self.gate.decide(self._judged(events, batch_id, ranges, identity))
             )
@@ -196,8 +212,9 @@ class LakeWriter:
                 self._begin_table(events, ranges)
                 write_diverted(self._rejected(batch, known, decision, identity), known.stream, self.diverted, **once)
             elif written_to != self.diverted:
-                files = max(1, min(len(ranges), count // _ROWS_A_FILE))
-                write_events(events, known.stream, self.table, files=files, mergeSchema="true", **once)
+                if written_to is None:
+                    files = max(1, min(len(ranges), count // _ROWS_A_FILE))
+                    write_events(events, known.stream, self.table, files=files, mergeSchema="true", **once)
                 self._report(count, ranges, time.monotonic() - began - (decision.waited_s if decision else 0))
         self.has_written = True
         if decision is not None:
