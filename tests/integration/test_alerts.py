@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -127,11 +126,9 @@ def test_what_may_be_taken_later_is_tried_once_a_call(
     mood: Mood, holds_all: bool, after: timedelta | None, stand_in: PagerDutyStandIn, pagerduty: PagerDuty
 ) -> None:
     stand_in.behave(mood)
-    began = time.monotonic()
     answer = pagerduty.send(WRITER.trigger(incident()))
     assert (answer.came, answer.holds_all, answer.after) == (Came.LATER, holds_all, after)
     assert len(stand_in.requests) == 1, "its client must not try again by itself"
-    assert time.monotonic() - began < 1.4, "nor sleep"
     stand_in.behave()
     assert pagerduty.send(WRITER.trigger(incident())).came is Came.SENT
     assert len(stand_in.incidents) == 1
