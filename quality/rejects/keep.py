@@ -70,8 +70,15 @@ class Keeper:
                     self._follow(reading)
             except (KafkaException, DeltaError, OSError) as error:
                 _log.warning("turned-away records are not kept at the moment, it is tried again: %s", error)
-                self._say_unknown(f"they are not being read: {str(error).splitlines()[0]}")
-                self._closing.wait(_AGAIN_AFTER_S)
+                self._wait_after(error)
+            except Exception as error:  # noqa: BLE001 (a record that nobody foresaw must not end the keeping)
+                _log.exception("turned-away records are not kept; it is tried again")
+                self._wait_after(error)
+
+    def _wait_after(self, error: Exception) -> None:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        self._say_unknown(f"they are not being read: {first}")
+        self._closing.wait(_AGAIN_AFTER_S)
 
     def _load(self, inbox: Inbox) -> None:
         inbox.index.replace(inbox.table.load())
