@@ -102,7 +102,9 @@ class Kiosk:
 
     def problems(self) -> list[str]:
         found = httpx.get(f"{self.settings.api}/api/v1/overview", timeout=5).json()["problems"]
-        return [f"{each['subject']} {each['reason']}" for each in found if each["subject"].startswith("ingest")]
+        return [
+            f"{each['subject']} {each['reason']}" for each in found if each["subject"].startswith(("ingest", "suites"))
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +138,7 @@ def test_a_new_suite_judges_and_a_broken_one_does_not_without_a_restart(
 
     kiosk.change('"min_value": 1, "max_value": 50', '"min_value": 1, "max_value": "plenty"')
     [refused] = eventually(kiosk.problems, "a refusal on the console")
-    assert refused.startswith(f"ingest suite of {NAME} is refused")
+    assert refused.startswith(f"suites of {NAME} are refused (ingest)")
     kiosk.send(1, quantity=55)
     eventually(lambda: kiosk.count(Hop.QUARANTINE) == 2, "the suite of before still judges")
     assert kiosk.fact("suite_followed")["suite"] == first
