@@ -51,7 +51,6 @@ class Report:
     """By reason and rule."""
     replayed: int = 0
     discarded: int = 0
-    waiting: int | None = None
     mended: int = 0
     """Events that are in Delta and ClickHouse, once, because they were replayed."""
     replay_s: float = 0.0
