@@ -40,11 +40,11 @@ def decide(rules: Sequence[RuleVerdict], policy: Policy) -> tuple[Outcome, str |
     critical = [each for each in rules if each.severity is Severity.CRITICAL]
     if unknown := [each for each in critical if each.kept is None]:
         goes_on = "; the policy is to pass, so it goes on unjudged" if policy is Policy.PASS else ""
-        return Outcome.MISCONFIGURED, f"configuration error: {_named(unknown)}{goes_on}"
+        return Outcome.MISCONFIGURED, f"configuration error: {sentence_of(unknown)}{goes_on}"
     if broken := [each for each in critical if each.kept is False]:
-        return _BROKEN[policy], _named(broken)
+        return _BROKEN[policy], sentence_of(broken)
     if warned := [each for each in rules if each.severity is Severity.WARNING and not each.kept]:
-        return Outcome.WARNED, _named(warned)
+        return Outcome.WARNED, sentence_of(warned)
     return Outcome.PASSED, None
 
 
@@ -55,17 +55,18 @@ def of_table(suite: Mapping[str, Any], table: str | None) -> dict[str, Any]:
     return {**suite, "expectations": mine}
 
 
-def _named(rules: Sequence[RuleVerdict]) -> str:
-    named = "; ".join(_sentence(each) for each in rules[:_NAMED_AT_MOST])
+def sentence_of(rules: Sequence[RuleVerdict], rows: str = "rows") -> str:
+    """What the first rules say, in a sentence; `rows` is what their rows are called."""
+    first = "; ".join(_sentence(each, rows) for each in rules[:_NAMED_AT_MOST])
     more = len(rules) - _NAMED_AT_MOST
-    return f"{named}; and {more} more" if more > 0 else named
+    return f"{first}; and {more} more" if more > 0 else first
 
 
-def _sentence(rule: RuleVerdict) -> str:
+def _sentence(rule: RuleVerdict, rows: str) -> str:
     if rule.kept is None:
         return f"{rule.rule} could not be evaluated: {rule.reason}"
     if rule.unexpected is not None and rule.judged:
-        return f"{rule.rule} is broken by {rule.unexpected:,} of {rule.judged:,} rows"
+        return f"{rule.rule} is broken by {rule.unexpected:,} of {rule.judged:,} {rows}"
     return f"{rule.rule} is broken" + ("" if rule.observed is None else f": found {rule.observed}")
 
 

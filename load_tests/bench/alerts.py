@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ import httpx
 from controlplane.contract.facts import FACTS, Fact, LedgerTaken, PartChanged, PartState, Verdict
 from controlplane.contract.gates import GateDecided, Outcome, Stage
 from controlplane.up.checks import free_port
-from load_tests.bench.pagerduty import KEY, Mood, PagerDutyStandIn, served_pagerduty
+from load_tests.bench.pagerduty import KEY, Mood, PagerDutyStandIn, answering, served_pagerduty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,16 +119,8 @@ def served_gate(gate: Gate) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
+    with answering(Answering) as address:
+        yield address
 
 
 class Alerts:

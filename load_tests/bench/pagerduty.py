@@ -228,7 +228,14 @@ def _unpublished(event: BaseModel) -> list[str]:
 @contextmanager
 def served_pagerduty(stand_in: PagerDutyStandIn) -> Iterator[str]:
     """Its address, while it is served on a free port of loopback."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _wired(stand_in))
+    with answering(_wired(stand_in)) as address:
+        yield address
+
+
+@contextmanager
+def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server with this handler, on a free port of loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -12,15 +12,15 @@ import urllib.request
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from controlplane.contract.gates import BreakerState, Outcome, Stage
+from controlplane.contract.gates import BreakerState, Stage
 from controlplane.contract.names import Hop
+from pipeline.gate import WAITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 StoppedHops = Callable[[], frozenset[Hop]]
 _HOPS: dict[str, Hop] = {Stage.INGEST: Hop.VALID, Stage.LAKE: Hop.LAKE}
-_HALTS = (Outcome.HALTED, Outcome.MISCONFIGURED)
 _EVERY_S = 3.0
 _TIMEOUT_S = 2.0
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def stopped_hops(facts: Iterable[dict[str, Any]]) -> dict[str, frozenset[Hop]]:
     found: dict[str, set[Hop]] = {}
     for fact in facts:
         is_open = fact["kind"] == "breaker_changed" and fact["state"] == BreakerState.OPEN
-        is_halted = fact["kind"] == "gate_decided" and fact["outcome"] in _HALTS
+        is_halted = fact["kind"] == "gate_decided" and fact["outcome"] in WAITS
         if (is_open or is_halted) and fact["stage"] in _HOPS:
             found.setdefault(fact["stream"], set()).add(_HOPS[fact["stage"]])
     return {stream: frozenset(hops) for stream, hops in found.items()}

@@ -48,8 +48,8 @@ class ReplayWriter:
         self._raw, self._replays = topic(stream.name, Hop.RAW), replays_topic(stream.name)
         self._producer: Producer | None = None
 
-    def begin(self) -> None:
-        """Fence off a writer of before, and learn what has been done.
+    def begin(self) -> Producer:
+        """Fence off a writer of before, and learn what has been done; the producer that writes from now on.
 
         Raises:
             KafkaException: if the broker refuses or is away.
@@ -69,6 +69,7 @@ class ReplayWriter:
         producer.init_transactions(_TIMEOUT_S)
         catch_up(self._kafka, self._replays, self._markers)
         self._producer = producer
+        return producer
 
     def write(self, records: Sequence[Outgoing], marker: Callable[[str, str | None], Marker]) -> int:
         """Send records and their markers in one transaction; those that have a marker already are left out.
@@ -121,11 +122,7 @@ class ReplayWriter:
         return [offsets[record] for record, _ in made]
 
     def _open(self) -> Producer:
-        if self._producer is None:
-            self.begin()
-        if self._producer is None:  # pragma: no cover (begin has set it or raised)
-            raise RuntimeError("the writer has not begun")
-        return self._producer
+        return self.begin() if self._producer is None else self._producer
 
     def _give_up(self, producer: Producer) -> None:
         """What is not known to be there is asked for anew: the next writer ends the transaction, and reads the markers."""

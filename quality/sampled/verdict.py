@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.gates import GateDecided, Outcome, Policy, RuleVerdict, Severity, Stage
 from controlplane.contract.suites import rule_name, severity_of
+from quality.gate import sentence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -177,7 +178,7 @@ def _unconfirmed(policy: Policy, sampled: Sampled) -> str | None:
     if sampled.reason is not None:
         return sampled.reason if sampled.has_failed or policy is Policy.PASS else None
     unknown = [each for each in sampled.rules if each.severity is not Severity.INFO and each.kept is None]
-    return _rule_sentence(unknown[0]) if unknown else None
+    return _sentence(unknown[:1]) if unknown else None
 
 
 def _turned_away(interval: Interval, validity: float) -> str:
@@ -191,14 +192,4 @@ def _turned_away(interval: Interval, validity: float) -> str:
 
 
 def _sentence(rules: Sequence[RuleVerdict]) -> str:
-    named = "; ".join(_rule_sentence(each) for each in rules[:_NAMED_AT_MOST])
-    more = len(rules) - _NAMED_AT_MOST
-    return f"{named}; and {more} more" if more > 0 else named
-
-
-def _rule_sentence(rule: RuleVerdict) -> str:
-    if rule.kept is None:
-        return f"{rule.rule} could not be evaluated: {rule.reason}"
-    if rule.unexpected is not None and rule.judged:
-        return f"{rule.rule} is broken by {rule.unexpected:,} of {rule.judged:,} sampled rows"
-    return f"{rule.rule} is broken"
+    return sentence_of(rules, "sampled rows")
