@@ -16,8 +16,11 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.frozen import Frozen, Reported
 from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
+from controlplane.contract.lag import LagExplained, LagJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import RejectsKept
+from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
+from controlplane.contract.spark import QueryProgressed, SparkObserved, SparkStarted
 
 
 class PartState(StrEnum):
@@ -146,20 +149,6 @@ class RangeInserted(Reported):
     rows: int
     inserts: int
     took_s: float
-
-
-class QueryProgressed(Reported):
-    """A Spark query reported progress, or that it runs at all."""
-
-    kind: Literal["query_progressed"] = "query_progressed"
-    query: str
-    stream: str
-    mode: Literal["realtime", "microbatch"]
-    batch_id: int | None = None
-    rows: int | None = None
-    rows_per_s: float | None = None
-    took_s: float | None = None
-    reason: str | None = None
 
 
 class ReferencesLoaded(Reported):
@@ -380,6 +369,12 @@ Fact = Annotated[
     | WindowsPublished
     | RangeInserted
     | QueryProgressed
+    | LagJudged
+    | LagExplained
+    | SparkStarted
+    | SparkObserved
+    | ScalingDecided
+    | ExecutorsChanged
     | ReferencesLoaded
     | LedgerTaken
     | SchemaSeen

@@ -60,6 +60,13 @@ class Settings(BaseSettings):
         parse_duration("20s"),
         description="How often entities and rollups follow the lake's events, and closed windows are published.",
     )
+    metrics: str = Field(
+        "",
+        description="Where a part that has no HTTP address of its own serves `/metrics`, as host:port; empty: nowhere.",
+    )
+    lag_shadow: bool = Field(
+        True, description="Mirror where each query is into a consumer group of its own, for Kafka's own tools."
+    )
     push_tick: Duration = Field(parse_duration("100ms"), description="How often the hub looks for something new.")
     notify_socket: str = Field(
         "", validation_alias="NOTIFY_SOCKET", description="Where to say that a part is ready (systemd's sd_notify)."

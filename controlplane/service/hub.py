@@ -41,6 +41,9 @@ OVERVIEW = "overview"
 LEDGER = "ledger"
 LAKE = "lake"
 QUALITY = "quality"
+LAG = "lag"
+SPARK = "spark"
+SCALING = "scaling"
 _REMEMBERED = 200
 
 

@@ -16,7 +16,6 @@ from controlplane.contract.facts import (
     MaintenanceRan,
     PartChanged,
     PartState,
-    QueryProgressed,
     ReferencesLoaded,
     SchemaRead,
     SchemaSeen,
@@ -26,8 +25,11 @@ from controlplane.contract.facts import (
     WindowsPublished,
 )
 from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, SuiteFollowed
+from controlplane.contract.lag import LagExplained, LagJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
+from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
+from controlplane.contract.spark import QueryProgressed, SparkObserved, SparkStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +46,7 @@ _ORDER = tuple(Hop)
 _WELL = (PartState.RUNNING, PartState.ENDED)
 
 
-def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911 (a row a kind)
+def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912 (a row a kind)
     """What a fact is about: a newer fact of the same subject replaces it."""
     match fact:
         case PartChanged():
@@ -53,6 +55,14 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911 (a row a k
             return (fact.kind, fact.stream, fact.hop)
         case QueryProgressed():
             return (fact.kind, fact.query)
+        case LagJudged():
+            return (fact.kind, fact.consumer, fact.topic)
+        case LagExplained():
+            return (fact.kind, fact.consumer)
+        case SparkStarted() | SparkObserved():
+            return (fact.kind, fact.part)
+        case ScalingDecided() | ExecutorsChanged():
+            return (fact.kind, fact.target)
         case SchemaSeen():
             return (fact.kind, fact.stream, fact.producer or "", str(fact.schema_id))
         case SchemaRead():
@@ -88,6 +98,8 @@ def condition_of(fact: Fact) -> str:  # noqa: PLR0911 (a row a kind)
         case HopMeasured():
             is_lagging = fact.lag_s is not None and fact.lag_s > LAGGING_FROM_S
             return "unknown" if fact.reason else "lagging" if is_lagging else "well"
+        case LagJudged():
+            return fact.verdict
         case ReferencesLoaded():
             return "refused" if fact.refused else "well"
         case GateDecided():

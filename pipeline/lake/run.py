@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from controlplane.contract.facts import QueryProgressed
 from controlplane.contract.gates import Stage
 from controlplane.contract.names import Hop, topic
 from controlplane.contract.orders import Orders
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
+from controlplane.contract.spark import QueryProgressed
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.lake.append import UNKNOWN_ID
 from pipeline.lake.gate import BatchGate

@@ -18,8 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (a field of a dataclass)
 from typing import TYPE_CHECKING
 
-from controlplane.contract.facts import QueryProgressed, SchemaRead
+from controlplane.contract.facts import SchemaRead
 from controlplane.contract.names import Hop, subject, topic
+from controlplane.contract.spark import QueryProgressed
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
 from pipeline.registry import learned, register, schemas_of
