@@ -10,7 +10,7 @@ from deltalake import CommitProperties, write_deltalake
 
 from controlplane.contract.names import DIVERTED, Hop, lake_table
 from controlplane.contract.settings import Settings
-from lag_monitor.counts import Counts
+from lag_monitor.hops.counts import Counts
 from pipeline.lake.offsets import user_metadata
 
 if TYPE_CHECKING:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import HopMeasured
 from controlplane.contract.names import Hop
-from lag_monitor.counts import UnknownError
-from lag_monitor.measure import Curve, lag_events, lag_seconds
+from lag_monitor.hops.counts import Counts, UnknownError
+from lag_monitor.hops.measure import Curve, lag_events, lag_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping
-    from datetime import datetime
 
-    from lag_monitor.counts import CountSource
+    from controlplane.contract.settings import Settings
+    from lag_monitor.hops.counts import CountSource
 
 _ROUTED = (Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 _BEFORE = {Hop.LAKE: Hop.VALID, Hop.SERVING: Hop.VALID}
+
+
+def watch_hops(settings: Settings, streams: Iterable[str]) -> Callable[[], list[HopMeasured]]:
+    """A round that counts every hop of the streams."""
+    names, counts = tuple(streams), Counts(settings)
+    curves: dict[tuple[str, Hop], Curve] = defaultdict(Curve)
+    return lambda: measure_all(names, counts, curves, lambda: datetime.now(UTC))
 
 
 def measure_all(

@@ -1,0 +1,1 @@
+"""How far is each hop behind the one before? For the Overview: counts against counts."""
