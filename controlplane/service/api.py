@@ -16,6 +16,7 @@ from starlette.websockets import WebSocketDisconnected
 from controlplane.contract.facts import FACTS
 from controlplane.service.answers import add_answers
 from controlplane.service.forwarded import add_forwarded
+from controlplane.service.lag_answers import add_lag
 from controlplane.service.orders import add_orders
 from controlplane.service.quality_answers import add_quality
 from controlplane.service.schema_answers import add_schemas
@@ -47,6 +48,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
     async def running(_: FastAPI) -> AsyncIterator[None]:
         await service.restore()
         work = [service.push_overview(), service.push_ledger(), service.push_lake(), service.push_quality()]
+        work += [service.push_lag(), service.push_spark()]
         work += [*map(service.push_live, service.streams), service.keep()]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
@@ -66,6 +68,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
     add_schemas(api, service)
     add_orders(api, service)
     add_quality(api, service)
+    add_lag(api, service)
     add_forwarded(api, service, rooms or {})
     _push(api, service)
     return api

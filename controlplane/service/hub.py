@@ -35,7 +35,12 @@ from controlplane.service.latency import Latencies
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from controlplane.contract.lag import LagFrame
+    from controlplane.contract.scaling import ScalingFrame
+    from controlplane.contract.spark import SparkFrame
     from controlplane.contract.verdicts import QualityFrame
+
+    Frame = OverviewFrame | LedgerFrame | LakeFrame | QualityFrame | LagFrame | SparkFrame | ScalingFrame | LiveFrame
 
 OVERVIEW = "overview"
 LEDGER = "ledger"
@@ -140,7 +145,7 @@ class Hub:
             case Painted():
                 self._painted(client, message)
 
-    def publish(self, topic: str, data: OverviewFrame | LedgerFrame | LakeFrame | QualityFrame | LiveFrame) -> None:
+    def publish(self, topic: str, data: Frame) -> None:
         """Send an update to everyone who wants the topic."""
         self._seq[topic] += 1
         seq, sent_ms = self._seq[topic], self._now_ms()

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import LAKE, LEDGER, OVERVIEW, QUALITY, Hub
+from controlplane.service.hub import LAG, LAKE, LEDGER, OVERVIEW, QUALITY, SPARK, Hub
 from controlplane.service.keeping import save_unsaved
+from controlplane.service.lag import lag_frame
 from controlplane.service.lake import lake_frame
 from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
+from controlplane.service.observed import Observed
 from controlplane.service.orders import OrderFile
 from controlplane.service.problems import problems
+from controlplane.service.pushes import push_changes
 from controlplane.service.quality import quality_frame
+from controlplane.service.spark import spark_frame
 from controlplane.service.state import Known
 from controlplane.service.verdicts import VerdictHistory
 
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from controlplane.contract.facts import Fact
+    from controlplane.contract.lag import LagFrame
     from controlplane.contract.push import LakeFrame, OverviewFrame, Problem
+    from controlplane.contract.spark import SparkFrame
     from controlplane.contract.streams import StreamDefinition
     from controlplane.contract.verdicts import QualityFrame
     from controlplane.service.frames import Arrived, Query
@@ -36,8 +42,6 @@ _OVERVIEW_AT_LEAST_EVERY_S = 1.0
 _LEDGER_EVERY_S = 0.5
 _LEDGER_AT_LEAST_EVERY_S = 5.0
 _LAKE_EVERY_S = 1.0
-_QUALITY_EVERY_S = 1.0
-_QUALITY_AT_LEAST_EVERY_S = 5.0
 _LOOK_AT_LEAST_EVERY_S = 5.0
 """How soon it is seen that ClickHouse does not answer, when nobody watches what is in it."""
 _SAVE_EVERY_S = 1.0
@@ -64,13 +68,14 @@ class Service:
         self.history = LedgerHistory()
         self.history_file = history_file
         self.verdicts = VerdictHistory()
+        self.observed = Observed()
         self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, *live}))
+        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, *live}))
         self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
         self._unanswered: tuple[str, datetime] | None = None
         self._console = urlsplit(console)
@@ -82,6 +87,7 @@ class Service:
         self.known.fold(facts)
         self.history.fold(facts, now)
         self.verdicts.fold(facts, now)
+        self.observed.fold(facts)
 
     def problems(self, now: datetime) -> tuple[Problem, ...]:
         """What is wrong now."""
@@ -143,17 +149,23 @@ class Service:
 
     async def push_quality(self) -> None:
         """Publish the gates when one of them, or who watches, has changed, and every five seconds anyway."""
-        pushed: tuple[object, ...] = ()
-        pushed_at = 0.0
-        while True:
-            now = time.monotonic()
-            if QUALITY in self.hub.watched():
-                frame = self.quality()
-                seen = (self.hub.version, frame.streams)
-                if seen != pushed or now - pushed_at > _QUALITY_AT_LEAST_EVERY_S:
-                    pushed, pushed_at = seen, now
-                    self.hub.publish(QUALITY, frame)
-            await asyncio.sleep(_QUALITY_EVERY_S)
+        await push_changes(self.hub, QUALITY, self.quality, lambda frame: frame.streams)
+
+    def lag(self) -> LagFrame:
+        """Every consumer as known now."""
+        return lag_frame(self.known, self.streams, datetime.now(UTC))
+
+    async def push_lag(self) -> None:
+        """Publish the consumers while somebody watches."""
+        await push_changes(self.hub, LAG, self.lag, lambda frame: frame.consumers)
+
+    def spark(self) -> SparkFrame:
+        """Every part's Spark as known now."""
+        return spark_frame(self.known, self.observed, datetime.now(UTC))
+
+    async def push_spark(self) -> None:
+        """Publish what Spark does while somebody watches."""
+        await push_changes(self.hub, SPARK, self.spark, lambda frame: frame.parts)
 
     async def restore(self) -> None:
         """Take in what an earlier run saved."""

@@ -25,7 +25,7 @@ from controlplane.contract.facts import (
     WindowsPublished,
 )
 from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, SuiteFollowed
-from controlplane.contract.lag import LagExplained, LagJudged
+from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
@@ -40,6 +40,8 @@ LAGGING_FROM_S = 30.0
 """A hop that is further behind than this is a problem."""
 PRODUCERS_AT_MOST = 200
 """Of a stream, each with each of its schemas: those seen the longest ago are forgotten."""
+GROUPS_AT_MOST = 500
+"""Consumer groups, each with each of its topics: a console consumer has a new name at each start."""
 RUNS = 100
 """So many stages of maintenance are remembered; the part keeps as many, and reports them again."""
 _ORDER = tuple(Hop)
@@ -137,12 +139,21 @@ class Known:
                 self.version += 1
                 if known is None and isinstance(fact, SchemaSeen):
                     self._forget_producers(fact.stream)
+                if known is None and isinstance(fact, LagJudged):
+                    self._forget_groups()
                 if isinstance(fact, MaintenanceRan):
                     self._forget_runs()
 
     def _forget_producers(self, stream: str) -> None:
         """A producer with a new name at each start would otherwise fill the memory."""
         for fact in self.writers(stream)[PRODUCERS_AT_MOST:]:
+            del self.facts[subject_of(fact)]
+            self._since.pop(subject_of(fact), None)
+
+    def _forget_groups(self) -> None:
+        facts = (fact for fact in self.facts.values() if isinstance(fact, LagJudged))
+        groups = [fact for fact in facts if fact.consumer_kind is ConsumerKind.GROUP]
+        for fact in sorted(groups, key=lambda fact: (fact.at, fact.id), reverse=True)[GROUPS_AT_MOST:]:
             del self.facts[subject_of(fact)]
             self._since.pop(subject_of(fact), None)
 
