@@ -20,7 +20,7 @@ from controlplane.contract.lag import LagExplained, LagJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import RejectsKept
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
-from controlplane.contract.spark import QueryProgressed, SparkObserved, SparkStarted
+from controlplane.contract.spark import LatencyMeasured, QueryProgressed, SparkObserved, SparkStarted
 
 
 class PartState(StrEnum):
@@ -369,6 +369,7 @@ Fact = Annotated[
     | WindowsPublished
     | RangeInserted
     | QueryProgressed
+    | LatencyMeasured
     | LagJudged
     | LagExplained
     | SparkStarted

@@ -146,11 +146,28 @@ class QueryProgressed(Reported):
     """Partition of its source -> offsets `[start, end)` of the batch."""
     behind_events: int | None = None
     """Offsets that were there when the batch began and that it did not take."""
-    latency_ms: tuple[float, float, float] | None = None
-    """Real-time mode: from the record's arrival in its source to the sink; median, 99th percentile, longest."""
-    latency_of: str | None = None
-    """How that was measured, or why it is not known."""
     reason: str | None = None
+
+
+class LatencyMeasured(Reported):
+    """How long route takes with an event, measured from outside by the records themselves; said every few seconds.
+
+    Spark tells of a real-time batch when it ends, after minutes. The broker's clock is on both sides: from the moment the raw
+    topic took a record to the one at which the valid topic took what was made of it. It holds the wait for a producer's
+    transaction to be committed (route reads no open ones), route's own work, and its sink.
+    """
+
+    kind: Literal["latency_measured"] = "latency_measured"
+    query: str
+    """`route shop`."""
+    stream: str
+    latency_ms: tuple[float, float, float] | None = None
+    """Median, 99th percentile, longest; of the newest records of each partition. None with a reason."""
+    samples: int = 0
+    newest_at: AwareDatetime | None = None
+    """When the valid topic took the newest of them."""
+    reason: str | None = None
+    """Why nothing is known, as when nothing has come for a while."""
 
 
 class SparkPart(Frozen):
@@ -165,6 +182,8 @@ class SparkPart(Frozen):
     """The newest of each query."""
     batches: dict[str, tuple[QueryProgressed, ...]] = Field(default_factory=dict)
     """Query -> its last batches, oldest first, at most 60."""
+    latencies: tuple[LatencyMeasured, ...] = ()
+    """Route's: the newest of each query."""
     reason: str | None = None
     """Why something above is unknown."""
 

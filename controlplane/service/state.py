@@ -29,7 +29,7 @@ from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
-from controlplane.contract.spark import QueryProgressed, SparkObserved, SparkStarted
+from controlplane.contract.spark import LatencyMeasured, QueryProgressed, SparkObserved, SparkStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912 (
             return (fact.kind, fact.part)
         case HopMeasured():
             return (fact.kind, fact.stream, fact.hop)
-        case QueryProgressed():
+        case QueryProgressed() | LatencyMeasured():
             return (fact.kind, fact.query)
         case LagJudged():
             return (fact.kind, fact.consumer, fact.topic)
