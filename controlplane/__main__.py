@@ -15,6 +15,7 @@ from controlplane.service.clickhouse import query_of
 from controlplane.service.confluent import HttpRegistry
 from controlplane.service.history import HistoryFile
 from controlplane.service.orders import OrderFile
+from controlplane.service.scaling.kept import ScalingFile
 from controlplane.service.service import Service
 from controlplane.service.verdict_file import VerdictFile
 
@@ -35,7 +36,18 @@ def main() -> None:
     registry = HttpRegistry(settings.registry)
     orders = OrderFile(settings.data / "control" / "orders.json")
     verdicts = VerdictFile(settings.data / "control" / "verdicts.sqlite")
-    service = Service(streams, query, settings.console, tick_s, history, registry, orders=orders, verdict_file=verdicts)
+    scaling = ScalingFile(settings.data / "control" / "scaling.json")
+    service = Service(
+        streams,
+        query,
+        settings.console,
+        tick_s,
+        history,
+        registry,
+        orders=orders,
+        verdict_file=verdicts,
+        scaling=scaling,
+    )
     rooms = {"quarantine": settings.quality, "quality": settings.quality, "alerts": settings.alerts}
     address = urlsplit(settings.api)
     uvicorn.run(

@@ -61,6 +61,29 @@ class ScaleOrdered(Frozen):
     by: str = "operator"
 
 
+class ScaleAsked(Frozen):
+    """Body of `POST /api/v1/scaling/<target>/scale`."""
+
+    executors: int = Field(ge=1, le=1000)
+    lasts: Duration | None = Field(None, alias="for")
+    """`for`: how long it holds, such as `30m`; None: until it is given back."""
+    by: str = Field("operator", min_length=1, max_length=100)
+
+
+class ScalePlanned(Frozen):
+    """What an order would change; nothing is done (`?dry_run=true`)."""
+
+    order: ScaleOrdered
+    have: int | None
+    """Executors that are there; None when that is not known."""
+    wanted: int | None
+    """What is wanted now; None: leave it as it is."""
+    changes: str
+    """One sentence: what would be otherwise."""
+    against: tuple[str, ...] = ()
+    """What stands against it, a sentence each; it would be done all the same."""
+
+
 class Wanted(Frozen):
     """What a target is to have now: `GET /api/v1/scaling/<target>/wanted`, which the part asks every second."""
 

@@ -19,6 +19,7 @@ from controlplane.service.forwarded import add_forwarded
 from controlplane.service.lag_answers import add_lag
 from controlplane.service.orders import add_orders
 from controlplane.service.quality_answers import add_quality
+from controlplane.service.scaling.answers import add_scaling
 from controlplane.service.schema_answers import add_schemas
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
     api = FastAPI(title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
     # The console's pages come from another port: a browser lets them read answers only if they are named here.
     api.add_middleware(
-        CORSMiddleware, allow_origins=service.origins, allow_methods=["GET", "POST", "DELETE"], allow_headers=["*"]
+        CORSMiddleware,
+        allow_origins=service.origins,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["*"],
     )
     _facts(api, service)
     add_answers(api, service)
@@ -69,6 +73,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
     add_orders(api, service)
     add_quality(api, service)
     add_lag(api, service)
+    add_scaling(api, service)
     add_forwarded(api, service, rooms or {})
     _push(api, service)
     return api

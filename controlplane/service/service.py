@@ -19,6 +19,8 @@ from controlplane.service.orders import OrderFile
 from controlplane.service.problems import problems
 from controlplane.service.pushes import push_changes
 from controlplane.service.quality import quality_frame
+from controlplane.service.scaling.kept import ScalingFile
+from controlplane.service.scaling.scaler import Scaler
 from controlplane.service.spark import spark_frame
 from controlplane.service.state import Known
 from controlplane.service.verdicts import VerdictHistory
@@ -63,6 +65,7 @@ class Service:
         *,
         orders: OrderFile | None = None,
         verdict_file: VerdictFile | None = None,
+        scaling: ScalingFile | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
@@ -72,6 +75,7 @@ class Service:
         self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()
+        self.scaler = Scaler(scaling or ScalingFile())
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}

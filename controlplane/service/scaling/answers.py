@@ -1,0 +1,90 @@
+"""What does the control plane answer of scaling, and what may an operator say to it?"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from pydantic import BaseModel, ValidationError
+
+from controlplane.contract.scaling import ScaleAsked, ScaleOrdered, ScalingPolicy
+from controlplane.contract.wants import PATH, wanted_path
+from controlplane.service.scaling.kept import TARGETS
+
+if TYPE_CHECKING:
+    from controlplane.service.service import Service
+
+Given = TypeVar("Given", bound=BaseModel)
+
+
+def add_scaling(api: FastAPI, service: Service) -> None:
+    """Add `GET`, `PUT`, `POST` and `DELETE` below `/api/v1/scaling`."""
+    _wanted(api, service)
+    _policies(api, service)
+    _orders(api, service)
+
+
+def _wanted(api: FastAPI, service: Service) -> None:
+    @api.get(wanted_path("{target}"))
+    async def wanted(target: str) -> dict[str, Any]:
+        """What a target is to have now; its part asks every second."""
+        _require_target(target)
+        return service.scaler.wanted(target, datetime.now(UTC)).model_dump(mode="json")
+
+
+def _policies(api: FastAPI, service: Service) -> None:
+    @api.put(f"{PATH}/{{target}}/policy")
+    async def put(target: str, request: Request) -> dict[str, Any]:
+        """Set a target's policy; 422 names the first mistake."""
+        _require_ours(service, request)
+        _require_target(target)
+        policy = _read(ScalingPolicy, await request.body())
+        await asyncio.to_thread(service.scaler.kept.set_policy, target, policy)
+        return policy.model_dump(mode="json")
+
+
+def _orders(api: FastAPI, service: Service) -> None:
+    @api.post(f"{PATH}/{{target}}/scale", status_code=201)
+    async def scale(target: str, request: Request) -> dict[str, Any]:
+        """Order a number of executors."""
+        _require_ours(service, request)
+        _require_target(target)
+        order = _ordered(target, _read(ScaleAsked, await request.body()), datetime.now(UTC))
+        await asyncio.to_thread(service.scaler.kept.set_order, order)
+        return order.model_dump(mode="json")
+
+    @api.delete(f"{PATH}/{{target}}/scale", status_code=204)
+    async def release(target: str, request: Request) -> Response:
+        """Give a target back to the autoscaler."""
+        _require_ours(service, request)
+        _require_target(target)
+        if service.scaler.kept.order(target, datetime.now(UTC)) is None:
+            raise HTTPException(404, f"no order holds for {target}: the autoscaler has it")
+        await asyncio.to_thread(service.scaler.kept.end_order, target)
+        return Response(status_code=204)
+
+
+def _ordered(target: str, asked: ScaleAsked, now: datetime) -> ScaleOrdered:
+    until = None if asked.lasts is None else now + asked.lasts
+    return ScaleOrdered(target=target, executors=asked.executors, at=now, until=until, by=asked.by)
+
+
+def _require_ours(service: Service, request: Request) -> None:
+    if not service.may_open(request.headers.get("origin")):
+        raise HTTPException(403, "this page may not scale")
+
+
+def _require_target(target: str) -> None:
+    if target not in TARGETS:
+        raise HTTPException(404, f"{target!r} is not scaled; there is: {', '.join(TARGETS)}")
+
+
+def _read(form: type[Given], body: bytes) -> Given:
+    try:
+        return form.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HTTPException(422, f"{where}: {first['msg']}" if where else first["msg"]) from error

@@ -1,0 +1,90 @@
+"""Orders and policies: what is taken, what is refused and why, and that they outlive the control plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from controlplane.contract.folders import load_stream
+from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.service.api import create_api
+from controlplane.service.scaling.kept import ScalingFile
+from controlplane.service.service import Service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHOP = load_stream(SHIPPED_STREAMS / "shop")
+LAKE = "/api/v1/scaling/lake"
+
+
+def _service(file: Path | None = None) -> Service:
+    return Service([SHOP], lambda *_, **__: [], "http://127.0.0.1:8050", 0.05, scaling=ScalingFile(file))
+
+
+def _client(file: Path | None = None) -> TestClient:
+    return TestClient(create_api(_service(file)))
+
+
+def test_before_anything_is_decided_executors_are_left_as_they_are() -> None:
+    assert _client().get(f"{LAKE}/wanted").json()["executors"] is None
+
+
+def test_an_order_is_what_is_wanted_until_it_is_given_back() -> None:
+    client = _client()
+    ordered = client.post(f"{LAKE}/scale", json={"executors": 5, "by": "ana"})
+    assert ordered.status_code == 201
+    wanted = client.get(f"{LAKE}/wanted").json()
+    assert (wanted["executors"], wanted["reason"]) == (5, "ana has ordered 5, until it is given back")
+    assert client.delete(f"{LAKE}/scale").status_code == 204
+    assert client.get(f"{LAKE}/wanted").json()["executors"] is None
+    again = client.delete(f"{LAKE}/scale")
+    assert (again.status_code, again.json()["detail"]) == (404, "no order holds for lake: the autoscaler has it")
+
+
+def test_an_order_ends_by_itself() -> None:
+    client = _client()
+    client.post(f"{LAKE}/scale", json={"executors": 5, "for": "0s"})
+    assert client.get(f"{LAKE}/wanted").json()["executors"] is None
+
+
+def test_policy_and_order_outlive_the_control_plane(tmp_path: Path) -> None:
+    file = tmp_path / "control" / "scaling.json"
+    first = _client(file)
+    assert first.put(f"{LAKE}/policy", json={"most": 20, "catch_up": "2m"}).status_code == 200
+    first.post(f"{LAKE}/scale", json={"executors": 7, "for": "1h"})
+    second = _service(file)
+    assert second.scaler.kept.policy("lake").most == 20
+    assert TestClient(create_api(second)).get(f"{LAKE}/wanted").json()["executors"] == 7
+
+
+def test_a_damaged_file_does_not_keep_the_control_plane_from_starting(tmp_path: Path) -> None:
+    (tmp_path / "scaling.json").write_text("{")
+    assert _service(tmp_path / "scaling.json").scaler.kept.policy("lake").most == 8
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("POST", "/api/v1/scaling/route/scale", {"executors": 2}, 404, "'route' is not scaled; there is: lake"),
+        ("POST", f"{LAKE}/scale", {"executors": 0}, 422, "executors: Input should be greater than or equal to 1"),
+        ("POST", f"{LAKE}/scale", {"executors": 2, "for": "soon"}, 422, "'soon' is not a duration"),
+        ("PUT", f"{LAKE}/policy", {"least": 9, "most": 8}, 422, "least (9) is more than most (8)"),
+        ("PUT", f"{LAKE}/policy", {"utilisation": [0.9, 0.5]}, 422, "0 < low < high <= 1"),
+        ("PUT", f"{LAKE}/policy", {"cpu": 70}, 422, "cpu: Extra inputs are not permitted"),
+    ],
+    ids=["no-such-target", "none-at-all", "no-duration", "bounds-upside-down", "band-upside-down", "no-cpu"],
+)
+def test_what_makes_no_sense_is_refused(method: str, path: str, body: dict[str, Any], status: int, said: str) -> None:
+    answer = _client().request(method, path, json=body)
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "scale"), ("PUT", "policy"), ("DELETE", "scale")])
+def test_another_page_may_not_scale(method: str, path: str) -> None:
+    body = {"executors": 2} if path == "scale" else {}
+    answer = _client().request(method, f"{LAKE}/{path}", json=body, headers={"origin": "https://elsewhere.example"})
+    assert answer.status_code == 403
