@@ -15,6 +15,7 @@ from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from controlplane.contract.settings import Settings
 from lag_monitor.hops.watch import watch_hops
 from lag_monitor.watches import Watch, look_once, run
+from lag_monitor.why.watch import EVERY_S, watch_why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +33,12 @@ def main(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     settings = Settings()
-    streams = [stream.name for stream in load_streams(settings.stream_roots)]
-    watches = (Watch("hops", 1.0, watch_hops(settings, streams)),)
+    definitions = load_streams(settings.stream_roots)
+    streams = [stream.name for stream in definitions]
+    watches = (
+        Watch("hops", 1.0, watch_hops(settings, streams)),
+        Watch("why", EVERY_S, watch_why(settings, definitions)),
+    )
     reporter = None if dry_run else Reporter(settings.api)
 
     def tell(facts: Iterable[Fact]) -> None:
