@@ -6,11 +6,14 @@ import os
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psutil
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
+
+from controlplane.contract.spark import SparkStarted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,10 +140,13 @@ def build_session(
         "spark.ui.enabled": "true",
         "spark.ui.port": "0",
         "spark.ui.showConsoleProgress": "false",
-        "spark.ui.retainedJobs": "100",
-        "spark.ui.retainedStages": "100",
+        # The REST API is asked every few seconds for stages; what it keeps longer is only in the way.
+        "spark.ui.retainedJobs": "60",
+        "spark.ui.retainedStages": "60",
         "spark.ui.retainedTasks": "1000",
-        "spark.sql.ui.retainedExecutions": "50",
+        "spark.ui.dagGraph.retainedRootRDDs": "10",
+        "spark.ui.liveUpdate.period": "1s",
+        "spark.sql.ui.retainedExecutions": "20",
         **{key.replace("__", "."): value for key, value in more.items()},
     }
     builder = SparkSession.builder.appName(name).master(f"local[{slots}]")
@@ -152,6 +158,20 @@ def build_session(
     for logger, level in _QUIET.items():
         log4j.core.config.Configurator.setLevel(logger, log4j.Level.getLevel(level))
     return session
+
+
+def started(session: SparkSession, part: str) -> SparkStarted:
+    """That a part's application runs, and where it can be asked about itself."""
+    context = session.sparkContext
+    return SparkStarted(
+        at=datetime.now(UTC),
+        part=part,
+        app_id=context.applicationId,
+        ui=context.uiWebUrl,
+        master=context.master,
+        slots=context.defaultParallelism,
+        began_at=datetime.fromtimestamp((context.startTime or 0) / 1000, UTC),
+    )
 
 
 class QueryFailedError(Exception):

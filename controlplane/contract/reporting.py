@@ -51,8 +51,9 @@ class Reporter:
 
     def report(self, *facts: Fact) -> None:
         """Queue facts; never blocks, never raises."""
-        self._queue.extend(facts)
-        self._wake.set()
+        if facts:
+            self._queue.extend(facts)
+            self._wake.set()
 
     def stand(self, what: str, facts: Iterable[Fact]) -> None:
         """Report what holds until something else is said of `what`, and say it again every 15 s.

@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.contract.spark import QueryProgressed, SparkFrame, SparkObserved, SparkPart, SparkStarted
+from controlplane.contract.spark import (
+    LatencyMeasured,
+    QueryProgressed,
+    SparkFrame,
+    SparkObserved,
+    SparkPart,
+    SparkStarted,
+)
 
 if TYPE_CHECKING:
     from controlplane.service.observed import Observed
@@ -28,7 +35,7 @@ def spark_frame(known: Known, observed: Observed, now: datetime) -> SparkFrame:
     return SparkFrame(at=now, parts=tuple(_part(known, observed, queries, name, now) for name in names))
 
 
-def _part_of(fact: QueryProgressed) -> str:
+def _part_of(fact: QueryProgressed | LatencyMeasured) -> str:
     """`route` of `route shop`."""
     return fact.query.partition(" ")[0]
 
@@ -43,6 +50,7 @@ def _part(known: Known, observed: Observed, said: list[QueryProgressed], part: s
         observed=seen,
         queries=tuple(queries),
         batches={fact.query: batches for fact in queries if (batches := observed.batches(fact.query))},
+        latencies=_latencies(known, part, now),
         reason="; ".join(filter(None, (not_started, not_seen))) or None,
     )
 
@@ -65,3 +73,9 @@ def _seen(known: Known, observed: Observed, part: str, now: datetime) -> tuple[S
     if age > OBSERVED_WITHIN:
         return None, f"nobody has asked its REST API for executors and stages for {age.total_seconds():.0f} s"
     return fact.model_copy(update={"stages": observed.stages(part, fact.app_id, now)}), fact.reason
+
+
+def _latencies(known: Known, part: str, now: datetime) -> tuple[LatencyMeasured, ...]:
+    """Those of its queries, by name; none where nobody has measured lately."""
+    found = (fact for fact in known.facts.values() if isinstance(fact, LatencyMeasured) and _part_of(fact) == part)
+    return tuple(sorted((fact for fact in found if now - fact.at <= OBSERVED_WITHIN), key=lambda fact: fact.query))

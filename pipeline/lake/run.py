@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,14 @@ from controlplane.contract.gates import Stage
 from controlplane.contract.names import Hop, topic
 from controlplane.contract.orders import Orders
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
-from controlplane.contract.spark import QueryProgressed
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
 from pipeline.lake.append import UNKNOWN_ID
 from pipeline.lake.gate import BatchGate
 from pipeline.lake.writer import LakeWriter
+from pipeline.listener import Listening
+from pipeline.progress import progressed
 from pipeline.registry import await_registry, learned, register_stream
-from pipeline.spark import QueryFailedError, build_session, failure_of, session_options
+from pipeline.spark import QueryFailedError, build_session, failure_of, session_options, started
 from pipeline.suites import FollowedSuites
 from pipeline.tables.run import Beside, Tables
 
@@ -90,12 +90,14 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
     known = {name: partial(LakeWriter.knows, writer) for name, writer in writers.items()}
     tables = Tables(session, known, settings, Beside(gate, followed, orders, reporter))
     queries: dict[str, StreamingQuery] = {}
+    listening = Listening(session)
+    facts = partial(progressed, part="lake", mode="microbatch", trigger=settings.lake_trigger)
     try:
         with ThreadPoolExecutor(len(writers), thread_name_prefix="start") as threads:
             queries = dict(zip(writers, threads.map(LakeWriter.start, writers.values()), strict=True))
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
         tables.start()
-        reported: dict[str, int] = {}
+        reporter.stand("spark", (started(session, "lake"),))
         looked_at = time.monotonic()
         for each in followed.values():
             reporter.stand(f"suites of {each.name}", each.facts())
@@ -107,13 +109,13 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
                 _look_at_suites(followed.values(), reporter)
             for name, writer in writers.items():
                 queries[name] = _kept_running(writer, queries[name], tables)
-                if (fact := _progress(name, queries[name], reported)) is not None:
-                    reporter.report(fact)
+            reporter.report(*facts(listening.take()))
     finally:
         closing.set()  # a batch that waits at its gate would hold up its query's end
         for query in queries.values():
             query.stop()
         tables.stop()
+        reporter.report(*facts(listening.close()))
         orders.close()
         reporter.close()
         session.stop()
@@ -163,20 +165,3 @@ def _kept_running(writer: LakeWriter, query: StreamingQuery, tables: Tables) -> 
         if int(met[1]) in writer.known.valid:  # it may have been learnt while the batch was under way
             return writer.start()
     raise failure
-
-
-def _progress(stream: str, query: StreamingQuery, reported: dict[str, int]) -> QueryProgressed | None:
-    last = query.lastProgress
-    if last is None or reported.get(stream) == last["batchId"]:
-        return None
-    reported[stream] = last["batchId"]
-    return QueryProgressed(
-        at=datetime.now(UTC),
-        query=f"lake {stream}",
-        stream=stream,
-        mode="microbatch",
-        batch_id=last["batchId"],
-        rows=last["numInputRows"],
-        rows_per_s=last["processedRowsPerSecond"],
-        took_s=last["batchDuration"] / 1000,
-    )

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import SchemaRead
 from controlplane.contract.names import Hop, subject, topic
-from controlplane.contract.spark import QueryProgressed
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
 from pipeline.registry import learned, register, schemas_of
@@ -96,7 +95,6 @@ class RouteRun:
     """What of a version was not adopted and is in the log."""
     _looked_at: float = 0.0
     _begun_at: float = 0.0
-    _reported: int | None = None
     _told_at: float = -1.0
 
     def __post_init__(self) -> None:
@@ -185,7 +183,8 @@ class RouteRun:
             self.start()
         elif time.monotonic() - self._begun_at > MARGIN.total_seconds():
             self._beginning.outlived()
-        return [fact for fact in (self._progress(), self._references()) if fact is not None]
+        references = self._references()
+        return [] if references is None else [references]
 
     def standing(self) -> Iterator[Fact]:
         """What holds until it says something else."""
@@ -280,19 +279,3 @@ class RouteRun:
             ensure_topics(self.admin, self.stream)
             self.partitions = now
         return gained
-
-    def _progress(self) -> QueryProgressed | None:
-        last = None if self.query is None else self.query.lastProgress
-        if last is None or last["batchId"] == self._reported:
-            return None
-        self._reported = last["batchId"]
-        return QueryProgressed(
-            at=datetime.now(UTC),
-            query=f"route {self.stream.name}",
-            stream=self.stream.name,
-            mode=self.options.mode,
-            batch_id=last["batchId"],
-            rows=last["numInputRows"],
-            rows_per_s=last["processedRowsPerSecond"],
-            took_s=last["batchDuration"] / 1000,
-        )

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from controlplane.contract.names import Hop, topic
 from controlplane.contract.orders import Orders
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
+from pipeline.listener import Listening
+from pipeline.progress import progressed
 from pipeline.references.versions import FOLDER
 from pipeline.registry import await_registry, register_stream
 from pipeline.route.followed import Followed
 from pipeline.route.query import SPARK_SETTINGS, RouteOptions, RouteRun
-from pipeline.spark import build_session, session_options
+from pipeline.spark import build_session, session_options, started
 
 if TYPE_CHECKING:
     import threading
@@ -60,16 +64,22 @@ def run(
         )
         runs = [RouteRun(session, followed, registry, admin, partitions, options) for followed, partitions in prepared]
         reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+        listening = Listening(session)
+        # A micro-batch of route begins when the one before has ended.
+        trigger = settings.route_batch if settings.route_mode == "realtime" else timedelta()
+        facts = partial(progressed, part="route", mode=settings.route_mode, trigger=trigger)
         try:
             list(threads.map(RouteRun.begin, runs))
             notify_ready(settings.notify_socket, f"{len(runs)} queries")
+            reporter.stand("spark", (started(session, "route"),))
             while not stopping.wait(_BEAT_S):
                 heart.beat("; ".join(each.waits_for for each in runs if each.waits_for))
-                reporter.report(*(fact for each in runs for fact in each.beat()))
+                reporter.report(*(fact for each in runs for fact in each.beat()), *facts(listening.take()))
                 reporter.stand("route", (fact for each in runs for fact in each.standing()))
         finally:
             for each in runs:
                 each.stop()
+            reporter.report(*facts(listening.close()))
             orders.close()
             reporter.close()
             session.stop()
