@@ -49,7 +49,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
     async def running(_: FastAPI) -> AsyncIterator[None]:
         await service.restore()
         work = [service.push_overview(), service.push_ledger(), service.push_lake(), service.push_quality()]
-        work += [service.push_lag(), service.push_spark()]
+        work += [service.push_lag(), service.push_spark(), service.push_scaling(), service.keep_scaling()]
         work += [*map(service.push_live, service.streams), service.keep()]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import LAG, LAKE, LEDGER, OVERVIEW, QUALITY, SPARK, Hub
+from controlplane.service.hub import LAG, LAKE, LEDGER, OVERVIEW, QUALITY, SCALING, SPARK, Hub
 from controlplane.service.keeping import save_unsaved
 from controlplane.service.lag import lag_frame
 from controlplane.service.lake import lake_frame
@@ -20,7 +20,7 @@ from controlplane.service.problems import problems
 from controlplane.service.pushes import push_changes
 from controlplane.service.quality import quality_frame
 from controlplane.service.scaling.kept import ScalingFile
-from controlplane.service.scaling.scaler import Scaler
+from controlplane.service.scaling.scaler import Scaler, changing
 from controlplane.service.spark import spark_frame
 from controlplane.service.state import Known
 from controlplane.service.verdicts import VerdictHistory
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from controlplane.contract.facts import Fact
     from controlplane.contract.lag import LagFrame
     from controlplane.contract.push import LakeFrame, OverviewFrame, Problem
+    from controlplane.contract.scaling import ScalingFrame
     from controlplane.contract.spark import SparkFrame
     from controlplane.contract.streams import StreamDefinition
     from controlplane.contract.verdicts import QualityFrame
@@ -46,6 +47,7 @@ _LEDGER_AT_LEAST_EVERY_S = 5.0
 _LAKE_EVERY_S = 1.0
 _LOOK_AT_LEAST_EVERY_S = 5.0
 """How soon it is seen that ClickHouse does not answer, when nobody watches what is in it."""
+_SCALE_EVERY_S = 2.0
 _SAVE_EVERY_S = 1.0
 _SAVE_AGAIN_AFTER_S = 15.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -75,11 +77,11 @@ class Service:
         self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()
-        self.scaler = Scaler(scaling or ScalingFile())
+        self.scaler = Scaler(scaling or ScalingFile(), [stream.name for stream in streams])
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, *live}))
+        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, *live}))
         self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
         self._unanswered: tuple[str, datetime] | None = None
         self._console = urlsplit(console)
@@ -92,6 +94,7 @@ class Service:
         self.history.fold(facts, now)
         self.verdicts.fold(facts, now)
         self.observed.fold(facts)
+        self.scaler.fold(facts)
 
     def problems(self, now: datetime) -> tuple[Problem, ...]:
         """What is wrong now."""
@@ -170,6 +173,24 @@ class Service:
     async def push_spark(self) -> None:
         """Publish what Spark does while somebody watches."""
         await push_changes(self.hub, SPARK, self.spark, lambda frame: frame.parts)
+
+    def scale(self) -> None:
+        """Decide how many executors there should be; what is decided is a fact like any other."""
+        self.fold(self.scaler.beat(self.known, datetime.now(UTC)))
+
+    async def keep_scaling(self) -> None:
+        """Decide again and again: what arrives, and what waits, changes all the time."""
+        while True:
+            self.scale()
+            await asyncio.sleep(_SCALE_EVERY_S)
+
+    def scaling(self) -> ScalingFrame:
+        """Every target as known now."""
+        return self.scaler.frame(self.known, datetime.now(UTC))
+
+    async def push_scaling(self) -> None:
+        """Publish how many executors there are and should be, while somebody watches."""
+        await push_changes(self.hub, SCALING, self.scaling, changing)
 
     async def restore(self) -> None:
         """Take in what an earlier run saved."""

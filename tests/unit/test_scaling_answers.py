@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from controlplane.contract.folders import load_stream
+from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.service.api import create_api
 from controlplane.service.scaling.kept import ScalingFile
@@ -39,7 +41,11 @@ def test_an_order_is_what_is_wanted_until_it_is_given_back() -> None:
     wanted = client.get(f"{LAKE}/wanted").json()
     assert (wanted["executors"], wanted["reason"]) == (5, "ana has ordered 5, until it is given back")
     assert client.delete(f"{LAKE}/scale").status_code == 204
-    assert client.get(f"{LAKE}/wanted").json()["executors"] is None
+    wanted = client.get(f"{LAKE}/wanted").json()
+    assert (wanted["executors"], wanted["reason"]) == (
+        5,
+        "nothing changes: lake has not said how many executors it has",
+    )
     again = client.delete(f"{LAKE}/scale")
     assert (again.status_code, again.json()["detail"]) == (404, "no order holds for lake: the autoscaler has it")
 
@@ -47,7 +53,8 @@ def test_an_order_is_what_is_wanted_until_it_is_given_back() -> None:
 def test_an_order_ends_by_itself() -> None:
     client = _client()
     client.post(f"{LAKE}/scale", json={"executors": 5, "for": "0s"})
-    assert client.get(f"{LAKE}/wanted").json()["executors"] is None
+    [target] = client.get("/api/v1/scaling").json()["targets"]
+    assert target["ordered"] is None
 
 
 def test_policy_and_order_outlive_the_control_plane(tmp_path: Path) -> None:
@@ -63,6 +70,71 @@ def test_policy_and_order_outlive_the_control_plane(tmp_path: Path) -> None:
 def test_a_damaged_file_does_not_keep_the_control_plane_from_starting(tmp_path: Path) -> None:
     (tmp_path / "scaling.json").write_text("{")
     assert _service(tmp_path / "scaling.json").scaler.kept.policy("lake").most == 8
+
+
+def _says(service: Service, have: int, most: int = 8, port: str = "spark standalone") -> None:
+    service.fold(
+        [
+            ExecutorsChanged(
+                at=datetime.now(UTC), target="lake", have=have, want=have, cores=1, least=1, most=most, port=port
+            )
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("executors", "changes", "against"),
+    [
+        (5, "lake has 5 executors instead of 3 (2 more) until it is given back", []),
+        (2, "lake has 2 executors instead of 3 (1 fewer, at the end of a micro-batch) until it is given back", []),
+        (3, "lake keeps its 3 executors until it is given back, whatever the load", []),
+        (
+            12,
+            "lake has 12 executors instead of 3 (9 more) until it is given back",
+            [
+                "the cluster gives 10 executors at most",
+                "the policy lets it be between 2 and 8: it goes back there when the order ends",
+            ],
+        ),
+    ],
+)
+def test_a_dry_run_says_what_would_change_and_does_nothing(executors: int, changes: str, against: list[str]) -> None:
+    service = _service()
+    _says(service, 3, most=10)
+    client = TestClient(create_api(service))
+    answer = client.post(f"{LAKE}/scale?dry_run=true", json={"executors": executors})
+    assert answer.status_code == 200
+    assert (answer.json()["changes"], answer.json()["against"], answer.json()["have"]) == (changes, against, 3)
+    assert service.scaler.kept.order("lake", datetime.now(UTC)) is None
+
+
+def test_a_session_of_one_process_cannot_be_scaled_and_the_answer_says_how_it_could() -> None:
+    service = _service()
+    _says(service, 1, most=1, port="local")
+    client = TestClient(create_api(service))
+    answer = client.post(f"{LAKE}/scale", json={"executors": 5})
+    assert answer.status_code == 409
+    assert "`tidegate up --spark standalone`" in answer.json()["detail"]
+    service.scale()
+    [target] = client.get("/api/v1/scaling").json()["targets"]
+    assert target["wanted"]["executors"] is None
+    assert target["reason"] == answer.json()["detail"]
+    assert target["decided"]["is_dry_run"]
+
+
+def test_what_is_decided_is_wanted_and_a_dry_run_is_not() -> None:
+    service = _service()
+    client = TestClient(create_api(service))
+    _says(service, 1)
+    service.scale()
+    assert client.get(f"{LAKE}/wanted").json()["executors"] == 2
+    [change] = client.get("/api/v1/scaling").json()["targets"][0]["changes"]
+    assert (change["want"], change["rule"], change["is_acted_on"]) == (2, 4, True)
+    client.put(f"{LAKE}/policy", json={"is_dry_run": True, "least": 3})
+    wanted = client.get(f"{LAKE}/wanted").json()
+    assert (wanted["executors"], wanted["reason"]) == (None, "would be, if it were acted on: least is 3, 1 are wanted")
+    change = client.get("/api/v1/scaling").json()["targets"][0]["changes"][0]
+    assert (change["want"], change["is_acted_on"], change["is_dry_run"]) == (3, False, True)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ValidationError
 from controlplane.contract.scaling import ScaleAsked, ScaleOrdered, ScalingPolicy
 from controlplane.contract.wants import PATH, wanted_path
 from controlplane.service.scaling.kept import TARGETS
+from controlplane.service.scaling.observe import executors_of
+from controlplane.service.scaling.plan import planned
+from controlplane.service.scaling.scaler import not_scaled
 
 if TYPE_CHECKING:
     from controlplane.service.service import Service
@@ -21,12 +24,17 @@ Given = TypeVar("Given", bound=BaseModel)
 
 def add_scaling(api: FastAPI, service: Service) -> None:
     """Add `GET`, `PUT`, `POST` and `DELETE` below `/api/v1/scaling`."""
-    _wanted(api, service)
+    _state(api, service)
     _policies(api, service)
     _orders(api, service)
 
 
-def _wanted(api: FastAPI, service: Service) -> None:
+def _state(api: FastAPI, service: Service) -> None:
+    @api.get(PATH)
+    async def scaling() -> dict[str, Any]:
+        """Every target: policy, order, executors, the last decision and the last changes."""
+        return service.scaling().model_dump(mode="json")
+
     @api.get(wanted_path("{target}"))
     async def wanted(target: str) -> dict[str, Any]:
         """What a target is to have now; its part asks every second."""
@@ -42,17 +50,28 @@ def _policies(api: FastAPI, service: Service) -> None:
         _require_target(target)
         policy = _read(ScalingPolicy, await request.body())
         await asyncio.to_thread(service.scaler.kept.set_policy, target, policy)
+        service.scale()
         return policy.model_dump(mode="json")
 
 
 def _orders(api: FastAPI, service: Service) -> None:
     @api.post(f"{PATH}/{{target}}/scale", status_code=201)
-    async def scale(target: str, request: Request) -> dict[str, Any]:
-        """Order a number of executors."""
+    async def scale(target: str, request: Request, response: Response, *, dry_run: bool = False) -> dict[str, Any]:
+        """Order a number of executors; a dry run says what would change and what stands against it."""
         _require_ours(service, request)
         _require_target(target)
-        order = _ordered(target, _read(ScaleAsked, await request.body()), datetime.now(UTC))
+        now = datetime.now(UTC)
+        order = _ordered(target, _read(ScaleAsked, await request.body()), now)
+        executors, reason = executors_of(service.known, target, now)
+        if (why := not_scaled(target, executors)) is not None:
+            raise HTTPException(409, why)
+        if dry_run:
+            response.status_code = 200
+            wanted = service.scaler.wanted(target, now).executors
+            policy = service.scaler.kept.policy(target)
+            return planned(order, executors, reason, wanted, policy).model_dump(mode="json")
         await asyncio.to_thread(service.scaler.kept.set_order, order)
+        service.scale()
         return order.model_dump(mode="json")
 
     @api.delete(f"{PATH}/{{target}}/scale", status_code=204)
@@ -63,6 +82,7 @@ def _orders(api: FastAPI, service: Service) -> None:
         if service.scaler.kept.order(target, datetime.now(UTC)) is None:
             raise HTTPException(404, f"no order holds for {target}: the autoscaler has it")
         await asyncio.to_thread(service.scaler.kept.end_order, target)
+        service.scale()
         return Response(status_code=204)
 
 
@@ -86,5 +106,5 @@ def _read(form: type[Given], body: bytes) -> Given:
         return form.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise HTTPException(422, f"{where}: {first['msg']}" if where else first["msg"]) from error
+        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise HTTPException(422, f"{where}: {what}" if where else what) from error

@@ -1,0 +1,147 @@
+"""What does one executor do? Rows over the time that tasks took for them, of the last batches.
+
+Task time is what grows with the rows; planning, commits and waiting for a gate do not, and no executor makes them shorter. Spark's
+REST API tells it of every executor, so it also has what follows the batches: MERGE of entities, rollups. Where it is not told, a
+batch says at least this much: rows over its time on the executors that there were.
+
+What Spark tells of rows and of task time comes at different moments. So both are summed between looks at which a batch had ended,
+and what a look cut in two evens out over many of them; the tenth at either end, by the rate, is left out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
+
+from controlplane.contract.scaling import ExecutorsChanged
+from controlplane.contract.spark import QueryProgressed, SparkObserved
+from controlplane.service.scaling.load import Capacity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from controlplane.contract.facts import Fact
+    from controlplane.contract.spark import ExecutorSeen
+
+LOOKS = 20
+BATCHES = 20
+"""Of a query."""
+_LOOKS_AT_LEAST = 3
+_LEFT_OUT = 10
+"""One in so many, at either end."""
+
+
+@dataclass(frozen=True)
+class _Batch:
+    rows: int
+    took_s: float
+    work_s: float
+    executors: int | None
+
+
+@dataclass
+class _Query:
+    done: tuple[datetime, str, int] | None = None
+    """When the newest batch that is counted was told; run and number of it."""
+    trigger_s: float | None = None
+    batches: deque[_Batch] = field(default_factory=lambda: deque(maxlen=BATCHES))
+
+
+class Work:
+    """What a target's executors have done lately.
+
+    Args:
+        target: part whose executors they are; its queries are called `<target> <stream>`.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._queries: dict[str, _Query] = {}
+        self._have: int | None = None
+        self._task_s: dict[tuple[str, str], float] = {}
+        self._looked_at: datetime | None = None
+        self._rows = 0
+        self._busy_s = 0.0
+        self._looks: deque[tuple[int, float]] = deque(maxlen=LOOKS)
+
+    def fold(self, facts: Iterable[Fact]) -> None:
+        """Take in what Spark and the part say; older than what is known, or told before, changes nothing."""
+        for fact in facts:
+            if isinstance(fact, QueryProgressed) and fact.query.split(" ")[0] == self._target:
+                self._progressed(fact)
+            elif isinstance(fact, SparkObserved) and fact.part == self._target and fact.reason is None:
+                self._looked(fact)
+            elif isinstance(fact, ExecutorsChanged) and fact.target == self._target:
+                self._have = fact.have
+
+    def capacity(self, stream: str) -> Capacity:
+        """What one executor does for a stream, as measured."""
+        found = self._query(stream).batches
+        rates = [each.rows / (each.work_s * each.executors) for each in found if each.executors and each.work_s > 0]
+        at_least = median(rates) if rates else None
+        if len(self._looks) < _LOOKS_AT_LEAST:
+            return Capacity(None, at_least, "not measured yet" if at_least is None else "known from batches")
+        about = _trimmed(list(self._looks))
+        return Capacity(about, about, f"measured over {len(self._looks)} looks")
+
+    def ordinary_s(self, stream: str) -> float | None:
+        """How long a record of a stream waits when all is well; None while no batch has said so.
+
+        A batch takes what came since the one before began, and is done after as long as it takes: a healthy one takes no longer
+        than there is between two.
+        """
+        query = self._query(stream)
+        took = [each.took_s for each in query.batches]
+        if not took:
+            return None if query.trigger_s is None else 2 * query.trigger_s
+        longest = max(took) if query.trigger_s is None else min(max(took), query.trigger_s)
+        return (query.trigger_s or longest) + longest
+
+    def _query(self, stream: str) -> _Query:
+        return self._queries.get(f"{self._target} {stream}", _Query())
+
+    def _progressed(self, fact: QueryProgressed) -> None:
+        query = self._queries.setdefault(fact.query, _Query())
+        query.trigger_s = fact.trigger_s or query.trigger_s
+        if fact.batch_id is None or fact.rows is None or fact.took_s is None:
+            return
+        run = fact.run_id or ""
+        if query.done is not None and (fact.at <= query.done[0] or (run, fact.batch_id) == query.done[1:]):
+            return
+        query.done = (fact.at, run, fact.batch_id)
+        self._rows += fact.rows
+        if fact.rows > 0:
+            work_s = fact.took_s if fact.phases is None else fact.phases.work_s or fact.took_s
+            query.batches.append(_Batch(fact.rows, fact.took_s, work_s, self._have))
+
+    def _looked(self, fact: SparkObserved) -> None:
+        if self._looked_at is not None and fact.at <= self._looked_at:
+            return
+        is_first = self._looked_at is None
+        self._looked_at = fact.at
+        for executor in _working(fact.executors):
+            key, cores = (fact.app_id, executor.executor), max(1, executor.cores)
+            self._busy_s += max(0.0, executor.task_s - self._task_s.get(key, 0.0)) / cores
+            self._task_s[key] = executor.task_s
+        for gone in [key for key in self._task_s if key[0] != fact.app_id]:
+            del self._task_s[gone]
+        if is_first:  # what they did before is of rows that nobody counted here
+            self._rows, self._busy_s = 0, 0.0
+        elif self._rows > 0 and self._busy_s > 0:
+            self._looks.append((self._rows, self._busy_s))
+            self._rows, self._busy_s = 0, 0.0
+
+
+def _working(executors: tuple[ExecutorSeen, ...]) -> list[ExecutorSeen]:
+    """A local session's only executor is its driver."""
+    return [each for each in executors if each.executor != "driver"] or list(executors)
+
+
+def _trimmed(looks: list[tuple[int, float]]) -> float:
+    by_rate = sorted(looks, key=lambda look: look[0] / look[1])
+    out = len(by_rate) // _LEFT_OUT
+    kept = by_rate[out : len(by_rate) - out]
+    return sum(rows for rows, _ in kept) / sum(busy for _, busy in kept)
