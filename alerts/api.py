@@ -20,6 +20,8 @@ from alerts.policy.rules import RULES
 from alerts.watch import NotNowError, NotThereError
 from controlplane.contract.durations import Duration
 from controlplane.contract.frozen import Frozen
+from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
+from controlplane.contract.metrics.table import ALERTS
 from controlplane.contract.rooms import PagesRefused
 
 if TYPE_CHECKING:
@@ -76,6 +78,12 @@ def create_api(watch: Watch, outbox: Outbox, beats: Beats, now: Callable[[], dat
         if not beats.is_heard(now()):
             raise HTTPException(503, "nobody watches the facts")
         return {"status": "ok"}
+
+    exposition = exposition_of(ALERTS)
+
+    @api.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition(), media_type=CONTENT_TYPE)
 
     @api.exception_handler(NotThereError)
     async def not_there(_: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from alerts.incidents import Happened, Moment
 from alerts.sender import Action, Answer, Came, Event
 from alerts.store import since_epoch
+from controlplane.contract.metrics.meter import METER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +92,7 @@ class Outbox:
         for delivery in self._due(now):
             self._mark(delivery, "sending", now)
             answer = self._sender.send(delivery.event)
+            METER.add("tidegate_outbox_events_total", answer.came)
             self._ended(delivery, answer, now)
             tried += 1
             if answer.came is Came.LATER and answer.holds_all:

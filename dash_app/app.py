@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dash import Dash, Input, Output, dcc, html
+from fastapi import Response
 
+from controlplane.contract.metrics.meter import METER
+from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
+from controlplane.contract.metrics.table import CONSOLE
 from dash_app.pages.alerts import alerts_page
 from dash_app.pages.elements import message
 from dash_app.pages.frame import banner, frame
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from dash_app.data import ConsoleData
 
 
+_OURS = ("/healthz", "/metrics")
+_PAGES = ("live", "alerts", "lake", "ledger", "quality", "quarantine", "schemas", "lag", "spark", "scaling")
 _NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
 
 
@@ -55,12 +61,21 @@ def create_app(data: ConsoleData) -> Dash:
 
     @app.callback(Output("frame", "children"), Input("location", "pathname"))
     def show(path: str | None) -> Component:
-        return page(data, path or "/")
+        shown = page(data, path or "/")
+        METER.add("tidegate_console_pages_total", _name(path or "/"))
+        return shown
 
     def healthy() -> dict[str, str]:
         return {"status": "ok"}
 
+    exposition = exposition_of(CONSOLE)
+
+    def metrics() -> Response:
+        return Response(exposition(), media_type=CONTENT_TYPE)
+
     server.get("/healthz", include_in_schema=False)(healthy)
+    # Its annotation is a name of this module only, and FastAPI would look for it elsewhere.
+    server.get("/metrics", include_in_schema=False, response_model=None)(metrics)
 
     _arrange(server)
     # Dash finds the assets at the first request of `/` only: whoever opened another page first would get none.
@@ -71,13 +86,19 @@ def create_app(data: ConsoleData) -> Dash:
 def _arrange(server: Any) -> None:  # noqa: ANN401 (Dash's server is untyped)
     """Dash answers every path with the console, so ours is asked first; FastAPI's own pages are nobody's business."""
     kept = [route for route in server.router.routes if getattr(route, "path", "") not in _NOT_SERVED]
-    ours = [route for route in kept if getattr(route, "path", "") == "/healthz"]
+    ours = [route for route in kept if getattr(route, "path", "") in _OURS]
     server.router.routes[:] = ours + [route for route in kept if route not in ours]
 
 
 def page(data: ConsoleData, path: str) -> Component:
     """The page at an address."""
     return frame(data.streams, _page(data, path))
+
+
+def _name(path: str) -> str:
+    """A page's name in the metrics: anybody may ask for any address, and there must not be a series for each."""
+    first = next((part for part in path.split("/") if part), "overview")
+    return first if first in (*_PAGES, "overview") else "other"
 
 
 def _page(data: ConsoleData, path: str) -> Component:  # noqa: PLR0911 (a row a page)

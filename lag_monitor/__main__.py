@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controlplane.contract.folders import load_streams
+from controlplane.contract.metrics.serve import serve_metrics
+from controlplane.contract.metrics.table import LAG
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from controlplane.contract.settings import Settings
 from lag_monitor.hops.watch import watch_hops
@@ -54,6 +56,7 @@ def main(
         for watch in watches:
             look_once(watch, tell)
     else:
+        serve_metrics(settings.metrics, LAG)
         run(watches, tell, Heart(settings.notify_socket), ready, stopping)
     if reporter is not None:
         reporter.close()

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import typer
 
 from controlplane.contract.folders import StreamInvalidError, load_streams
+from controlplane.contract.metrics import table
+from controlplane.contract.metrics.serve import serve_metrics
 from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
 from pipeline.maintenance.cli import commands as maintain_commands
@@ -78,6 +80,7 @@ def route() -> None:
     from pipeline.spark import session_options, start_jvm
 
     settings, stopping = Settings(), _stopping()
+    serve_metrics(settings.metrics, table.ROUTE)
     start_jvm(**session_options(settings, "route"))
     from pipeline.route.run import run
     from quality.compile import broken_rules
@@ -91,6 +94,7 @@ def lake() -> None:
     from pipeline.spark import session_options, start_jvm
 
     settings, stopping = Settings(), _stopping()
+    serve_metrics(settings.metrics, table.LAKE)
     start_jvm(**session_options(settings, "lake"))
     from pipeline.lake.run import run
     from quality.gate import ExpectationsGate
@@ -109,6 +113,7 @@ def live() -> None:
     from pipeline.live.run import run
 
     settings = Settings()
+    serve_metrics(settings.metrics, table.LIVE)
     run(settings, load_streams(settings.stream_roots), _stopping())
 
 
@@ -118,6 +123,7 @@ def ledger() -> None:
     from pipeline.ledger.run import run
 
     settings = Settings()
+    serve_metrics(settings.metrics, table.LEDGER)
     run(settings, load_streams(settings.stream_roots), _stopping())
 
 
@@ -127,6 +133,7 @@ def maintenance() -> None:
     from pipeline.maintenance.part import run
 
     settings = Settings()
+    serve_metrics(settings.metrics, table.MAINTENANCE)
     run(settings, load_streams(settings.stream_roots), _stopping())
 
 
@@ -153,6 +160,7 @@ def feed(  # noqa: PLR0913 (each is an option of the command)
     if definition is None or stream not in FEEDS:
         raise typer.BadParameter(f"there is no feed {stream!r}; choose one of: {', '.join(FEEDS)}")
     options = FeedOptions(rate=rate, faults=faults, seed=seed, events=events, speed=speed, late=late, first=first)
+    serve_metrics(settings.metrics, table.FEED)
     reporter = Reporter(settings.api)
     try:
         run(settings, definition, options, reporter, _stopping())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
+from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
+from controlplane.contract.metrics.table import QUALITY
 from controlplane.contract.rooms import PagesRefused
 
 
@@ -15,5 +17,11 @@ def create_api() -> FastAPI:
     @api.get("/healthz")
     async def healthy() -> dict[str, str]:
         return {"status": "ok"}
+
+    exposition = exposition_of(QUALITY)
+
+    @api.get("/metrics")
+    async def metrics() -> Response:
+        return Response(exposition(), media_type=CONTENT_TYPE)
 
     return api

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from controlplane.contract.facts import FACTS
+from controlplane.contract.metrics.meter import METER
+from controlplane.contract.metrics.told import TALLY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,8 +52,10 @@ class Reporter:
         self._thread.start()
 
     def report(self, *facts: Fact) -> None:
-        """Queue facts; never blocks, never raises."""
+        """Queue facts, and count what they say for `/metrics`; never blocks, never raises."""
         if facts:
+            TALLY.take(facts)
+            self._dropped(len(self._queue) + len(facts) - _QUEUED_AT_MOST)
             self._queue.extend(facts)
             self._wake.set()
 
@@ -86,7 +90,11 @@ class Reporter:
             return
         self._said_at = time.monotonic()
         for facts in tuple(self._standing.values()):
-            self._queue.extend(fact.model_copy(update={"id": uuid4().hex, "at": datetime.now(UTC)}) for fact in facts)
+            self.report(*(fact.model_copy(update={"id": uuid4().hex, "at": datetime.now(UTC)}) for fact in facts))
+
+    def _dropped(self, facts: int) -> None:
+        if facts > 0:
+            METER.add("tidegate_facts_dropped_total", by=facts)
 
     def _send_queued(self) -> bool:
         facts = [self._queue.popleft() for _ in range(len(self._queue))]
@@ -99,6 +107,7 @@ class Reporter:
                 _log.warning("the control plane at %s does not take facts (%s); they are kept", self._url, error)
             self._reachable = False
             room = _QUEUED_AT_MOST - len(self._queue)
+            self._dropped(len(facts) - room)
             self._queue.extendleft(reversed(facts[max(0, len(facts) - room) :]))
             return False
         self._reachable = True

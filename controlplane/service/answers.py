@@ -8,16 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Response
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from controlplane.contract.facts import FACTS
+from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
+from controlplane.contract.metrics.table import CONTROL
 from controlplane.service.history import KEPT
 from controlplane.service.ledger import SHOWN
-from controlplane.service.metrics import registry_of, samples
+from controlplane.service.metrics import hub_samples, samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from controlplane.contract.metrics.meter import Sample
     from controlplane.contract.push import LedgerPoint
     from controlplane.service.service import Service
 
@@ -94,12 +96,13 @@ async def points_of(service: Service, stream: str, within: timedelta) -> Sequenc
 
 
 def _metrics(api: FastAPI, service: Service) -> None:
-    def look() -> list[tuple[str, tuple[str, ...], float]]:
+    def look() -> list[Sample]:
         now = datetime.now(UTC)
-        return list(samples(service.known, service.streams, len(service.problems(now)), now))
+        found = samples(service.known, service.streams, len(service.problems(now)), now)
+        return [*found, *hub_samples(service.hub, now)]
 
-    registry = registry_of(look)
+    exposition = exposition_of(CONTROL, look)
 
     @api.get("/metrics")
     async def metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        return Response(exposition(), media_type=CONTENT_TYPE)

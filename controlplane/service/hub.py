@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
+from controlplane.contract.metrics.meter import METER
 from controlplane.contract.push import (
     CLIENT_MESSAGE,
     LakeFrame,
@@ -79,6 +80,8 @@ class Client:
                 return
             self.new.discard(topic)
         waiting = self.slots.get(topic)
+        if waiting is not None:
+            METER.add("tidegate_hub_replaced_updates_total")
         if waiting is None or update.full or not waiting.full:
             self.slots[topic] = update
         self.wake.set()
@@ -148,6 +151,7 @@ class Hub:
     def publish(self, topic: str, data: Frame) -> None:
         """Send an update to everyone who wants the topic."""
         self._seq[topic] += 1
+        METER.add("tidegate_hub_updates_total", topic)
         seq, sent_ms = self._seq[topic], self._now_ms()
         if isinstance(data, LiveFrame):
             sent = self._sent[topic]

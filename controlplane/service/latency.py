@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from controlplane.contract.metrics.meter import METER
 from controlplane.contract.push import Percentiles
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 WINDOW_MS = 5 * 60_000.0
 _POINTS = 10
+_SHOWN = "event_to_pixel_ms"
 _LONGEST_STEP_MS = 5_000.0
 """A longer step between two marks is a pause of the stream, not a wait."""
 _CLOCK_LIKE_MS = 60_000.0
@@ -50,7 +52,10 @@ class Latencies:
     def _add(self, name: str, now: float, since: float, until: float, end: float) -> None:
         kept = self.samples.setdefault(name, deque())
         step = (until - since) / _POINTS
-        kept.extend((now, end - (since + step * (number + 0.5)), step) for number in range(_POINTS))
+        waits = [end - (since + step * (number + 0.5)) for number in range(_POINTS)]
+        kept.extend((now, wait, step) for wait in waits)
+        for wait in waits if name == _SHOWN else ():
+            METER.observe("tidegate_event_to_pixel_seconds", value=wait / 1000)
         while kept and kept[0][0] < now - WINDOW_MS:
             kept.popleft()
 

@@ -7,23 +7,21 @@ sample, so that no rate is drawn over it and `absent()` finds it.
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 from typing import TYPE_CHECKING
-
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from controlplane.contract.facts import MismatchKind, PartState, Verdict
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import RejectsKept, Status
+from controlplane.contract.scaling import ScalingDecided
 from controlplane.service.state import STALE_AFTER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from prometheus_client import Metric
-
+    from controlplane.contract.metrics.meter import Sample
+    from controlplane.service.hub import Hub
     from controlplane.service.state import Known
 
 _COUNTED = {
@@ -35,49 +33,8 @@ _COUNTED = {
     Hop.SERVING: "serving",
 }
 _COMPARED = (Hop.VALID, Hop.LAKE, Hop.SERVING)
-METRICS: Mapping[str, tuple[type[CounterMetricFamily | GaugeMetricFamily], str, tuple[str, ...]]] = {
-    "tidegate_ledger_events_total": (
-        CounterMetricFamily,
-        "Events that the ledger has counted at a hop since the stream began.",
-        ("stream", "hop"),
-    ),
-    "tidegate_ledger_verdict": (
-        GaugeMetricFamily,
-        "1 for the ledger's verdict, 0 for the others; a ledger that is not taken lately is unknown.",
-        ("stream", "verdict"),
-    ),
-    "tidegate_ledger_mismatched_events": (
-        GaugeMetricFamily,
-        "Events that a hop does not have once, in the mismatches that the ledger lists.",
-        ("stream", "hop", "kind"),
-    ),
-    "tidegate_ledger_taken_timestamp_seconds": (
-        GaugeMetricFamily,
-        "When the ledger was last taken.",
-        ("stream",),
-    ),
-    "tidegate_rejects": (
-        GaugeMetricFamily,
-        "Turned-away records that the lake keeps, by what was done with them: waiting, replayed, discarded.",
-        ("stream", "status"),
-    ),
-    "tidegate_part_up": (
-        GaugeMetricFamily,
-        "1 while a part runs, 0 while it does not; absent for one whose work is done.",
-        ("part",),
-    ),
-    "tidegate_part_restarts_total": (
-        CounterMetricFamily,
-        "Starts of a part after its first.",
-        ("part",),
-    ),
-    "tidegate_problems": (GaugeMetricFamily, "Problems that the console shows now.", ()),
-    "tidegate_incidents": (GaugeMetricFamily, "Open incidents; critical says whether they are.", ("critical",)),
-    "tidegate_pages_waiting": (GaugeMetricFamily, "Events that PagerDuty has not taken yet.", ()),
-}
-"""Name as exposed -> type, help, labels."""
-
-Sample = tuple[str, tuple[str, ...], float]
+_DECIDED_FOR = timedelta(seconds=60)
+"""What the autoscaler said holds for so long."""
 
 
 def samples(known: Known, streams: Iterable[str], problems: int, now: datetime) -> Iterator[Sample]:
@@ -96,6 +53,24 @@ def samples(known: Known, streams: Iterable[str], problems: int, now: datetime) 
         yield "tidegate_incidents", ("true",), float(alerts.critical)
         yield "tidegate_incidents", ("false",), float(alerts.open - alerts.critical)
         yield "tidegate_pages_waiting", (), float(alerts.waiting)
+    yield from _scaling(known, now)
+
+
+def _scaling(known: Known, now: datetime) -> Iterator[Sample]:
+    for fact in known.facts.values():
+        if isinstance(fact, ScalingDecided) and now - fact.at <= _DECIDED_FOR:
+            for name, executors in (("have", fact.have), ("want", fact.want)):
+                if executors is not None:
+                    yield f"tidegate_scaling_{name}", (fact.target,), float(executors)
+
+
+def hub_samples(hub: Hub, now: datetime) -> Iterator[Sample]:
+    """Who watches, and how long events take to the pixel."""
+    yield "tidegate_hub_clients", (), float(len(hub.clients))
+    for name, found in hub.latencies.all(now.timestamp() * 1000).items():
+        path = name.removesuffix("_ms")
+        yield "tidegate_latency_seconds", (path, "50"), found.p50 / 1000
+        yield "tidegate_latency_seconds", (path, "99"), found.p99 / 1000
 
 
 def _ledger(known: Known, stream: str, now: datetime) -> Iterator[Sample]:
@@ -127,28 +102,3 @@ def _rejects(known: Known, stream: str, now: datetime) -> Iterator[Sample]:
     for status in Status:
         if (count := getattr(kept, status)) is not None:
             yield "tidegate_rejects", (stream, status), float(count)
-
-
-class KnownCollector(Collector):
-    """Puts samples into Prometheus' families."""
-
-    def __init__(self, look: Callable[[], Iterable[Sample]]) -> None:
-        self._look = look
-
-    def collect(self) -> Iterator[Metric]:
-        """Every family, whether it has samples or not."""
-        found = defaultdict(list)
-        for name, labels, value in self._look():
-            found[name].append((labels, value))
-        for name, (family, described, labels) in METRICS.items():
-            metric = family(name, described, labels=labels)
-            for values, value in found[name]:
-                metric.add_metric(values, value)
-            yield metric
-
-
-def registry_of(look: Callable[[], Iterable[Sample]]) -> CollectorRegistry:
-    """A registry with what `look` finds and nothing of the process."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(KnownCollector(look))
-    return registry

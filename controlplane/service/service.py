@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from controlplane.contract.metrics.meter import METER
+from controlplane.contract.scaling import ScalingDecided
 from controlplane.service.frames import StreamFrames
 from controlplane.service.hub import LAG, LAKE, LEDGER, OVERVIEW, QUALITY, SCALING, SPARK, Hub
 from controlplane.service.keeping import save_unsaved
@@ -89,6 +91,10 @@ class Service:
 
     def fold(self, facts: Sequence[Fact]) -> None:
         """Take facts in."""
+        for fact in facts:
+            METER.add("tidegate_facts_folded_total", fact.kind)
+            if isinstance(fact, ScalingDecided):
+                METER.add("tidegate_scaling_decisions_total", fact.target, str(fact.is_acted_on).lower())
         now = datetime.now(UTC)
         self.known.fold(facts)
         self.history.fold(facts, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from controlplane.up.checks import check_port, free_port, is_free
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFERRED_CONSOLE = 8050
+METERED = ("route", "lake", "live", "lag", "ledger", "maintenance", "feed-shop", "feed-flights", "up")
+"""Processes that have no HTTP address of their own, and serve `/metrics` at one that is made for it."""
+_METRICS = "metrics_"
 
 
 class Addresses(BaseModel):
@@ -29,6 +32,8 @@ class Addresses(BaseModel):
     quality: int
     alerts: int
     console: int
+    metrics: dict[str, int] = Field(default_factory=dict)
+    """By process."""
 
     def environment(self) -> dict[str, str]:
         """The settings that lead to these ports."""
@@ -52,11 +57,13 @@ def pick(data: Path, console_port: int | None) -> Addresses:
     file = data / "ports.json"
     last = json.loads(file.read_text()) if file.exists() else {"console": PREFERRED_CONSOLE}
     picked: dict[str, int] = {}
-    for name in Addresses.model_fields:
+    listeners = [name for name in Addresses.model_fields if name != "metrics"]
+    for name in (*listeners, *(f"{_METRICS}{part}" for part in METERED)):
         kept = last.get(name)
         picked[name] = kept if kept is not None and is_free(kept) and kept not in picked.values() else free_port()
     if console_port is not None:
         check_port(console_port, "--console-port")
         picked["console"] = console_port
     file.write_text(json.dumps(picked))
-    return Addresses(**picked)
+    metrics = {name.removeprefix(_METRICS): port for name, port in picked.items() if name.startswith(_METRICS)}
+    return Addresses(**{name: picked[name] for name in listeners}, metrics=metrics)

@@ -99,6 +99,7 @@ class Plan:
             probe=lambda: _http_answers(f"{base}/subjects"),
             on_ready=lambda: _require_backward(base),
             address=base,
+            metrics=f"127.0.0.1:{ports.registry_management}/metrics",
         )
 
     def _room(  # noqa: PLR0913 (what differs between the rooms)
@@ -113,12 +114,15 @@ class Plan:
         nice: int = 0,
     ) -> Part:
         address = f"http://127.0.0.1:{port}" if port else None
+        metrics = f"127.0.0.1:{port or self.addresses.metrics[name]}"
         return Part(
             name,
             (sys.executable, "-P", "-m", *command),
+            env={} if port else {"TIDEGATE_METRICS": metrics},
             needs=needs,
             probe=(lambda: _http_answers(f"{address}{path}")) if address else None,
             address=address,
+            metrics=metrics,
             ends=ends,
             stop_within_s=stop_within_s,
             nice=nice,

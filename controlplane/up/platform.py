@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from controlplane.contract.facts import PartChanged, PartState
+from controlplane.contract.metrics import table
+from controlplane.contract.metrics.serve import serve_metrics
 from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
 from controlplane.setup.jars import JarCache
-from controlplane.up import checks
+from controlplane.up import checks, targets
 from controlplane.up.addresses import Addresses, pick
 from controlplane.up.checks import StartError
 from controlplane.up.parts import Plan
@@ -103,6 +105,8 @@ class Platform:
         # While the control plane starts nobody takes facts: that is no news, and if it stays away its state says so.
         logging.getLogger("controlplane.contract.reporting").setLevel(logging.ERROR)
         self._reporter = Reporter(self.settings.api)
+        self._metrics = f"127.0.0.1:{self.addresses.metrics['up']}"
+        self._end_metrics = serve_metrics(self._metrics, table.UP)
 
     def beat(self) -> None:
         """Look at every part once, start what is due, tell who wants to know."""
@@ -156,6 +160,8 @@ class Platform:
 
     def _report(self, now: datetime) -> None:
         changed = self._note_states(now)
+        if changed:
+            self._say_targets(targets.targets(self.parts, self._states, self._metrics))
         if not changed and now - self._reported_at < _REPORT_EVERY:
             return
         self._reported_at = now
@@ -164,6 +170,10 @@ class Platform:
         _write_down(
             self.data / "up.json", {"pid": os.getpid(), "environment": self.addresses.environment(), "parts": facts}
         )
+
+    def _say_targets(self, content: list[dict[str, object]]) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not end the supervisor
+            targets.write(self.data, content)
 
     def _note_states(self, now: datetime) -> bool:
         changed = False
@@ -192,6 +202,8 @@ class Platform:
     def __exit__(self, *_: object) -> None:
         self._reporter.close()
         self._supervisor.stop()
+        self._end_metrics()
+        self._say_targets([])
         shutil.rmtree(self._sockets, ignore_errors=True)
         (self.data / "up.json").unlink(missing_ok=True)
         self._lock.close()

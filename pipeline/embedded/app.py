@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from controlplane.contract.metrics.meter import METER
+from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
+from controlplane.contract.metrics.table import CLICKHOUSE
 from pipeline.embedded.asked import Request, read_request
 from pipeline.embedded.body import Bodies, Gone
 from pipeline.embedded.errors import ACCESS_DENIED, UNKNOWN_EXCEPTION, ServerError, refusal
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_VERBS = ("SELECT", "INSERT", "CREATE", "ALTER", "DROP", "WITH", "SHOW", "DESCRIBE", "OPTIMIZE", "SYSTEM")
+"""Those that have a series of their own."""
 _READERS, _WRITERS = 12, 8
 _READ_INLINE = 64 * 1024
 """Bytes; reading a smaller body on a thread costs more than it saves."""
@@ -44,6 +50,7 @@ class Front:
         self._writers = ThreadPoolExecutor(_WRITERS, "writer")
         self._stoppers = ThreadPoolExecutor(2, "stopper")
         self._runs: set[Run] = set()
+        self._exposition = exposition_of(CLICKHOUSE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -72,6 +79,8 @@ class Front:
         try:
             if scope["path"] in ("/ping", "/replicas_status") or _asks_nothing(scope):
                 await reply.text("Ok.\n")
+            elif scope["path"] == "/metrics":
+                await reply.text(self._exposition().decode(), content_type=CONTENT_TYPE)
             elif scope["path"] != "/":
                 await reply.text(f"There is no handle {scope['path']}; statements go to /, and /ping says Ok.\n", 404)
             else:
@@ -93,6 +102,7 @@ class Front:
         run = Run(self._engine, request)
         self._runs.add(run)
         gone = asyncio.create_task(_disconnected(receive))
+        began = time.monotonic()
         try:
             first = await self._take(run, gone)
             if run.is_complete:
@@ -101,6 +111,7 @@ class Front:
                 await self._stream(run, first, gone, reply)
         finally:
             gone.cancel()
+            _measure(run, time.monotonic() - began)
             await self._end(run)
 
     async def _stream(self, run: Run, first: bytes, gone: asyncio.Task[None], reply: Reply) -> None:
@@ -124,6 +135,16 @@ class Front:
         self._runs.discard(run)
         if not run.is_complete:
             await asyncio.get_running_loop().run_in_executor(self._stoppers, _give_up, run)
+
+
+def _measure(run: Run, took_s: float) -> None:
+    """A result that was not taken to its end has failed, or nobody waited for it."""
+    verb = run.request.statement.verb
+    verb = verb.lower() if verb in _VERBS else "other"
+    METER.add("tidegate_clickhouse_requests_total", verb, "done" if run.is_complete else "failed")
+    METER.observe("tidegate_clickhouse_request_seconds", verb, value=took_s)
+    for direction in ("read", "written"):
+        METER.add("tidegate_clickhouse_rows_total", direction, by=run.figures[f"{direction}_rows"])
 
 
 def _give_up(run: Run) -> None:

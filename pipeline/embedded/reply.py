@@ -57,9 +57,9 @@ class Reply:
             self._headers["X-ClickHouse-Format"] = request.output
             self._headers["Content-Type"] = _CONTENT_TYPES.get(request.output, _TEXT)
 
-    async def text(self, text: str, status: int = 200) -> None:
+    async def text(self, text: str, status: int = 200, content_type: str = _TEXT) -> None:
         """A plain sentence."""
-        self._headers["Content-Type"] = _TEXT
+        self._headers["Content-Type"] = content_type
         await self._whole(status, text.encode())
 
     async def whole(self, body: bytes, figures: Mapping[str, int], packing: str | None) -> None:

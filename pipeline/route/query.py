@@ -19,6 +19,7 @@ from pathlib import Path  # noqa: TC003 (a field of a dataclass)
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import SchemaRead
+from controlplane.contract.metrics.meter import METER
 from controlplane.contract.names import Hop, subject, topic
 from controlplane.contract.valid import valid_schema
 from pipeline.kafka import ensure_topics, partitions_of
@@ -136,6 +137,7 @@ class RouteRun:
         raw = raw_stream(self.session, self.options.kafka, self.stream.name, resumption.starts)
         frame = self._routed(raw, stream, schemas, resumption)
         self.query = writer(frame, self.stream.name, self.options).start()
+        METER.add("tidegate_route_starts_total", self.stream.name)
         self.followed.forget_others()
         _log.info(
             "route of %s starts at %s, reading schema ids %s",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from controlplane.contract.metrics.table import METRICS, PROCESSES
 from controlplane.contract.settings import Settings
-from controlplane.service.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("alerts", "controlplane", "pipeline", "quality", "lag_monitor", "dash_app", "load_tests")
@@ -32,10 +33,20 @@ def test_every_setting_is_documented(name: str) -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_is_documented_with_its_labels(name: str) -> None:
-    _, described, labels = METRICS[name]
-    assert described
+    metric = METRICS[name]
+    assert metric.described
     rows = [line.split("|") for line in (ROOT / "ARCHITECTURE.md").read_text().splitlines() if f"| `{name}` |" in line]
-    assert [row[3].strip() for row in rows] == [", ".join(labels)]
+    [(_, _, process, kind, labels, described, _)] = [[cell.strip() for cell in row] for row in rows]
+    assert (kind, labels, described) == (metric.kind, ", ".join(metric.labels), metric.described)
+    out = process.removeprefix("all but ")
+    named = out.split(", ")
+    assert set(metric.of) == (set(PROCESSES) - set(named) if out != process else set(named))
+
+
+def test_no_other_metric_is_documented() -> None:
+    assert set(re.findall(r"^\| `(tidegate_\w+)` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)) == set(
+        METRICS
+    )
 
 
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))

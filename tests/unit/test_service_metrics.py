@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections import deque
+from datetime import UTC, datetime, timedelta
 
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,9 +18,14 @@ from controlplane.contract.facts import (
     PartState,
     Verdict,
 )
+from controlplane.contract.metrics.meter import Meter
+from controlplane.contract.metrics.serve import registry_of
+from controlplane.contract.metrics.table import CONTROL, METRICS
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import RejectsKept
-from controlplane.service.metrics import METRICS, registry_of, samples
+from controlplane.contract.scaling import ScalingDecided
+from controlplane.service.hub import Hub
+from controlplane.service.metrics import hub_samples, samples
 from controlplane.service.state import STALE_AFTER, Known
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,11 +52,12 @@ def known(verdict: Verdict = Verdict.UNBALANCED) -> Known:
 
 def scraped(folded: Known, now: datetime = NOW) -> dict[str, float]:
     """What Prometheus' own parser reads, as `name{values}` -> value."""
-    text = generate_latest(registry_of(lambda: samples(folded, ["shop"], 2, now))).decode()
+    text = generate_latest(registry_of(CONTROL, lambda: samples(folded, ["shop"], 2, now), Meter(lambda: now))).decode()
     return {
-        f"{sample.name}{{{','.join(sample.labels[label] for label in METRICS[sample.name][2])}}}": sample.value
+        f"{sample.name}{{{','.join(sample.labels[label] for label in METRICS[sample.name].labels)}}}": sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
+        if sample.name in METRICS
     }
 
 
@@ -105,8 +112,28 @@ def test_what_is_old_is_unknown() -> None:
         "tidegate_ledger_verdict",
         "tidegate_ledger_taken_timestamp_seconds",
         "tidegate_problems",
+        "tidegate_hub_replaced_updates_total",
     }
 
 
-def test_nothing_is_exposed_that_is_not_in_the_list() -> None:
-    assert {name.partition("{")[0] for name in scraped(known())} == set(METRICS)
+def test_nothing_is_exposed_that_is_not_of_the_control_plane() -> None:
+    assert {METRICS[name.partition("{")[0]].of for name in scraped(known())} == {(CONTROL,)}
+
+
+def test_what_is_wanted_of_a_target_is_said_for_a_minute() -> None:
+    folded = known()
+    folded.fold([ScalingDecided(at=NOW, target="lake", have=2, want=5, rule=4, reason="so")])
+    found = scraped(folded)
+    assert (found["tidegate_scaling_have{lake}"], found["tidegate_scaling_want{lake}"]) == (2, 5)
+    assert "tidegate_scaling_want{lake}" not in scraped(folded, NOW + timedelta(seconds=61))
+
+
+def test_latencies_of_the_last_minutes_are_in_seconds() -> None:
+    hub = Hub(frozenset(), now_ms=lambda: 0.0)
+    at = NOW.timestamp() * 1000
+    hub.latencies.samples["event_to_pixel_ms"] = deque([(at, 100.0, 1.0), (at, 300.0, 1.0)])
+    assert list(hub_samples(hub, NOW)) == [
+        ("tidegate_hub_clients", (), 0.0),
+        ("tidegate_latency_seconds", ("event_to_pixel", "50"), 0.1),
+        ("tidegate_latency_seconds", ("event_to_pixel", "99"), 0.3),
+    ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _log = logging.getLogger(__name__)
-leave_out_created()
+leave_out_created()  # type: ignore[no-untyped-call]
 
 
 class _Kept(Collector):

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
     from controlplane.contract.metrics.meter import Meter
     from controlplane.contract.scaling import ExecutorsChanged
-    from controlplane.contract.spark import ExecutorSeen, QueryProgressed, SparkObserved, SparkStarted, StageSeen
+    from controlplane.contract.spark import (
+        ExecutorSeen,
+        LatencyMeasured,
+        QueryProgressed,
+        SparkObserved,
+        SparkStarted,
+        StageSeen,
+    )
 
 _OBSERVED_FOR = timedelta(seconds=30)
 _PROGRESS_FOR = timedelta(seconds=60)
@@ -26,8 +33,6 @@ def query_progressed(fact: QueryProgressed, meter: Meter) -> None:
     meter.hold("tidegate_query_behind_events", query, value=fact.behind_events, until=until)
     meter.hold("tidegate_query_state_rows", query, value=fact.state_rows, until=until)
     meter.hold("tidegate_query_state_bytes", query, value=fact.state_bytes, until=until)
-    for percentile, ms in zip(_PERCENTILES, fact.latency_ms or (), strict=False):
-        meter.hold("tidegate_query_latency_seconds", query, percentile, value=ms / 1000, until=until)
     if fact.rows is None or fact.took_s is None:
         return
     meter.add("tidegate_query_batches_total", query)
@@ -37,6 +42,14 @@ def query_progressed(fact: QueryProgressed, meter: Meter) -> None:
         for phase in ("offsets", "planning", "log", "work"):
             if (took := getattr(fact.phases, f"{phase}_s")) is not None:
                 meter.add("tidegate_query_phase_seconds_total", query, phase, by=took)
+
+
+def latency_measured(fact: LatencyMeasured, meter: Meter) -> None:
+    """How long route takes with an event; one that says that nothing is known takes back what was."""
+    until = fact.at + _OBSERVED_FOR
+    for percentile, ms in zip(_PERCENTILES, fact.latency_ms or (None, None, None), strict=True):
+        seconds = None if ms is None else ms / 1000
+        meter.hold("tidegate_route_latency_seconds", fact.query, percentile, value=seconds, until=until)
 
 
 def spark_started(fact: SparkStarted, meter: Meter, until: datetime) -> None:

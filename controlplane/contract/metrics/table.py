@@ -6,6 +6,7 @@ offset) is not among them.
 
 from __future__ import annotations
 
+# ruff: noqa: E501 (a row a metric, however long)
 from dataclasses import dataclass
 from typing import Literal
 
@@ -83,12 +84,12 @@ _ALL = (
     _histogram((ROUTE, LAKE), "tidegate_query_batch_seconds", "query", "How long a micro-batch took; in real-time mode it is as long as the setting says."),
     _counter((ROUTE, LAKE), "tidegate_query_phase_seconds_total", "query phase", "Where the time of micro-batches went: offsets, planning, log, work."),
     _gauge((ROUTE, LAKE), "tidegate_query_behind_events", "query", "Offsets that were there when the last batch began and that it did not take."),
-    _gauge((ROUTE, LAKE), "tidegate_query_latency_seconds", "query percentile", "Real-time mode: from a record's arrival to the sink, as Spark measured it."),
     _gauge((ROUTE, LAKE), "tidegate_query_state_rows", "query", "Rows of state that a query keeps."),
     _gauge((ROUTE, LAKE), "tidegate_query_state_bytes", "query", "Memory of that state."),
     _gauge((ROUTE, LAKE), "tidegate_spark_slots", "part", "Tasks that a Spark application can run at once."),
     _gauge((ROUTE, LAKE), "tidegate_suite_refused", "stream stage", "1 while the suite of now is refused and the one before stays in use, else 0."),
     _counter(ROUTE, "tidegate_route_starts_total", "stream", "Starts of a stream's query, in the same process too: for a schema, a partition, a reference table, a suite, a breaker."),
+    _gauge(ROUTE, "tidegate_route_latency_seconds", "query percentile", "From the raw topic's taking a record to the valid topic's, by the records' own timestamps: median, 99th percentile, longest."),
     _gauge(ROUTE, "tidegate_breaker_state", "stream stage state", "1 for the flood breaker's state, 0 for the others."),
     _gauge(ROUTE, "tidegate_references_refused", "stream", "1 while the reference tables of now are refused and the ones before stay in use, else 0."),
 

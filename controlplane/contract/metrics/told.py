@@ -12,6 +12,7 @@ from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.facts import (
     BatchCommitted,
     EntitiesUpserted,
@@ -28,13 +29,18 @@ from controlplane.contract.facts import (
     WindowsClosed,
     WindowsPublished,
 )
-from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Outcome, SuiteFollowed
 from controlplane.contract.lag import LagExplained, LagJudged, LagVerdict
-from controlplane.contract.metrics.meter import FOR_EVER
-from controlplane.contract.metrics.spark import executors_changed, query_progressed, spark_observed, spark_started
+from controlplane.contract.metrics.meter import FOR_EVER, METER
+from controlplane.contract.metrics.spark import (
+    executors_changed,
+    latency_measured,
+    query_progressed,
+    spark_observed,
+    spark_started,
+)
 from controlplane.contract.scaling import ExecutorsChanged
-from controlplane.contract.spark import QueryProgressed, SparkObserved, SparkStarted
+from controlplane.contract.spark import LatencyMeasured, QueryProgressed, SparkObserved, SparkStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -157,6 +163,8 @@ def held(fact: Fact, meter: Meter) -> None:  # noqa: C901, PLR0912 (a row a kind
             meter.hold("tidegate_feed_events_total", stream, value=fact.produced, until=FOR_EVER)
         case AlertsCounted():
             meter.hold("tidegate_outbox_waiting", value=fact.waiting, until=soon)
+        case LatencyMeasured():
+            latency_measured(fact, meter)
         case SparkStarted():
             spark_started(fact, meter, later)
         case ExecutorsChanged():
@@ -194,3 +202,7 @@ def _table(fact: TableMeasured, meter: Meter) -> None:
     meter.hold("tidegate_table_bytes", *of, value=fact.bytes, until=until)
     meter.hold("tidegate_table_files", *of, value=fact.files, until=until)
     meter.hold("tidegate_table_small_files", *of, value=fact.small_files, until=until)
+
+
+TALLY = Tally(METER)
+"""Of what this process reports."""
