@@ -24,7 +24,7 @@ class Part:
     """Done once it answers, before it counts as ready."""
     address: str | None = None
     metrics: str | None = None
-    """Where it serves `/metrics`, as host:port with the path if that is another; None when it does not."""
+    """Where it serves `/metrics`, as host:port; None when it does not."""
     ends: bool = False
     """Exit code 0 means that its work is done; it is not started again."""
     stop_within_s: float = 10.0

@@ -99,7 +99,7 @@ class Plan:
             probe=lambda: _http_answers(f"{base}/subjects"),
             on_ready=lambda: _require_backward(base),
             address=base,
-            metrics=f"127.0.0.1:{ports.registry_management}/metrics",
+            metrics=f"127.0.0.1:{ports.registry}",
         )
 
     def _room(  # noqa: PLR0913 (what differs between the rooms)

@@ -29,12 +29,7 @@ def targets(parts: Iterable[Part], states: Mapping[str, PartState], up: str) -> 
         up: host:port of the supervisor itself.
     """
     found = {each.name: each.metrics for each in parts if states.get(each.name) is not PartState.ENDED}
-    return [_target(name, at) for name, at in {"up": up, **found}.items() if at is not None]
-
-
-def _target(name: str, at: str) -> dict[str, object]:
-    address, _, path = at.partition("/")
-    return {"targets": [address], "labels": {"part": name, **({"__metrics_path__": f"/{path}"} if path else {})}}
+    return [{"targets": [at], "labels": {"part": name}} for name, at in {"up": up, **found}.items() if at is not None]
 
 
 def write(data: Path, content: list[dict[str, object]]) -> None:

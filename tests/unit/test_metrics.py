@@ -263,11 +263,11 @@ def test_a_port_that_is_taken_ends_nothing(caplog: pytest.LogCaptureFixture) -> 
 
 def test_a_part_whose_work_is_done_is_no_target() -> None:
     parts = [
-        Part("registry", (), metrics="127.0.0.1:9/metrics"),
+        Part("registry", (), metrics="127.0.0.1:9"),
         Part("kafka", ()),
         Part("feed-shop", (), metrics="127.0.0.1:8"),
     ]
     assert targets(parts, {"feed-shop": PartState.ENDED}, "127.0.0.1:7") == [
         {"targets": ["127.0.0.1:7"], "labels": {"part": "up"}},
-        {"targets": ["127.0.0.1:9"], "labels": {"part": "registry", "__metrics_path__": "/metrics"}},
+        {"targets": ["127.0.0.1:9"], "labels": {"part": "registry"}},
     ]
