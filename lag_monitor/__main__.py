@@ -16,6 +16,8 @@ from controlplane.contract.metrics.table import LAG
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from controlplane.contract.settings import Settings
 from lag_monitor.hops.watch import watch_hops
+from lag_monitor.spark.watch import EVERY_S as SPARK_EVERY_S
+from lag_monitor.spark.watch import watch_spark
 from lag_monitor.watches import Watch, look_once, run
 from lag_monitor.why.watch import EVERY_S, watch_why
 
@@ -39,6 +41,7 @@ def main(
     streams = [stream.name for stream in definitions]
     watches = (
         Watch("hops", 1.0, watch_hops(settings, streams)),
+        Watch("spark", SPARK_EVERY_S, watch_spark(settings)),
         Watch("why", EVERY_S, watch_why(settings, definitions)),
     )
     reporter = None if dry_run else Reporter(settings.api)

@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     )
     cache: Path = Field(Path.home() / ".cache" / "tidegate", description="Where `make setup` keeps the jars.")
     spark_jars: str = Field("", description="Jars of Spark's connectors, comma-separated; `tidegate up` sets it.")
+    spark_ui_hosts: str = Field(
+        "", description="Hosts besides this one whose Spark REST API may be asked, comma-separated; `*`: any."
+    )
     spark_memory: str = Field("768m", description="Heap ceiling of each Spark JVM.")
 
     @property

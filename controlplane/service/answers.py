@@ -49,10 +49,11 @@ def _state(api: FastAPI, service: Service) -> None:
         return service.overview().model_dump(mode="json")
 
     @api.get("/api/v1/facts")
-    async def facts() -> Response:
-        """The newest fact of every subject; `began` in a header says since when they can have come in."""
+    async def facts(kind: str | None = None) -> Response:
+        """The newest fact of every subject, or of one kind; a header says since when they can have come in."""
+        found = [fact for fact in service.known.facts.values() if kind in (None, fact.kind)]
         return Response(
-            FACTS.dump_json(list(service.known.facts.values())),
+            FACTS.dump_json(found),
             media_type="application/json",
             headers={} if service.known.began is None else {"tidegate-began": service.known.began.isoformat()},
         )

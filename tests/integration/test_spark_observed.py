@@ -1,12 +1,17 @@
-"""What Spark says of a query: by its listener, batch for batch."""
+"""What Spark says of a query: by its listener, batch for batch, and by its REST API, stage for stage."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import httpx
+from pyspark.sql import functions as sf
+
+from lag_monitor.spark.ask import Application
 from pipeline.listener import Listening
 from pipeline.progress import progressed
+from pipeline.spark import started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,3 +47,36 @@ def test_no_batch_is_missed_however_late_the_loop_looks(spark: SparkSession, tmp
     assert sum(fact.rows or 0 for fact in facts) > 0
     assert all(fact.phases is not None and fact.phases.work_s for fact in facts)
     assert {fact.run_id for fact in facts} == {query.runId}
+
+
+def test_a_skewed_stage_is_told_with_its_query_its_batch_and_its_tasks(spark: SparkSession, tmp_path: Path) -> None:
+    def work(batch: DataFrame, _: int) -> None:
+        key = sf.when(batch.id % 20 == 0, batch.id).otherwise(sf.lit(0))
+        batch.withColumn("key", key).repartition(4, "key").write.format("noop").mode("overwrite").save()
+
+    fact = started(spark, "lake")
+    application = Application(fact.app_id, httpx.Client(trust_env=False))
+    application.look(fact, (), lambda: datetime.now(UTC))
+    spark.range(20_000).write.parquet(str(tmp_path / "in"))
+    query = (
+        spark.readStream.schema("id long")
+        .parquet(str(tmp_path / "in"))
+        .writeStream.queryName("lake skewed")
+        .option("checkpointLocation", str(tmp_path / "checkpoint"))
+        .trigger(availableNow=True)
+        .foreachBatch(work)
+        .start()
+    )
+    query.awaitTermination(60)
+    query.stop()
+    spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty(5000)  # type: ignore[union-attr]
+    found = application.look(fact, (), lambda: datetime.now(UTC))
+    assert found.reason is None
+    assert [each.executor for each in found.executors] == ["driver"]
+    skewed = next(each for each in found.stages if each.query == "lake skewed" and each.tasks == 4)
+    assert (skewed.batch_id, skewed.state, skewed.completed_tasks) == (0, "complete", 4)
+    assert skewed.task_rows is not None
+    median, _, longest = skewed.task_rows
+    assert longest > 19_000
+    assert median < 1_000
+    assert application.look(fact, (), lambda: datetime.now(UTC)).stages == ()
