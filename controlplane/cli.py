@@ -23,6 +23,7 @@ from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
 from controlplane.gate_commands import app as gate_app
 from controlplane.quarantine_commands import app as quarantine_app
+from controlplane.scaling_commands import app as scaling_app
 from controlplane.schema_commands import app as schema_app
 from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output
 from controlplane.terminal import fail as _fail
@@ -43,6 +44,7 @@ app.add_typer(schema_app, name="schema")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(gate_app, name="gate")
+app.add_typer(scaling_app, name="scaling")
 _HERE = Path(__file__).resolve().parents[1]
 
 

@@ -119,7 +119,7 @@ def test_a_session_of_one_process_cannot_be_scaled_and_the_answer_says_how_it_co
     [target] = client.get("/api/v1/scaling").json()["targets"]
     assert target["wanted"]["executors"] is None
     assert target["reason"] == answer.json()["detail"]
-    assert target["decided"]["is_dry_run"]
+    assert (target["decided"]["rule"], target["decided"]["want"]) == (3, None)
 
 
 def test_what_is_decided_is_wanted_and_a_dry_run_is_not() -> None:

@@ -12,9 +12,8 @@ from pydantic import BaseModel, ValidationError
 from controlplane.contract.scaling import ScaleAsked, ScaleOrdered, ScalingPolicy
 from controlplane.contract.wants import PATH, wanted_path
 from controlplane.service.scaling.kept import TARGETS
-from controlplane.service.scaling.observe import executors_of
+from controlplane.service.scaling.observe import executors_of, not_scaled
 from controlplane.service.scaling.plan import planned
-from controlplane.service.scaling.scaler import not_scaled
 
 if TYPE_CHECKING:
     from controlplane.service.service import Service

@@ -8,14 +8,15 @@
 | 4 | bounds | Fewer than the least, or more than the most, of the policy and of the cluster. |
 | 5 | stopped | A query stands still for another reason: executors do not help, and are needed when it goes on. |
 | 6 | unknown | A rate or a lag is not known, and what is known does not need more. |
-| 7 | ceiling | More are needed, and the topics have no partitions for them. |
-| 8 | at most | More are needed than are allowed. |
-| 9 | out soon | More are needed, too soon after the last change. |
-| 10 | out | More are needed: they were too busy, or would not be through with the backlog in time. |
-| 11 | in | Fewer would do, and would have done all the while. |
-| 12 | in soon | Fewer would do, not yet for long enough. |
-| 13 | missing | As many as are needed are wanted, and have not come for a while. |
-| 14 | enough | Within the band, or as near to it as a whole number is. |
+| 7 | not busy | A backlog is to be worked off, and most of the time no task runs: something else holds it up. |
+| 8 | ceiling | More are needed, and the topics have no partitions for them. |
+| 9 | at most | More are needed than are allowed. |
+| 10 | out soon | More are needed, too soon after the last change. |
+| 11 | out | More are needed: they were too busy, or would not be through with the backlog in time. |
+| 12 | in | Fewer would do, and would have done all the while. |
+| 13 | in soon | Fewer would do, not yet for long enough. |
+| 14 | missing | As many as are needed are wanted, and have not come for a while. |
+| 15 | enough | Within the band, or as near to it as a whole number is. |
 
 Steps out go by what is needed now; steps in by the most that was needed during the whole of the cool-down, so a short lull
 changes nothing and no load that repeats within it makes them flap. After a step they are about as busy as the middle of the band,
@@ -138,6 +139,17 @@ def _unknown(look: _Look) -> _Said | None:
     return look.asked, f"nothing changes: {look.load.lacking[0]}"
 
 
+def _not_busy(look: _Look) -> _Said | None:
+    """A limit of the micro-batch, a gate, planning, one partition with everything: no executor makes these faster."""
+    share, (low, _) = look.load.at_work, look.policy.utilisation
+    if look.needs.more <= look.asked or look.needs.more_by_rate > look.asked or share is None or share >= low:
+        return None
+    return look.asked, (
+        f"{look.needs.why}: tasks run on {share * 100:.0f} % of {look.asked} executors: "
+        "what holds it up is not how many there are"
+    )
+
+
 def _ceiling(look: _Look) -> _Said | None:
     ceiling, asked = look.needs.ceiling, look.asked
     if look.needs.more <= asked or ceiling is None or asked < ceiling:
@@ -216,14 +228,15 @@ RULES: dict[int, Callable[[_Look], _Said | None]] = {
     4: _bounds,
     5: _stopped,
     6: _unknown,
-    7: _ceiling,
-    8: _at_most,
-    9: _out_soon,
-    10: _out,
-    11: _in,
-    12: _in_soon,
-    13: _missing,
-    14: _enough,
+    7: _not_busy,
+    8: _ceiling,
+    9: _at_most,
+    10: _out_soon,
+    11: _out,
+    12: _in,
+    13: _in_soon,
+    14: _missing,
+    15: _enough,
 }
 """The rules in their order."""
 

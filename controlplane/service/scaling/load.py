@@ -101,6 +101,8 @@ class Load:
     reason: str | None = None
     """Why `executors` is None."""
     target: str = "lake"
+    at_work: float | None = None
+    """Share of executors' cores that a task ran on when they were looked at, in the last minute; None: not looked at enough."""
 
     @property
     def moving(self) -> tuple[Demand, ...]:

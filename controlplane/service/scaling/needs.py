@@ -18,6 +18,9 @@ _PIECES = 30
 """A while is remembered in so many pieces, each by its most."""
 _A_HOLE = timedelta(seconds=30)
 """When nobody has looked for so long, nobody knows what was needed meanwhile."""
+_FALLING = 1 / 6
+"""Of the cool-down: at its beginning the load may still have been falling. That counts for whether there were too many all the
+while, and not for how many would have done: or a first step in would be a small one, and the rest wait for another while."""
 _NO_SOONER = 0.25
 """Of `catch_up`: a backlog that should be gone by now is to be gone after so much of it."""
 
@@ -57,6 +60,8 @@ class Needs:
     """Executors of which more do nothing, but not below `lower`."""
     more: int
     """Executors that are needed, if that is more than are wanted; else those."""
+    more_by_rate: int
+    """The same without the backlog."""
     fewer: int
     """Executors that would have done all through the last while, if that is fewer than are wanted; else those."""
     known_for: timedelta
@@ -103,6 +108,7 @@ def needs_of(load: Load, policy: ScalingPolicy, before: Standing, now: datetime)
         upper=upper,
         ceiling=ceiling,
         more=more or 0,
+        more_by_rate=0 if asked is None else _more_by_rate(sums, policy, asked),
         fewer=fewer or 0,
         known_for=known_for,
         why=_why(sums, policy, asked or 0, left),
@@ -167,19 +173,24 @@ def _peaks(load: Load, sums: _Sums, policy: ScalingPolicy, before: Standing, now
 
 
 def _more(sums: _Sums, policy: ScalingPolicy, asked: int) -> int:
-    _, high = policy.utilisation
-    by_rate = _up(sums.busy_surely / _middle(policy)) if sums.busy_surely > high * asked else 0
-    return max(asked, by_rate, _up(sums.working_off / high))
+    return max(_more_by_rate(sums, policy, asked), _up(sums.working_off / policy.utilisation[1]))
+
+
+def _more_by_rate(sums: _Sums, policy: ScalingPolicy, asked: int) -> int:
+    is_too_busy = sums.busy_surely > policy.utilisation[1] * asked
+    return max(asked, _near_the_middle(sums.busy_surely, policy)) if is_too_busy else asked
 
 
 def _fewer(peaks: tuple[Peak, ...], policy: ScalingPolicy, asked: int, lower: int, ceiling: int | None) -> int:
     if not peaks:
         return asked
     low, high = policy.utilisation
-    busy = max(each.busy for each in peaks)
     would_do = asked
-    if busy < low * asked:
-        would_do = max(_up(busy / _middle(policy)), _up(max(each.working_off for each in peaks) / high))
+    if max(each.busy for each in peaks) < low * asked:
+        falling_until = peaks[0].at + policy.in_cool_down * _FALLING
+        lately = [each for each in peaks if each.at >= falling_until] or [peaks[-1]]
+        by_rate = _near_the_middle(max(each.busy for each in lately), policy)
+        would_do = max(by_rate, _up(max(each.working_off for each in lately) / high))
     if ceiling is not None:
         would_do = min(would_do, ceiling)
     return min(asked, max(lower, would_do))
@@ -192,8 +203,11 @@ def _missing_since(load: Load, asked: int | None, before: Standing, now: datetim
     return since if before.changed_at is None else max(since, before.changed_at)
 
 
-def _middle(policy: ScalingPolicy) -> float:
-    return sum(policy.utilisation) / 2
+def _near_the_middle(busy: float, policy: ScalingPolicy) -> int:
+    """The whole number that is as busy as the middle of the band, or nearly; well below its upper end in any case."""
+    low, high = policy.utilisation
+    middle = (low + high) / 2
+    return max(_up(busy / middle - 0.5), _up(busy / ((middle + high) / 2)))
 
 
 def _up(executors: float) -> int:

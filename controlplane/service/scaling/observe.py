@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 SAID_WITHIN = timedelta(seconds=45)
 """A part says how many executors it has every 15 s."""
 LOCAL = "local"
+NOT_SCALED = (
+    "{target} runs in one process, on this machine's cores, and has no executors to scale; "
+    "`tidegate up --spark standalone` gives it some"
+)
 _ORDINARY_S = 20.0
 _HALTED = {Outcome.HALTED: "is halted by its gate", Outcome.MISCONFIGURED: "is halted, its suite can't be evaluated"}
 _STANDS = {LagVerdict.STALL: "stands still", LagVerdict.STOP: "has said nothing for a while"}
@@ -34,7 +38,9 @@ def load_of(
     """A target's load as known at `now`."""
     executors, reason = executors_of(known, target, now)
     demands = tuple(_demand(known, work, target, stream, policy, now) for stream in streams)
-    return Load(executors, demands, reason, target)
+    if (why := not_scaled(target, executors)) is not None:
+        executors, reason = None, why
+    return Load(executors, demands, reason, target, work.at_work(now))
 
 
 def executors_of(known: Known, target: str, now: datetime) -> tuple[ExecutorsChanged | None, str | None]:
@@ -45,6 +51,11 @@ def executors_of(known: Known, target: str, now: datetime) -> tuple[ExecutorsCha
     if now - fact.at > SAID_WITHIN:
         return None, f"{target} has not said for {(now - fact.at).total_seconds():.0f} s how many executors it has"
     return fact, None
+
+
+def not_scaled(target: str, executors: ExecutorsChanged | None) -> str | None:
+    """Why a target can't be scaled; None when it can, or that is not known."""
+    return NOT_SCALED.format(target=target) if executors is not None and executors.port == LOCAL else None
 
 
 def _demand(known: Known, work: Work, target: str, stream: str, policy: ScalingPolicy, now: datetime) -> Demand:

@@ -1,7 +1,7 @@
 """What is wanted of each target now, and how did that come about? Observe, decide, remember; the part itself acts.
 
-What is decided in a dry run, or for a session that can't be scaled, is followed up as if it had been done, so that it reads like
-what would happen; nothing of it is wanted of the part. When that changes, decisions begin anew from what the part has.
+What is decided in a dry run is followed up as if it had been done, so that it reads like what would happen; nothing of it is wanted
+of the part. When the dry run ends, decisions begin anew from what the part has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from controlplane.contract.scaling import ScalingDecided, ScalingFrame, ScalingT
 from controlplane.service.scaling.decide import ScalePlan, decide, in_words
 from controlplane.service.scaling.kept import TARGETS
 from controlplane.service.scaling.needs import Standing
-from controlplane.service.scaling.observe import LOCAL, executors_of, load_of
+from controlplane.service.scaling.observe import executors_of, load_of, not_scaled
 from controlplane.service.scaling.work import Work
 
 if TYPE_CHECKING:
@@ -23,17 +23,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from controlplane.contract.facts import Fact
-    from controlplane.contract.scaling import ExecutorsChanged
     from controlplane.service.scaling.kept import ScalingFile
     from controlplane.service.state import Known
 
 CHANGES = 100
 """So many of a target are remembered."""
-NOT_SCALED = (
-    "{target} runs in one process, on this machine's cores: it has no executors to scale; "
-    "`tidegate up --spark standalone` gives it some"
-)
-_WORTH_TELLING = (2, 3, 5, 6, 7, 8, 13)
+_WORTH_TELLING = (2, 3, 5, 6, 7, 8, 9, 14)
 """Rules that change nothing although somebody may expect it."""
 _log = logging.getLogger(__name__)
 
@@ -105,7 +100,7 @@ class Scaler:
     def _decided(self, target: str, known: Known, now: datetime) -> ScalingDecided:
         scaled, policy, ordered = self._scaled[target], self.kept.policy(target), self.kept.order(target, now)
         load = load_of(known, scaled.work, target, self._streams, policy, now)
-        is_acted_on = not policy.is_dry_run and not_scaled(target, load.executors) is None
+        is_acted_on = not policy.is_dry_run
         if is_acted_on != scaled.is_acted_on:
             scaled.standing = replace(scaled.standing, asked=None, changed_at=None)
         plan = decide(load, policy, ordered, scaled.standing, now)
@@ -142,11 +137,6 @@ def changing(frame: ScalingFrame) -> tuple[object, ...]:
         )
         for each in frame.targets
     )
-
-
-def not_scaled(target: str, executors: ExecutorsChanged | None) -> str | None:
-    """Why a target can't be scaled; None when it can, or that is not known."""
-    return NOT_SCALED.format(target=target) if executors is not None and executors.port == LOCAL else None
 
 
 def _tell(decided: ScalingDecided, plan: ScalePlan, before: ScalePlan | None) -> None:

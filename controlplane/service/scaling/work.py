@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from controlplane.contract.facts import Fact
     from controlplane.contract.spark import ExecutorSeen
 
+AT_WORK_OVER = timedelta(minutes=1)
 LOOKS = 20
 BATCHES = 20
 """Of a query."""
 _LOOKS_AT_LEAST = 3
+_AT_WORK_LOOKS = 5
 _LEFT_OUT = 10
 """One in so many, at either end."""
 
@@ -66,6 +69,8 @@ class Work:
         self._rows = 0
         self._busy_s = 0.0
         self._looks: deque[tuple[int, float]] = deque(maxlen=LOOKS)
+        self._at_work: deque[tuple[datetime, int, int]] = deque()
+        """When, tasks that ran, cores."""
 
     def fold(self, facts: Iterable[Fact]) -> None:
         """Take in what Spark and the part say; older than what is known, or told before, changes nothing."""
@@ -100,6 +105,14 @@ class Work:
         longest = max(took) if query.trigger_s is None else min(max(took), query.trigger_s)
         return (query.trigger_s or longest) + longest
 
+    def at_work(self, now: datetime) -> float | None:
+        """Share of executors' cores that a task ran on, in the last minute; None when that was not looked at enough."""
+        found = [(active, cores) for at, active, cores in self._at_work if now - at <= AT_WORK_OVER]
+        cores = sum(cores for _, cores in found)
+        if len(found) < _AT_WORK_LOOKS or not cores:
+            return None
+        return min(1.0, sum(active for active, _ in found) / cores)
+
     def _query(self, stream: str) -> _Query:
         return self._queries.get(f"{self._target} {stream}", _Query())
 
@@ -126,6 +139,11 @@ class Work:
             key, cores = (fact.app_id, executor.executor), max(1, executor.cores)
             self._busy_s += max(0.0, executor.task_s - self._task_s.get(key, 0.0)) / cores
             self._task_s[key] = executor.task_s
+        working = _working(fact.executors)
+        cores = sum(each.cores for each in working if each.is_active)
+        self._at_work.append((fact.at, sum(each.active_tasks for each in working if each.is_active), cores))
+        while fact.at - self._at_work[0][0] > AT_WORK_OVER:
+            self._at_work.popleft()
         for gone in [key for key in self._task_s if key[0] != fact.app_id]:
             del self._task_s[gone]
         if is_first:  # what they did before is of rows that nobody counted here
