@@ -14,7 +14,7 @@ from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import CONTROL
 from controlplane.service.history import KEPT
 from controlplane.service.ledger import SHOWN
-from controlplane.service.metrics import hub_samples, samples
+from controlplane.service.metrics import hub_samples, promises, samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _metrics(api: FastAPI, service: Service) -> None:
     def look() -> list[Sample]:
         now = datetime.now(UTC)
         found = samples(service.known, service.streams, len(service.problems(now)), now)
-        return [*found, *hub_samples(service.hub, now)]
+        return [*found, *promises(service.streams.values()), *hub_samples(service.hub, now)]
 
     exposition = exposition_of(CONTROL, look)
 

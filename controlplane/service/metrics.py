@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from controlplane.contract.metrics.meter import Sample
+    from controlplane.contract.streams import StreamDefinition
     from controlplane.service.hub import Hub
     from controlplane.service.state import Known
 
@@ -47,6 +48,8 @@ def samples(known: Known, streams: Iterable[str], problems: int, now: datetime) 
             continue
         if part.state is not PartState.ENDED:
             yield "tidegate_part_up", (part.part,), float(part.state is PartState.RUNNING)
+        for state in PartState:
+            yield "tidegate_part_state", (part.part, state), float(part.state is state)
         yield "tidegate_part_restarts_total", (part.part,), float(part.restarts)
     yield "tidegate_problems", (), float(problems)
     if (alerts := known.alerts(now)) is not None:
@@ -62,6 +65,15 @@ def _scaling(known: Known, now: datetime) -> Iterator[Sample]:
             for name, executors in (("have", fact.have), ("want", fact.want)):
                 if executors is not None:
                     yield f"tidegate_scaling_{name}", (fact.target,), float(executors)
+
+
+def promises(streams: Iterable[StreamDefinition]) -> Iterator[Sample]:
+    """What each stream's definition promises."""
+    for stream in streams:
+        levels = stream.service_levels
+        yield "tidegate_promised_freshness_seconds", (stream.name,), levels.freshness.total_seconds()
+        yield "tidegate_promised_validity_ratio", (stream.name,), levels.validity
+        yield "tidegate_promised_latency_seconds", (stream.name,), levels.latency.total_seconds()
 
 
 def hub_samples(hub: Hub, now: datetime) -> Iterator[Sample]:

@@ -52,6 +52,8 @@ JUDGED = LagJudged(
     consumer="lake shop",
     consumer_kind=ConsumerKind.QUERY,
     topic="shop.valid",
+    stream="shop",
+    hop=Hop.LAKE,
     partitions=(PartitionLag(partition=0, position=7, end=9, lag_events=2, lag_s=1.5), PartitionLag(partition=1)),
     lag_s=1.5,
     verdict=LagVerdict.WARN,
@@ -144,12 +146,12 @@ def test_lag_is_exposed_by_consumer_and_by_partition() -> None:
     process = Process(LAG)
     process.tally.take([JUDGED])
     found = process.scraped()
-    assert found["tidegate_consumer_lag_seconds{lake shop,shop.valid}"] == 1.5
-    assert "tidegate_consumer_lag_events{lake shop,shop.valid}" not in found
-    assert found["tidegate_consumer_verdict{lake shop,shop.valid,warn}"] == 1
-    assert found["tidegate_consumer_verdict{lake shop,shop.valid,ok}"] == 0
-    assert found["tidegate_partition_lag_events{lake shop,shop.valid,0}"] == 2
-    assert "tidegate_partition_lag_events{lake shop,shop.valid,1}" not in found
+    assert found["tidegate_consumer_lag_seconds{lake shop,shop.valid,shop,lake}"] == 1.5
+    assert "tidegate_consumer_lag_events{lake shop,shop.valid,shop,lake}" not in found
+    assert found["tidegate_consumer_verdict{lake shop,shop.valid,shop,lake,warn}"] == 1
+    assert found["tidegate_consumer_verdict{lake shop,shop.valid,shop,lake,ok}"] == 0
+    assert found["tidegate_partition_lag_events{lake shop,shop.valid,shop,0}"] == 2
+    assert "tidegate_partition_lag_events{lake shop,shop.valid,shop,1}" not in found
 
 
 def test_a_verdict_is_forgotten_after_ten_minutes_unless_it_halted() -> None:

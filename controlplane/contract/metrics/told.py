@@ -29,7 +29,7 @@ from controlplane.contract.facts import (
     WindowsClosed,
     WindowsPublished,
 )
-from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Outcome, SuiteFollowed
+from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Outcome, Severity, SuiteFollowed
 from controlplane.contract.lag import LagExplained, LagJudged, LagVerdict
 from controlplane.contract.metrics.meter import FOR_EVER, METER
 from controlplane.contract.metrics.spark import (
@@ -143,11 +143,8 @@ def held(fact: Fact, meter: Meter) -> None:  # noqa: C901, PLR0912 (a row a kind
         case WindowsPublished(stream=stream, rollup=rollup):
             horizon = fact.horizon.timestamp()
             meter.hold("tidegate_publish_horizon_timestamp_seconds", stream, rollup, value=horizon, until=FOR_EVER)
-        case GateDecided(stream=stream, stage=stage):
-            until = FOR_EVER if fact.outcome is Outcome.HALTED else fact.at + _VERDICT_FOR
-            for each in Outcome:
-                is_it = float(each is fact.outcome)
-                meter.hold("tidegate_gate_outcome", stream, stage, fact.table or "", each, value=is_it, until=until)
+        case GateDecided():
+            _verdict(fact, meter)
         case BreakerChanged(stream=stream, stage=stage):
             for state in BreakerState:
                 meter.hold("tidegate_breaker_state", stream, stage, state, value=state is fact.state, until=later)
@@ -159,6 +156,7 @@ def held(fact: Fact, meter: Meter) -> None:  # noqa: C901, PLR0912 (a row a kind
             _table(fact, meter)
         case MaintenancePlanned(stream=stream):
             meter.hold("tidegate_maintenance_due", stream, value=fact.due, until=later)
+            meter.hold("tidegate_maintenance_failed", stream, value=fact.reason is not None, until=later)
         case FeedProgressed(stream=stream):
             meter.hold("tidegate_feed_events_total", stream, value=fact.produced, until=FOR_EVER)
         case AlertsCounted():
@@ -173,8 +171,19 @@ def held(fact: Fact, meter: Meter) -> None:  # noqa: C901, PLR0912 (a row a kind
             pass
 
 
+def _verdict(fact: GateDecided, meter: Meter) -> None:
+    of, until = (fact.stream, fact.stage, fact.table or ""), fact.at + _VERDICT_FOR
+    until = FOR_EVER if fact.outcome is Outcome.HALTED else until
+    for outcome in Outcome:
+        meter.hold("tidegate_gate_outcome", *of, outcome, value=outcome is fact.outcome, until=until)
+    critical = [rule for rule in fact.rules if rule.severity is Severity.CRITICAL and rule.judged]
+    broken = max(((rule.unexpected or 0) / (rule.judged or 1) for rule in critical), default=0.0)
+    meter.hold("tidegate_gate_broken_ratio", *of, value=broken, until=until)
+
+
 def _judged(fact: LagJudged, meter: Meter) -> None:
-    until, of = fact.at + MEASURED_FOR, (fact.consumer, fact.topic)
+    until, stream = fact.at + MEASURED_FOR, fact.stream or ""
+    of = (fact.consumer, fact.topic, stream, fact.hop or "")
     known = {
         "lag_events": fact.lag_events,
         "lag_seconds": fact.lag_s,
@@ -190,7 +199,7 @@ def _judged(fact: LagJudged, meter: Meter) -> None:
     for verdict in LagVerdict:
         meter.hold("tidegate_consumer_verdict", *of, verdict, value=verdict is fact.verdict, until=until)
     for each in fact.partitions:
-        where = (*of, str(each.partition))
+        where = (fact.consumer, fact.topic, stream, str(each.partition))
         meter.hold("tidegate_partition_lag_events", *where, value=each.lag_events, until=until)
         meter.hold("tidegate_partition_lag_seconds", *where, value=each.lag_s, until=until)
         meter.hold("tidegate_partition_position_offsets", *where, value=each.position, until=until)
