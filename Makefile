@@ -1,11 +1,11 @@
 # `make` lists the targets. Everything lives in .venv and ~/.cache/tidegate; nothing else is touched (apt-get, as root,
-# installs Java 17 and Chromium where they are missing).
+# installs Java 17 and Chromium where they are missing; for tests it unpacks Prometheus and Alertmanager into the cache).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UP ?=
 TEST ?=
 
-.PHONY: help setup browser up test check bench ci clean
+.PHONY: help setup browser tools up test check bench ci clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -28,10 +28,13 @@ setup: .venv/.ready ## Prepare .venv/bin/tidegate, Java and the jars.
 browser: .venv/.ready
 	@$(BIN)/python -P -m controlplane.setup --browser
 
+tools: .venv/.ready
+	@$(BIN)/python -P -m controlplane.setup --browser --prometheus
+
 up: setup ## Run the platform with the demo streams (options: UP="--rate 2000").
 	@exec $(BIN)/tidegate up $(UP)
 
-test: browser ## Run all tests (options: TEST="tests/unit").
+test: tools ## Run all tests (options: TEST="tests/unit").
 	$(BIN)/python -m pytest $(TEST)
 
 check: .venv/.ready ## ruff, format, mypy strict, import contracts.

@@ -1,4 +1,4 @@
-"""`python -P -m controlplane.setup [--browser]`: what the platform needs beside Python, fetched once, with progress."""
+"""`python -P -m controlplane.setup [--browser] [--prometheus]`: what is needed beside Python, fetched once, with progress."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.settings import Settings
 from controlplane.setup.jars import JarCache, JarError
+from controlplane.setup.prometheus import UnpackError, unpack
 from controlplane.up.checks import StartError, check_java
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def archive_spark(jars: JarCache) -> None:
 
 
 def main() -> None:
-    """Java, the jars, and with `--browser` Chromium."""
+    """Java, the jars, and what tests need: with `--browser` Chromium, with `--prometheus` Prometheus and Alertmanager."""
     try:
         ensure_java()
         jars = JarCache(Settings().cache / "jars")
@@ -81,6 +82,11 @@ def main() -> None:
         sys.exit(str(error))
     if "--browser" in sys.argv[1:] and not any(map(shutil.which, _CHROMIUM_NAMES)):
         install(_CHROMIUM, "Chromium")
+    if "--prometheus" in sys.argv[1:]:
+        try:
+            unpack(Settings().cache, say)
+        except UnpackError as error:
+            say(f"{error}. The tests that need them are skipped.")
 
 
 if __name__ == "__main__":
