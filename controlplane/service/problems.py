@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from controlplane.contract.facts import MaintenancePlanned, PartState, Verdict
 from controlplane.contract.names import Hop
 from controlplane.contract.push import Problem
+from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.service.gate_problems import refused, stopped
 from controlplane.service.state import LAGGING_FROM_S, STALE_AFTER
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from controlplane.contract.facts import HopMeasured, PartChanged
     from controlplane.service.state import Known
 
+MISSING_FOR = timedelta(minutes=2)
+"""Executors that were asked for so long ago will hardly come by themselves."""
+SAID_WITHIN = timedelta(seconds=45)
+"""A part says how many executors it has every 15 s; one that says nothing is a problem of its own."""
 THERE_WITHIN = timedelta(seconds=60)
 """How long after the start a part, a measurement or a ledger may not be there yet without being a problem."""
 
@@ -71,7 +76,7 @@ def problems(
         found += [*_references(known, stream), *_maintenance(known, stream)]
         found += [(Rank.HELD, each) for each in stopped(known, stream)]
         found += [(Rank.REFUSED, each) for each in refused(known, stream)]
-    found += _pagers(known, now)
+    found += [*_executors(known, now), *_pagers(known, now)]
     if unanswered is not None:
         reason = unanswered[0].removeprefix("ClickHouse ")
         found.append((Rank.UNANSWERED, Problem(subject="ClickHouse", reason=reason, since=unanswered[1])))
@@ -147,6 +152,18 @@ def _maintenance(known: Known, stream: str) -> Iterator[Ranked]:
             Rank.UNTENDED,
             Problem(subject=f"maintenance of {stream}", reason=reason, since=known.since(fact), page="/lake"),
         )
+
+
+def _executors(known: Known, now: datetime) -> Iterator[Ranked]:
+    """A cluster takes its time to start some; one that has none left, or whose executors die, takes for ever."""
+    for fact in known.facts.values():
+        if not isinstance(fact, ExecutorsChanged) or fact.have >= fact.want or now - fact.at > SAID_WITHIN:
+            continue
+        since = known.since(fact)
+        if now - since > MISSING_FOR:
+            because = "" if fact.waits_for is None else f": {fact.waits_for}"
+            reason = f"has {fact.have} of {fact.want} executors for {_seconds(now - since)}{because}"
+            yield Rank.LATE, Problem(subject=fact.target, reason=reason, since=since, page="/scaling")
 
 
 def _pagers(known: Known, now: datetime) -> Iterator[Ranked]:

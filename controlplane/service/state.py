@@ -85,7 +85,7 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912 (
             return (fact.kind, fact.stream)
 
 
-def condition_of(fact: Fact) -> str:  # noqa: PLR0911 (a row a kind)
+def condition_of(fact: Fact) -> str:  # noqa: C901, PLR0911 (a row a kind)
     """What a fact says of its subject, without the numbers that change all the time.
 
     A part that dies and starts again and again is unwell all along, not anew with each start.
@@ -102,6 +102,8 @@ def condition_of(fact: Fact) -> str:  # noqa: PLR0911 (a row a kind)
             return "unknown" if fact.reason else "lagging" if is_lagging else "well"
         case LagJudged():
             return fact.verdict
+        case ExecutorsChanged():
+            return "missing" if fact.have < fact.want else "well"
         case ReferencesLoaded():
             return "refused" if fact.refused else "well"
         case GateDecided():

@@ -19,6 +19,7 @@ from controlplane.contract.facts import (
 )
 from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Stage, SuiteFollowed
 from controlplane.contract.names import Hop
+from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.service.problems import problems
 from controlplane.service.state import Known
 
@@ -241,3 +242,25 @@ def test_that_nobody_would_be_woken_is_said_here() -> None:
     ]
     known.fold([alerts(waiting=2, reason="503: away", pages=False).model_copy(update={"at": ago(-1)})])
     assert not problems(known, TITLES, NOW), "without a routing key that is what was asked for"
+
+
+def executors(seconds: float, have: int, want: int) -> ExecutorsChanged:
+    return ExecutorsChanged(
+        at=ago(seconds), target="lake", have=have, want=want, cores=1, least=1, most=9, port="spark standalone",
+        waits_for="the master has no core left" if have < want else None,
+    )  # fmt: skip
+
+
+def test_executors_that_were_asked_for_and_do_not_come_are_a_problem() -> None:
+    known = Known()
+    known.fold([*WELL, executors(300, 2, 2), executors(130, 2, 8), executors(5, 3, 8)])
+    [problem] = problems(known, TITLES, NOW)
+    assert (problem.subject, problem.page, problem.since) == ("lake", "/scaling", ago(130))
+    assert problem.reason == "has 3 of 8 executors for 130 s: the master has no core left"
+    assert not problems(known, TITLES, ago(15)), "two minutes are not over"
+    known.fold([executors(1, 8, 8)])
+    assert not problems(known, TITLES, NOW)
+
+
+def test_executors_of_a_part_that_has_fallen_silent_are_no_problem_of_their_own() -> None:
+    assert found(executors(200, 2, 8)) == []

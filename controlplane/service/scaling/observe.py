@@ -29,7 +29,7 @@ NOT_SCALED = (
 )
 _ORDINARY_S = 20.0
 _HALTED = {Outcome.HALTED: "is halted by its gate", Outcome.MISCONFIGURED: "is halted, its suite can't be evaluated"}
-_STANDS = {LagVerdict.STALL: "stands still", LagVerdict.STOP: "has said nothing for a while"}
+_STANDS = {LagVerdict.STALL: "stands still and no task runs", LagVerdict.STOP: "says nothing any more"}
 
 
 def load_of(
@@ -101,7 +101,7 @@ def _stopped(known: Known, target: str, stream: str, lag: LagJudged | None) -> s
         return _HALTED[decided.outcome]
     if lag is None or lag.verdict not in _STANDS or _works(known, target):
         return None
-    return f"{_STANDS[lag.verdict]} while no task runs"
+    return _STANDS[lag.verdict]
 
 
 def _works(known: Known, target: str) -> bool:
