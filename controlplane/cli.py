@@ -69,6 +69,9 @@ def up(  # noqa: PLR0913 (each is an option of the command)
         float, typer.Option(min=0, max=1, help="flights: share of events held back and sent after all others.")
     ] = 0.0,
     route_mode: Annotated[str, typer.Option(help="realtime or microbatch.")] = "realtime",
+    spark: Annotated[
+        str, typer.Option(help="Where lake's tasks run: local, or standalone: a Spark master and worker on loopback.")
+    ] = "local",
     run_for: Annotated[str | None, typer.Option("--for", help="Stop after so long, such as 60s.")] = None,
     exit_when_drained: Annotated[
         bool, typer.Option("--exit-when-drained", help="Stop when the feeds have ended and every ledger balances.")
@@ -88,6 +91,8 @@ def up(  # noqa: PLR0913 (each is an option of the command)
         )
     if route_mode not in ("realtime", "microbatch"):
         raise typer.BadParameter(f"route mode {route_mode!r} is neither realtime nor microbatch")
+    if spark not in ("local", "standalone"):
+        raise typer.BadParameter(f"spark {spark!r} is neither local nor standalone")
     ending = () if events is None else ("--events", str(events))
     options = {
         "shop": ("--rate", str(rate), "--faults", str(faults), "--seed", str(seed), *ending),
@@ -98,6 +103,7 @@ def up(  # noqa: PLR0913 (each is an option of the command)
         feeds={name: options[name] for name in chosen},
         console_port=console_port,
         environment={"TIDEGATE_ROUTE_MODE": route_mode},
+        spark="standalone" if spark == "standalone" else "local",
         told=_told,
     )
     try:

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
 
 
-_JVM = (
-    "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=160m -XX:MaxMetaspaceSize=320m "
+_DECODES = (
     # A stream with many rules makes methods that HotSpot would leave to its interpreter: route was 1.6 times slower.
     "-XX:-DontCompileHugeMethods "
     # A damaged record may claim a string of a gigabyte: Avro would make room for it before it reads on, and the heap is gone.
     "-Dorg.apache.avro.limits.string.maxLength=16777216 -Dorg.apache.avro.limits.bytes.maxLength=16777216 "
     "-Dorg.apache.avro.limits.collectionItems.maxLength=1000000"
 )
+_JVM = f"-XX:+UseSerialGC -XX:ReservedCodeCacheSize=160m -XX:MaxMetaspaceSize=320m {_DECODES}"
+EXECUTOR_JVM = f"-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=96m {_DECODES}"
+"""An executor has one core, and is to be there soon: compiling what it runs a second time, and better, comes too late."""
 _FORKED_S = 0.005
 JVM_OF = {
     # Half of the heap for the young: what Kafka's client holds for a batch was moved to the old generation only to die there.
@@ -62,6 +64,14 @@ _QUIET = {
 """Logger -> level."""
 
 
+_QUIET_CLUSTER = {
+    # An executor that was let go is still told to forget what it held.
+    "org.apache.spark.network.client.TransportClient": "OFF",
+    "org.apache.spark.storage.BlockManagerMasterEndpoint": "ERROR",
+}
+"""The same of a session on a cluster."""
+
+
 def session_options(settings: Settings, part: str) -> dict[str, Any]:
     """What `start_jvm` and `build_session` take, for a part by its name."""
     return {
@@ -69,6 +79,7 @@ def session_options(settings: Settings, part: str) -> dict[str, Any]:
         "jars": settings.spark_jars,
         "scratch": settings.data.resolve() / "scratch" / f"{part}-process",
         "jvm": " ".join(filter(None, (JVM_OF.get(part), _from_archive(settings)))),
+        "master": settings.lake_master if part == "lake" else "",
     }
 
 
@@ -77,12 +88,12 @@ def _from_archive(settings: Settings) -> str:
     return f"-XX:SharedArchiveFile={archive} -Xshare:auto -Xlog:cds*=off" if archive.exists() else ""
 
 
-def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "") -> threading.Thread:
+def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "", master: str = "") -> threading.Thread:
     """Start the JVM, and return as soon as its process is there: it takes seconds, in which the rest can be imported.
 
     `build_session` with the same options waits for it.
     """
-    conf = SparkConf(loadDefaults=False).setAll(list(_jvm_options(memory, jars, scratch, jvm).items()))
+    conf = SparkConf(loadDefaults=False).setAll(list(_jvm_options(memory, jars, scratch, jvm, master).items()))
     thread = threading.Thread(target=lambda: SparkContext._ensure_initialized(conf=conf), name="start-jvm")  # noqa: SLF001
     thread.start()
     me = psutil.Process()
@@ -92,35 +103,45 @@ def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "") -> thread
     return thread
 
 
-def _jvm_options(memory: str, jars: str, scratch: Path, jvm: str) -> dict[str, str]:
-    """What the JVM must be started with; later it can't be changed."""
+def _jvm_options(memory: str, jars: str, scratch: Path, jvm: str, master: str) -> dict[str, str]:
+    """What the JVM must be started with; later it can't be changed.
+
+    A cluster's executors find the jars where the driver does, on the same machine or in the same image: Spark would copy all
+    of them for each executor.
+    """
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch.mkdir(parents=True, exist_ok=True)
+    path = jars.replace(",", os.pathsep)
     return {
         "spark.driver.memory": memory,
         "spark.driver.extraJavaOptions": f"{_JVM} {jvm}",
-        "spark.jars": jars,
         "spark.local.dir": str(scratch),
+        **(
+            {"spark.driver.extraClassPath": path, "spark.executor.extraClassPath": path}
+            if master
+            else {"spark.jars": jars}
+        ),
     }
 
 
 def build_session(
-    name: str, *, slots: int, memory: str, jars: str, scratch: Path, jvm: str = "", **more: str
+    name: str, *, slots: int, memory: str, jars: str, scratch: Path, jvm: str = "", master: str = "", **more: str
 ) -> SparkSession:
-    """A local session with Kafka, Avro and Delta.
+    """A session with Kafka, Avro and Delta, local unless a master is given.
 
     Args:
         name: application name, shown in the Spark UI.
-        slots: concurrent tasks; real-time mode needs one for every source partition at once.
+        slots: concurrent tasks of a local session; real-time mode needs one for every source partition at once.
         memory: heap ceiling, such as `768m`.
         jars: comma-separated jar paths.
         scratch: folder for temporary files and the Derby-free warehouse.
         jvm: further options of the JVM.
+        master: of the cluster whose executors run the tasks; without one they run in this process.
         more: further settings of Spark, their dots written as two underscores.
     """
     options = {
-        **_jvm_options(memory, jars, scratch, jvm),
+        **_jvm_options(memory, jars, scratch, jvm, master),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
@@ -149,13 +170,13 @@ def build_session(
         "spark.sql.ui.retainedExecutions": "20",
         **{key.replace("__", "."): value for key, value in more.items()},
     }
-    builder = SparkSession.builder.appName(name).master(f"local[{slots}]")
+    builder = SparkSession.builder.appName(name).master(master or f"local[{slots}]")
     for key, value in options.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("WARN")
     log4j = session._jvm.org.apache.logging.log4j  # type: ignore[union-attr]  # noqa: SLF001
-    for logger, level in _QUIET.items():
+    for logger, level in {**_QUIET, **(_QUIET_CLUSTER if master else {})}.items():
         log4j.core.config.Configurator.setLevel(logger, log4j.Level.getLevel(level))
     return session
 

@@ -56,6 +56,21 @@ class Settings(BaseSettings):
     )
     lake_trigger: Duration = Field(parse_duration("10s"), description="How often lake starts a micro-batch.")
     lake_batch: int = Field(1_000_000, ge=1, description="Most events of a micro-batch of lake.")
+    lake_master: str = Field(
+        "",
+        pattern=r"^$|^(spark|k8s)://.",
+        description="Spark master that gives lake its executors (`spark://...`, `k8s://...`); empty: lake runs in its own process.",
+    )
+    lake_executors: str = Field(
+        "2:8", pattern=r"^[1-9]\d{0,3}:[1-9]\d{0,3}$", description="On a cluster: least and most executors of lake."
+    )
+    lake_options: str = Field(
+        "", description="On a cluster: further Spark settings of lake, `key=value`, separated by semicolons."
+    )
+    executor_memory: str = Field("512m", description="Heap of each executor; Spark takes no less than 480m.")
+    executor_batch: int = Field(
+        100_000, ge=1, description="On a cluster: most events of a micro-batch of lake for each executor."
+    )
     tables_trigger: Duration = Field(
         parse_duration("20s"),
         description="How often entities and rollups follow the lake's events, and closed windows are published.",
@@ -77,6 +92,18 @@ class Settings(BaseSettings):
         "", description="Hosts besides this one whose Spark REST API may be asked, comma-separated; `*`: any."
     )
     spark_memory: str = Field("768m", description="Heap ceiling of each Spark JVM.")
+
+    @property
+    def executors_range(self) -> tuple[int, int]:
+        """Least and most executors of lake on a cluster."""
+        least, most = map(int, self.lake_executors.split(":"))
+        return least, max(least, most)
+
+    @property
+    def lake_options_given(self) -> dict[str, str]:
+        """Spark's name of a setting -> its value."""
+        given = (each.partition("=") for each in self.lake_options.split(";") if each.strip())
+        return {key.strip(): value.strip() for key, _, value in given}
 
     @property
     def spark_archive(self) -> Path:

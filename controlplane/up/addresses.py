@@ -32,6 +32,10 @@ class Addresses(BaseModel):
     quality: int
     alerts: int
     console: int
+    spark_master: int
+    spark_master_ui: int
+    spark_worker: int
+    spark_worker_ui: int
     metrics: dict[str, int] = Field(default_factory=dict)
     """By process."""
 

@@ -13,6 +13,7 @@ from controlplane.setup.jars import JarCache  # noqa: TC001 (a field of a datacl
 from controlplane.up import broker
 from controlplane.up.addresses import Addresses  # noqa: TC001 (a field of a dataclass)
 from controlplane.up.part import Part
+from controlplane.up.spark import MASTER, Standalone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,8 @@ class Plan:
     jars: JarCache
     feeds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Demo stream -> options of its feed."""
+    standalone: Standalone | None = None
+    """Spark's master and worker, where lake does not run its tasks itself."""
 
     def parts(self) -> list[Part]:
         """All parts, in the order in which they are started; stopped in reverse."""
@@ -43,8 +46,9 @@ class Plan:
             self._registry(),
             self._room("clickhouse", "pipeline", "clickhouse", port=self.addresses.clickhouse, path="/ping"),
             self._room("control", "controlplane", port=self.addresses.api, path="/healthz"),
+            *(self.standalone.parts(after=("lake",)) if self.standalone else ()),
             self._room("route", "pipeline", "route", stop_within_s=20),
-            self._room("lake", "pipeline", "lake", stop_within_s=20, nice=19),
+            self._room("lake", "pipeline", "lake", needs=self._cluster(), stop_within_s=20, nice=19),
             self._room("live", "pipeline", "live", needs=("kafka", "registry", "clickhouse")),
             self._room("lag", "lag_monitor", needs=("kafka", "control"), nice=5),
             self._room("ledger", "pipeline", "ledger", needs=("kafka", "control"), nice=10),
@@ -54,6 +58,9 @@ class Plan:
             self._room("console", "dash_app", port=self.addresses.console, path="/healthz", needs=("control",)),
             *(self._feed(stream, options) for stream, options in self.feeds.items()),
         ]
+
+    def _cluster(self) -> tuple[str, ...]:
+        return (MASTER,) if self.standalone else ()
 
     def _kafka(self) -> Part:
         home = (self.data / "kafka").resolve()

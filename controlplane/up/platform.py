@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Literal, Self
 
 from controlplane.contract.facts import PartChanged, PartState
 from controlplane.contract.metrics import table
@@ -25,6 +25,7 @@ from controlplane.up import checks, targets
 from controlplane.up.addresses import Addresses, pick
 from controlplane.up.checks import StartError
 from controlplane.up.parts import Plan
+from controlplane.up.spark import master_url, standalone_of
 from controlplane.up.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Platform:
         feeds: Mapping[str, tuple[str, ...]] | None = None,
         console_port: int | None = None,
         environment: Mapping[str, str] | None = None,
+        spark: Literal["local", "standalone"] = "local",
         told: Callable[[str], None] = _log.info,
     ) -> None:
         self.data = data.resolve()
@@ -57,6 +59,7 @@ class Platform:
         self._feeds = feeds or {}
         self._console_port = console_port
         self._environment = environment or {}
+        self._spark = spark
         self._told = told
         self._states: dict[str, PartState] = {}
         self._reported_at = datetime.min.replace(tzinfo=UTC)
@@ -80,7 +83,6 @@ class Platform:
         if self._only is None:
             checks.check_memory()
         self.addresses: Addresses = pick(self.data, self._console_port)
-        self._sockets = Path(tempfile.mkdtemp(prefix="tidegate-"))
         jars = ",".join(map(str, cache.classpath("spark")))
         self._env = {
             **os.environ,
@@ -88,6 +90,7 @@ class Platform:
             "TIDEGATE_DATA": str(self.data),
             "TIDEGATE_SPARK_JARS": jars,
             "PYTHONUNBUFFERED": "1",
+            **({"TIDEGATE_LAKE_MASTER": master_url(self.addresses)} if self._spark == "standalone" else {}),
             **self._environment,
         }
         self.settings = Settings.model_validate(
@@ -97,10 +100,16 @@ class Platform:
                 if key.startswith("TIDEGATE_")
             }
         )
-        every = Plan(self.data, self.addresses, cache, self._feeds).parts()
+        standalone = None
+        if self._spark == "standalone":
+            standalone = standalone_of(self.settings, self.data, self.addresses)
+            if self._only is None:
+                checks.check_memory(checks.NEEDED_BYTES + standalone.needed_bytes)
+        every = Plan(self.data, self.addresses, cache, self._feeds, standalone).parts()
         chosen = {part.name for part in every if self._only is None or part.name in self._only}
         needed = [replace(part, needs=tuple(name for name in part.needs if name in chosen)) for part in every]
         self.parts = [part for part in needed if part.name in chosen]
+        self._sockets = Path(tempfile.mkdtemp(prefix="tidegate-"))
         self._supervisor = Supervisor(self.parts, self.data, self._sockets, self._env, self._told)
         # While the control plane starts nobody takes facts: that is no news, and if it stays away its state says so.
         logging.getLogger("controlplane.contract.reporting").setLevel(logging.ERROR)

@@ -21,6 +21,8 @@ from pipeline.lake.writer import LakeWriter
 from pipeline.listener import Listening
 from pipeline.progress import progressed
 from pipeline.registry import await_registry, learned, register_stream
+from pipeline.scale.scale import scale_of
+from pipeline.scale.session import spark_settings
 from pipeline.spark import QueryFailedError, build_session, failure_of, session_options, started
 from pipeline.suites import FollowedSuites
 from pipeline.tables.run import Beside, Tables
@@ -43,7 +45,11 @@ SPARK_SETTINGS = {
 """Of the session that lake runs in, as `build_session` takes them."""
 _GATES = (Stage.LAKE, Stage.ROLLUP, Stage.SERVING)
 """Those that stand in this process."""
+_SLOTS = 2
+"""Tasks at once in a local session."""
 _BEAT_S = 0.2
+_ENDS_WITHIN_S = 30
+"""A query that was stopped ends a moment later; a second one must not begin before."""
 _LOOK_EVERY_S = 5.0
 """How often the registry is asked for new versions."""
 _PROGRESS_BUG = ("NullPointerException", "KafkaMicroBatchStream$.metrics")
@@ -75,8 +81,10 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
         register_stream(registry, stream)
     partitions = {stream.name: partitions_of(admin, topic(stream.name, Hop.VALID)) for stream in streams}
     asks = {stream.name: partial(learned, registry, stream) for stream in streams}
-    session = build_session("tidegate lake", slots=2, **{**session_options(settings, "lake"), **SPARK_SETTINGS})
+    options = {**session_options(settings, "lake"), **SPARK_SETTINGS, **spark_settings(settings)}
+    session = build_session("tidegate lake", slots=_SLOTS, **options)
     reporter, heart, orders = Reporter(settings.api), Heart(settings.notify_socket), Orders(settings.api)
+    scale = scale_of(session, settings, reporter, _SLOTS)
     followed = {stream.name: FollowedSuites(stream, _GATES) for stream in streams}
     closing = threading.Event()
     gates = {
@@ -84,11 +92,13 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
         for stream in streams
     }
     writers = {
-        name: LakeWriter(session, ask, ask(), partitions[name], settings, reporter, gates[name])
+        name: LakeWriter(
+            session, ask, ask(), partitions[name], settings, reporter, gates[name], scale.boundary, scale.slots
+        )
         for name, ask in asks.items()
     }
     known = {name: partial(LakeWriter.knows, writer) for name, writer in writers.items()}
-    tables = Tables(session, known, settings, Beside(gate, followed, orders, reporter))
+    tables = Tables(session, known, settings, Beside(gate, followed, orders, reporter, scale.boundary))
     queries: dict[str, StreamingQuery] = {}
     listening = Listening(session)
     facts = partial(progressed, part="lake", mode="microbatch", trigger=settings.lake_trigger)
@@ -108,10 +118,12 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
                 _learn(writers.values(), tables)
                 _look_at_suites(followed.values(), reporter)
             for name, writer in writers.items():
+                writer.share(scale.slots, queries[name])
                 queries[name] = _kept_running(writer, queries[name], tables)
             reporter.report(*facts(listening.take()))
     finally:
         closing.set()  # a batch that waits at its gate would hold up its query's end
+        scale.close()
         for query in queries.values():
             query.stop()
         tables.stop()
@@ -152,7 +164,11 @@ def _kept_running(writer: LakeWriter, query: StreamingQuery, tables: Tables) -> 
     """
     if query.isActive:
         return query
-    failure = failure_of(query) or QueryFailedError(f"query {query.name} stopped by itself")
+    failure = failure_of(query)
+    if failure is None and writer.leaving.is_asked:
+        query.awaitTermination(_ENDS_WITHIN_S)
+        return writer.start()
+    failure = failure or QueryFailedError(f"query {query.name} stopped by itself")
     if all(each in str(failure) for each in _PROGRESS_BUG):
         _log.info("%s: the batch that was left open is done; going on", query.name)
         return writer.start()

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,11 @@ from pipeline.lake.checkpoint import HadoopFiles, Start, decide, look, starting_
 from pipeline.lake.diverted import Diverted, last_batch, rejected, write_diverted
 from pipeline.lake.gate import Batch
 from pipeline.lake.held import held_in
+from pipeline.lake.leaving import Leaving
 from pipeline.lake.offsets import ranges_of_batch, user_metadata
 from pipeline.lake.sample import columns_read, frame_of, read_stretches, stretches
 from pipeline.route.decode import framed_id
+from pipeline.scale.boundary import Boundary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +55,12 @@ _log = logging.getLogger(__name__)
 
 class BatchFailedError(Exception):
     """A micro-batch has failed: nothing of it is written, and whoever runs it again goes on exactly."""
+
+
+def files_of(count: int, partitions: int, share: int | None) -> int:
+    """How many tasks write a micro-batch, a file each: few large files, but on executors none with more than its share."""
+    few = max(1, min(partitions, count // _ROWS_A_FILE))
+    return few if share is None else max(few, -(-count // share))
 
 
 @contextmanager
@@ -82,6 +90,12 @@ class LakeWriter:
     reporter: Reporter
     gate: BatchGate
     """Asked before each write."""
+    boundary: Boundary = field(default_factory=Boundary)
+    """Between micro-batches; those of other queries too."""
+    slots: int | None = None
+    """Executors that share a micro-batch; None for a local session."""
+    leaving: Leaving = field(default_factory=Leaving)
+    """How its query is stopped between two micro-batches."""
     has_written: bool = False
     """Since the query started: its first batch may be one that a crash has interrupted."""
 
@@ -113,6 +127,7 @@ class LakeWriter:
         """
         name = topic(self.stream.name, Hop.VALID)
         self.has_written = False
+        self.leaving = Leaving()
         begin = self._begin()
         offsets = starting_offsets(name, begin.offsets, self.partitions)
         self._prepare()
@@ -122,7 +137,7 @@ class LakeWriter:
             .option("kafka.bootstrap.servers", self.settings.kafka)
             .option("subscribe", name)
             .option("startingOffsets", offsets)
-            .option("maxOffsetsPerTrigger", self.settings.lake_batch)
+            .options(**self._shared())
             .option("kafka.isolation.level", "read_committed")
             .option("failOnDataLoss", "true")
             .load()
@@ -135,6 +150,23 @@ class LakeWriter:
             .start()
         )
 
+    def _shared(self) -> dict[str, str]:
+        """How much a micro-batch takes, and in how many tasks it reads; Spark settles both when a query starts."""
+        if self.slots is None:
+            return {"maxOffsetsPerTrigger": str(self.settings.lake_batch)}
+        bound = self.slots * self.settings.executor_batch
+        return {"maxOffsetsPerTrigger": str(bound), "minPartitions": str(self.slots)}
+
+    def share(self, slots: int | None, query: StreamingQuery) -> None:
+        """Let so many executors share a micro-batch, from the next one on if that can be: its query is stopped between two."""
+        if slots == self.slots and not self.leaving.is_asked:
+            return
+        self.slots = slots
+        self.leaving.ask(query, self.settings.lake_trigger, self._is_committed)
+
+    def _is_committed(self, batch_id: int) -> bool:
+        return self._files().read(f"commits/{batch_id}") is not None
+
     def _appended(self, batch: DataFrame, batch_id: int) -> None:
         """`append`, with errors of bounded length.
 
@@ -142,9 +174,11 @@ class LakeWriter:
         was seen to overflow.
         """
         try:
-            self.append(batch, batch_id)
+            with self.boundary.working():
+                self.append(batch, batch_id)
         except Exception as error:  # noqa: BLE001 (whatever it is)
             raise BatchFailedError(f"micro-batch {batch_id}: {str(error)[:_TOLD_AT_MOST]}") from None
+        self.leaving.after(batch_id)
 
     def knows(self) -> Learned:
         """What it knows of the stream now."""
@@ -213,7 +247,7 @@ class LakeWriter:
                 write_diverted(self._rejected(batch, known, decision, identity), known.stream, self.diverted, **once)
             elif written_to != self.diverted:
                 if written_to is None:
-                    files = max(1, min(len(ranges), count // _ROWS_A_FILE))
+                    files = files_of(count, len(ranges), None if self.slots is None else self.settings.executor_batch)
                     write_events(events, known.stream, self.table, files=files, mergeSchema="true", **once)
                 self._report(count, ranges, time.monotonic() - began - (decision.waited_s if decision else 0))
         self.has_written = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from pipeline.lake.release import Releases
 from pipeline.publish.gate import PublishGates, WindowsGate
 from pipeline.publish.publish import Publisher
 from pipeline.reason import first_line
+from pipeline.scale.boundary import Boundary
 from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Beside:
     """By stream."""
     orders: OrderSource
     reporter: Reporter
+    boundary: Boundary = field(default_factory=Boundary)
+    """What must not meet a table's work passes here."""
 
     def gates_of(self, stream: StreamDefinition, key: str) -> PublishGates:
         """What a rollup passes on its way to its readers."""
@@ -159,7 +162,8 @@ class Tables:
         if self._stopping.is_set():
             return
         try:
-            act()
+            with self._beside.boundary.working():
+                act()
         except Exception as error:  # noqa: BLE001 (whatever it is, the appends go on, and the next beat tries again)
             if self._stopping.is_set():
                 return
