@@ -1,20 +1,28 @@
-"""A Spark session as route has it, for tests of Columns: no broker, no platform."""
+"""A Spark session as route has it, for tests of Columns: no broker, no platform. And a Prometheus that scrapes the platform."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from controlplane.contract.settings import Settings
 from controlplane.setup.jars import JarCache
+from controlplane.setup.prometheus import tool
+from controlplane.up.checks import free_port
 from pipeline.route.query import SPARK_SETTINGS
 from pipeline.spark import build_session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pyspark.sql import SparkSession
+
+DOCKER = Path(__file__).parents[2] / "docker"
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +33,52 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+class Prometheus:
+    """A server that scrapes `running`, with the configuration of docker/prometheus, only more often."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """What its API answers."""
+        answer = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10)
+        found = answer.json()
+        assert found["status"] == "success", f"{parameters}: {found.get('error')}"
+        return found["data"]
+
+    def value(self, expression: str) -> float | None:
+        """The first value of an expression; None when it has none."""
+        found = self.get("query", query=expression)["result"]
+        return float(found[0]["value"][1]) if found else None
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/-/ready", timeout=1).is_success
+        except httpx.HTTPError:
+            return False
+
+
+@pytest.fixture(scope="session")
+def prometheus(
+    running: Any, tmp_path_factory: pytest.TempPathFactory, eventually: Callable[..., Any]
+) -> Iterator[Prometheus]:
+    program = tool(Settings().cache, "prometheus")
+    if program is None:
+        pytest.skip("there is no prometheus: `make test` unpacks it where there is apt-get")
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    for file in (DOCKER / "prometheus").glob("*.yml"):
+        text = file.read_text().replace("../../.tidegate", str(running.platform.data)).partition("\nalerting:")[0]
+        (folder / file.name).write_text(re.sub(r"(interval: )(5|15)s$", r"\g<1>1s", text, flags=re.MULTILINE))
+    command = [
+        program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn",
+    ]  # fmt: skip
+    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            one = Prometheus(f"http://127.0.0.1:{port}")
+            eventually(one.is_ready, f"Prometheus answers; see {folder}/log")
+            yield one
+        finally:
+            process.terminate()
