@@ -22,6 +22,7 @@ from controlplane.alert_commands import app as alerts_app
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
 from controlplane.gate_commands import app as gate_app
+from controlplane.lag_commands import app as lag_app
 from controlplane.quarantine_commands import app as quarantine_app
 from controlplane.scaling_commands import app as scaling_app
 from controlplane.schema_commands import app as schema_app
@@ -45,6 +46,7 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(alerts_app, name="alerts")
 app.add_typer(gate_app, name="gate")
 app.add_typer(scaling_app, name="scaling")
+app.add_typer(lag_app, name="lag")
 _HERE = Path(__file__).resolve().parents[1]
 
 

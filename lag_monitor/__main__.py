@@ -16,6 +16,8 @@ from controlplane.contract.metrics.table import LAG
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from controlplane.contract.settings import Settings
 from lag_monitor.hops.watch import watch_hops
+from lag_monitor.lag import watch_lag
+from lag_monitor.positions.lake import LakeEnds
 from lag_monitor.spark.watch import EVERY_S as SPARK_EVERY_S
 from lag_monitor.spark.watch import watch_spark
 from lag_monitor.watches import Watch, look_once, run
@@ -39,8 +41,10 @@ def main(
     settings = Settings()
     definitions = load_streams(settings.stream_roots)
     streams = [stream.name for stream in definitions]
+    lake = LakeEnds(settings.lake_root)
     watches = (
-        Watch("hops", 1.0, watch_hops(settings, streams)),
+        Watch("hops", 1.0, watch_hops(settings, streams, lake)),
+        Watch("lag", 1.0, watch_lag(settings, streams, lake)),
         Watch("spark", SPARK_EVERY_S, watch_spark(settings)),
         Watch("why", EVERY_S, watch_why(settings, definitions)),
     )

@@ -36,8 +36,10 @@ _ALL = (
          "A suite is refused, or a critical rule of it cannot be evaluated.", after=timedelta(seconds=15)),
     Rule("breaker_open", "A flood breaker is open", Severity.CRITICAL,
          "A stage has paused because too much of what came had to be turned away."),
-    Rule("lag", "A hop is behind", Severity.ERROR,
-         "The oldest event that a hop has not taken is older than 30 s.", after=timedelta(seconds=30)),
+    Rule("lag", "A query does not keep up", Severity.ERROR,
+         "By its verdict over a window it stands still (stop, stall: error), takes records again (rewind: warning) or has fallen "
+         "behind for 5 minutes (warn: warning); or a consumer group on a stream stands still for 5 minutes (warning).",
+         after=timedelta(seconds=30)),
     Rule("ledger_unbalanced", "The ledger does not add up", Severity.CRITICAL,
          "Events are missing or doubled somewhere on the way."),
     Rule("ledger_unknown", "The ledger is not known", Severity.WARNING,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from alerts.incidents import Condition, Severity, Signal
 from alerts.policy.inhibit import CONTROL, SUPERVISOR
+from alerts.policy.lag import lags
 from alerts.policy.observed import SAID_WITHIN, STALE_AFTER, Observed
 from controlplane.contract.facts import (
-    HopMeasured,
     LedgerTaken,
     MaintenancePlanned,
     MaintenanceRan,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from controlplane.contract.streams import StreamDefinition
 
-LAGGING_FROM_S = 30.0
 _LONG_STARTS = timedelta(minutes=2)
 _OLD_VERDICT = timedelta(minutes=10)
 _DOWN = {
@@ -57,7 +56,7 @@ def signals(observed: Observed, streams: Mapping[str, StreamDefinition]) -> Iter
     yield from _gates(observed, streams)
     yield from _suites(observed)
     yield from _breakers(observed)
-    yield from _hops(observed)
+    yield from lags(observed)
     yield from _ledgers(observed, streams)
     yield from _jobs(observed)
 
@@ -149,17 +148,6 @@ def _breakers(observed: Observed) -> Iterator[Signal]:
         )
         reason = f"is {fact.state} since {fact.since:%H:%M:%S} UTC and {goes_on}: {fact.reason or 'no reason is given'}"
         yield Signal("breaker_open", f"{fact.stream}/{fact.stage}", condition, reason, _quality(fact.stream))
-
-
-def _hops(observed: Observed) -> Iterator[Signal]:
-    for fact in observed.of(HopMeasured):
-        subject = f"{fact.stream}/{fact.hop}"
-        if fact.lag_s is None or observed.age(fact) > STALE_AFTER:
-            yield Signal("lag", subject, _UNKNOWN, fact.reason or "not measured")
-            continue
-        events = "" if fact.lag_events is None else f" ({fact.lag_events:,} events)"
-        condition = _WRONG if fact.lag_s > LAGGING_FROM_S else _WELL
-        yield Signal("lag", subject, condition, f"is {fact.lag_s:.0f} s behind{events}")
 
 
 def _ledgers(observed: Observed, streams: Mapping[str, StreamDefinition]) -> Iterator[Signal]:

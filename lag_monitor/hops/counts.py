@@ -5,7 +5,6 @@ The raw topic's offsets are no counts, because transactions leave markers among 
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,10 +12,10 @@ import clickhouse_connect
 import httpx
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
 
-from controlplane.contract.names import DIVERTED, Hop, arrivals_table, lake_table, topic
+from controlplane.contract.names import Hop, arrivals_table, topic
+from lag_monitor.positions.lake import LakeEnds
+from lag_monitor.unknown import UnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
 
 _TIMEOUT_S = 3.0
-_COMMITS = 20
-
-
-class UnknownError(Exception):
-    """A count cannot be had, and why, in one sentence."""
 
 
 class CountSource(Protocol):
@@ -47,10 +41,10 @@ class CountSource(Protocol):
 class Counts:
     """The real sources."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lake: LakeEnds | None = None) -> None:
         self._settings = settings
+        self._lake_ends = lake or LakeEnds(settings.lake_root)
         self._kafka = Consumer({"bootstrap.servers": settings.kafka, "group.id": "tidegate-lag", "log_level": 2})
-        self._lakes: dict[str, DeltaTable] = {}
         self._clickhouse: Client | None = None
         self._away: tuple[float, str] = (0.0, "")
 
@@ -90,24 +84,7 @@ class Counts:
         return sum(counts)
 
     def _lake(self, stream: str) -> int:
-        """Up to where the lake is: a micro-batch is in the events, or was diverted to the table beside them."""
-        ends: dict[str, int] = {}
-        for table in ("events", DIVERTED):
-            for partition, until in self._ends_in(lake_table(self._settings.lake_root, stream, table)).items():
-                ends[partition] = max(until, ends.get(partition, 0))
-        return sum(ends.values())
-
-    def _ends_in(self, path: str) -> dict[str, int]:
-        try:
-            table = self._lakes.get(path) or self._lakes.setdefault(path, DeltaTable(path))
-        except TableNotFoundError:
-            return {}
-        table.update_incremental()
-        for commit in table.history(_COMMITS):
-            written = json.loads(commit.get("userMetadata") or "{}").get("offsets")
-            if written is not None:
-                return {partition: until for partition, (_, until) in written.items()}
-        raise UnknownError(f"none of the last {_COMMITS} commits of {path} names its source offsets")
+        return sum(self._lake_ends.ends(stream).values())
 
     def _serving(self, stream: str) -> int:
         # Kept: a new client asks the server for its version and all its settings first.

@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import HopMeasured
 from controlplane.contract.names import Hop
-from lag_monitor.hops.counts import Counts, UnknownError
+from lag_monitor.hops.counts import Counts
 from lag_monitor.hops.measure import Curve, lag_events, lag_seconds
+from lag_monitor.unknown import UnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping
 
     from controlplane.contract.settings import Settings
     from lag_monitor.hops.counts import CountSource
+    from lag_monitor.positions.lake import LakeEnds
 
 _ROUTED = (Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 _BEFORE = {Hop.LAKE: Hop.VALID, Hop.SERVING: Hop.VALID}
 
 
-def watch_hops(settings: Settings, streams: Iterable[str]) -> Callable[[], list[HopMeasured]]:
+def watch_hops(settings: Settings, streams: Iterable[str], lake: LakeEnds) -> Callable[[], list[HopMeasured]]:
     """A round that counts every hop of the streams."""
-    names, counts = tuple(streams), Counts(settings)
+    names, counts = tuple(streams), Counts(settings, lake)
     curves: dict[tuple[str, Hop], Curve] = defaultdict(Curve)
     return lambda: measure_all(names, counts, curves, lambda: datetime.now(UTC))
 

@@ -36,7 +36,9 @@ def missing(words: list[str]) -> str | None:
             at = at.commands[word]
         else:
             return f"tidegate {' '.join(words)}: there is no {word!r}"
-    return f"tidegate {' '.join(words)}: which of {', '.join(at.commands)}?" if hasattr(at, "commands") else None
+    if not hasattr(at, "commands") or at.invoke_without_command:
+        return None
+    return f"tidegate {' '.join(words)}: which of {', '.join(at.commands)}?"
 
 
 @pytest.mark.parametrize("rule", RULES)

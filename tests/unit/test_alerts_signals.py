@@ -34,6 +34,7 @@ from controlplane.contract.gates import (
     SuiteFollowed,
 )
 from controlplane.contract.gates import Severity as RuleSeverity
+from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict, PartitionLag
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import Work, WorkAsked, WorkState
 from controlplane.contract.settings import SHIPPED_STREAMS
@@ -59,8 +60,18 @@ def gate(outcome: Outcome, stage: Stage = Stage.LAKE, age_s: float = 0, **more: 
     return GateDecided(at=ago(age_s), stream="shop", stage=stage, subject="micro-batch 17", outcome=outcome, **fields)
 
 
-def hop(age_s: float = 0, which: Hop = Hop.LAKE, **more: Any) -> HopMeasured:
-    return HopMeasured(at=ago(age_s), stream="shop", hop=which, **more)
+def lag(verdict: LagVerdict, age_s: float = 0, **more: Any) -> LagJudged:
+    said = {"consumer": "lake shop", "consumer_kind": ConsumerKind.QUERY, "stream": "shop", "hop": Hop.LAKE, **more}
+    return LagJudged.model_validate(
+        {"at": ago(age_s), "topic": "shop.valid", "verdict": verdict, "reason": "so", **said}
+    )
+
+
+def group(verdict: LagVerdict, moved_s: float | None = 60, stream: str | None = "shop") -> LagJudged:
+    moved_at = None if moved_s is None else ago(moved_s)
+    partitions = (PartitionLag(partition=0, moved_at=moved_at),)
+    kind = ConsumerKind.GROUP
+    return lag(verdict, consumer="billing", consumer_kind=kind, hop=None, stream=stream, partitions=partitions)
 
 
 def ledger(verdict: Verdict, age_s: float = 0) -> LedgerTaken:
@@ -118,10 +129,17 @@ def keyed(found: Iterable[Signal]) -> dict[Key, Signal]:
         (breaker(BreakerState.OPEN), ("breaker_open", "shop/ingest"), WRONG),
         (breaker(BreakerState.PROBING), ("breaker_open", "shop/ingest"), WRONG),
         (breaker(BreakerState.OPEN, age_s=120), ("breaker_open", "shop/ingest"), UNKNOWN),
-        (hop(lag_s=0.0), ("lag", "shop/lake"), WELL),
-        (hop(lag_s=31.0, lag_events=5), ("lag", "shop/lake"), WRONG),
-        (hop(reason="the broker is silent"), ("lag", "shop/lake"), UNKNOWN),
-        (hop(lag_s=0.0, age_s=60), ("lag", "shop/lake"), UNKNOWN),
+        (lag(LagVerdict.OK, lag_s=86_400.0), ("lag", "shop/lake"), WELL),
+        (lag(LagVerdict.WARN), ("lag", "shop/lake"), WRONG),
+        (lag(LagVerdict.REWIND), ("lag", "shop/lake"), WRONG),
+        (lag(LagVerdict.STALL), ("lag", "shop/lake"), WRONG),
+        (lag(LagVerdict.STOP), ("lag", "shop/lake"), WRONG),
+        (lag(LagVerdict.UNKNOWN), ("lag", "shop/lake"), UNKNOWN),
+        (lag(LagVerdict.STOP, age_s=60), ("lag", "shop/lake"), UNKNOWN),
+        (group(LagVerdict.STOP), ("lag", "shop/group billing on shop.valid"), WRONG),
+        (group(LagVerdict.STALL), ("lag", "shop/group billing on shop.valid"), WRONG),
+        (group(LagVerdict.WARN), ("lag", "shop/group billing on shop.valid"), WELL),
+        (group(LagVerdict.REWIND), ("lag", "shop/group billing on shop.valid"), WELL),
         (ledger(Verdict.IN_FLIGHT), ("ledger_unbalanced", "shop"), WELL),
         (ledger(Verdict.UNBALANCED), ("ledger_unbalanced", "shop"), WRONG),
         (ledger(Verdict.UNBALANCED), ("ledger_unknown", "shop"), WELL),
@@ -258,3 +276,21 @@ def test_what_has_been_done_is_told_as_changes() -> None:
         "Replay of 1,234 quarantined records of shop by ana: done",
         "Maintenance of shop: 2 stages, 1 failed",
     ]
+
+
+def test_only_groups_that_read_a_stream_and_were_at_work_are_told_of() -> None:
+    assert not [key for key in said(group(LagVerdict.STOP, moved_s=None)) if key[0] == "lag"], "abandoned long ago"
+    assert not [key for key in said(group(LagVerdict.STOP, stream=None)) if key[0] == "lag"], "on a topic of nobody's"
+
+
+def test_a_lag_says_who_and_how_far_and_how_bad_that_is() -> None:
+    key = ("lag", "shop/lake")
+    stalled = said(lag(LagVerdict.STALL, lag_s=95.2, lag_events=1234))[key]
+    assert stalled.reason == "lake shop: stall, 95 s behind (1,234 events): so"
+    assert (stalled.severity, stalled.after, stalled.page) == (
+        Severity.ERROR,
+        timedelta(seconds=30),
+        "/lag/lake%20shop",
+    )
+    slow = said(lag(LagVerdict.WARN))[key]
+    assert (slow.severity, slow.after) == (Severity.WARNING, timedelta(minutes=5))

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.contract.names import Hop
-from lag_monitor.hops.counts import UnknownError
 from lag_monitor.hops.measure import Curve, lag_events, lag_seconds
 from lag_monitor.hops.watch import measure_all
+from lag_monitor.unknown import UnknownError
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -1,0 +1,57 @@
+"""Is a query's part there at all? What the control plane last heard of it.
+
+Route, lake and live say every 15 s what they read by, and Spark's queries that they run. Whether a query that does not move has
+stalled or has stopped is told by that. While the control plane does not answer, nobody knows.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_EVERY_S = 5.0
+_TIMEOUT_S = 2.0
+
+
+class Heard:
+    """When each query was last heard of."""
+
+    def __init__(self, api: str) -> None:
+        self._client = httpx.Client(base_url=api, timeout=_TIMEOUT_S)
+        self._asked_at = -_EVERY_S
+        self._heard: Mapping[str, datetime] = {}
+
+    def of(self, query: str) -> datetime | None:
+        """When `route shop` was last heard of; None when that is not known."""
+        return self._heard.get(query)
+
+    def ask(self) -> None:
+        """Ask the control plane, every few seconds."""
+        if time.monotonic() - self._asked_at < _EVERY_S:
+            return
+        self._asked_at = time.monotonic()
+        try:
+            self._heard = heard_in(self._client.get("/api/v1/facts").raise_for_status().json())
+        except (httpx.HTTPError, ValueError):
+            self._heard = {}
+
+
+def heard_in(facts: list[dict[str, object]]) -> dict[str, datetime]:
+    """Query -> when a fact was last said by it."""
+    heard: dict[str, datetime] = {}
+    for fact in facts:
+        if fact.get("kind") == "schema_read":
+            query = f"{fact['reader']} {fact['stream']}"
+        elif fact.get("kind") == "query_progressed":
+            query = str(fact["query"])
+        else:
+            continue
+        at = datetime.fromisoformat(str(fact["at"]))
+        heard[query] = max(at, heard.get(query, at))
+    return heard
