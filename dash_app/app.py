@@ -13,6 +13,7 @@ from controlplane.contract.metrics.table import CONSOLE
 from dash_app.pages.alerts import alerts_page
 from dash_app.pages.elements import message
 from dash_app.pages.frame import banner, frame
+from dash_app.pages.lag import lag_page
 from dash_app.pages.lake import lake_page
 from dash_app.pages.ledger import ledger_page
 from dash_app.pages.live import live_page
@@ -101,7 +102,7 @@ def _name(path: str) -> str:
     return first if first in (*_PAGES, "overview") else "other"
 
 
-def _page(data: ConsoleData, path: str) -> Component:  # noqa: PLR0911 (a row a page)
+def _page(data: ConsoleData, path: str) -> Component:  # noqa: C901, PLR0911, PLR0912 (a row a page)
     match [part for part in path.split("/") if part]:
         case []:
             return overview_page(data.streams)
@@ -109,6 +110,8 @@ def _page(data: ConsoleData, path: str) -> Component:  # noqa: PLR0911 (a row a 
             return live_page(data.streams, rest[0] if rest else next(iter(data.streams), ""))
         case ["alerts", *rest]:
             return alerts_page(rest[0] if rest else None)
+        case ["lag", *_]:
+            return lag_page()
         case ["lake"]:
             return lake_page(data.streams)
         case ["ledger", *rest]:

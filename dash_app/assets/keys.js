@@ -18,21 +18,28 @@
   dark.addEventListener("change", apply);
   document.addEventListener("click", (event) => { if (event.target.id === "theme") toggle(); });
 
-  const help = "g o  overview\ng l  live\ng b  ledger (the books)\ng u  quality\ng q  quarantine\ng s  schemas\ng k  lake\ng a  alerts\nt  light or dark\n?  this help\nEsc  close";
-  const isHere = (href) => href === location.pathname || (["/alerts", "/ledger", "/quality", "/quarantine", "/schemas"].includes(href) && location.pathname.startsWith(`${href}/`));
+  const places = {
+    o: { name: "overview", link: '[href="/"]' },
+    l: { name: "live", link: '[href^="/live/"]' },
+    d: { name: "lag (delay)", link: '[href="/lag"]' },
+    p: { name: "Spark", link: '[href="/spark"]' },
+    c: { name: "scaling (capacity)", link: '[href="/scaling"]' },
+    b: { name: "ledger (the books)", link: '[href="/ledger"]' },
+    u: { name: "quality", link: '[href="/quality"]' },
+    q: { name: "quarantine", link: '[href="/quarantine"]' },
+    s: { name: "schemas", link: '[href="/schemas"]' },
+    k: { name: "lake", link: '[href="/lake"]' },
+    a: { name: "alerts", link: '[href="/alerts"]' },
+  };
+  const help = [...Array.from(Object.entries(places), ([key, { name }]) => `g ${key}  ${name}`), "t    light or dark", "?    this help", "Esc  close"].join("\n");
+  const hasPages = ["/alerts", "/lag", "/ledger", "/quality", "/quarantine", "/schemas", "/spark"];
+  const isHere = (href) => href === location.pathname || (hasPages.includes(href) && location.pathname.startsWith(`${href}/`));
   let waiting = "";
   function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
   document.addEventListener("keydown", (event) => {
     if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
     const panel = document.getElementById("help");
-    if (waiting === "g" && event.key === "o") go('.nav a[href="/"]');
-    else if (waiting === "g" && event.key === "l") go('.nav a[href^="/live/"]');
-    else if (waiting === "g" && event.key === "b") go('.nav a[href="/ledger"]');
-    else if (waiting === "g" && event.key === "u") go('.nav a[href="/quality"]');
-    else if (waiting === "g" && event.key === "q") go('.nav a[href="/quarantine"]');
-    else if (waiting === "g" && event.key === "a") go('.nav a[href="/alerts"]');
-    else if (waiting === "g" && event.key === "s") go('.nav a[href="/schemas"]');
-    else if (waiting === "g" && event.key === "k") go('.nav a[href="/lake"]');
+    if (waiting === "g" && places[event.key]) go(`.nav a${places[event.key].link}`);
     else if (event.key === "t") toggle();
     else if (event.key === "?") { panel.textContent = help; panel.hidden = !panel.hidden; }
     else if (event.key === "Escape") panel.hidden = true;

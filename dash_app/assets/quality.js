@@ -1,6 +1,7 @@
 /* The quality page: gates as they are pushed, what may be ordered of one that has stopped, and every rule of the last verdict. */
 (function () {
   "use strict";
+  const moment = (...how) => window.tidegate.moments.moment(...how);
   const make = (...how) => window.tidegate.make.element(...how);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const find = (what, name) => document.querySelector(`[data-quality-${what}="${name}"]`);
@@ -24,24 +25,8 @@
       redraw(table.tBodies[0], JSON.stringify([stream.gates, asked]), () => rowsOf(stream));
       window.tidegate.quality.rules(stream);
     }
-    tellAges();
+    window.tidegate.moments.tellAges();
     return true;
-  }
-
-  /* A moment that stays true while nothing else is drawn anew. */
-  function moment(before, at, kind = "ago") {
-    const element = make("span");
-    Object.assign(element.dataset, { qualityAt: at, before, kind });
-    return element;
-  }
-  function tellAges() {
-    const { seconds, clock } = window.tidegate.show;
-    for (const element of document.querySelectorAll("[data-quality-at]")) {
-      const { qualityAt: at, before, kind } = element.dataset;
-      const gone = (window.tidegate.hubNow() - Date.parse(at)) / 1000;
-      element.textContent = `${before}${seconds(Math.max(1, Math.round(kind === "until" ? -gone : gone)))}${kind === "ago" ? " ago" : ""}`;
-      element.title = clock(at);
-    }
   }
 
   /* One file has the suites of all stages: one mistake in it is told once, at the first of them. */
@@ -177,5 +162,4 @@
 
   window.tidegate.quality = { address, find, words, exact, percent, gateName, moment };
   window.tidegate.painters.push((update) => (update.topic === "quality" ? quality(update.data) : false));
-  setInterval(tellAges, 1000);
 })();

@@ -1,0 +1,64 @@
+/* How is the control plane asked? At once, or again and again for what was before; the time range is in the address. */
+(function () {
+  "use strict";
+  const WITHIN_MS = 8000, HISTORY_WITHIN_MS = 15000, AGAIN_MS = 15000, FORGOTTEN_MS = 60000, DEFAULT_MINUTES = 60, MINUTES_AT_MOST = 43200;
+  const now = () => performance.now();
+
+  function address(path) {
+    const port = document.getElementById("console").dataset.pushPort;
+    return `${location.protocol}//${port ? `${location.hostname}:${port}` : location.host}/api/v1/${path}`;
+  }
+
+  /* What it says, or why nothing is known; a refusal has its status. */
+  async function ask(path, { method = "GET", body, within = WITHIN_MS } = {}) {
+    try {
+      const how = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+      const answer = await fetch(address(path), { ...how, signal: AbortSignal.timeout(within) });
+      const text = await answer.text(), said = text ? JSON.parse(text) : null;
+      if (answer.ok) return { said, reason: null };
+      const detail = said && said.detail;
+      return { said: null, reason: typeof detail === "string" ? detail : `the control plane answers ${answer.status}`, status: answer.status };
+    } catch {
+      return { said: null, reason: "the control plane does not answer" };
+    }
+  }
+
+  /* What was before, as it was last answered; asked again when it is old. `then` is called when there is something new. */
+  const held = new Map(); /* path -> { said, reason, askedAt, isAsking, usedAt } */
+  function past(path, then) {
+    const state = held.get(path) || { said: null, reason: null, askedAt: -Infinity, isAsking: false };
+    held.set(path, state);
+    state.usedAt = now();
+    if (!state.isAsking && !document.hidden && now() - state.askedAt > AGAIN_MS) load(path, state, then);
+    return state;
+  }
+  async function load(path, state, then) {
+    state.isAsking = true;
+    const { said, reason } = await ask(path, { within: HISTORY_WITHIN_MS });
+    Object.assign(state, { isAsking: false, askedAt: now(), reason, said: said || state.said });
+    then();
+  }
+  setInterval(() => { for (const [path, { usedAt }] of held) if (now() - usedAt > FORGOTTEN_MS) held.delete(path); }, FORGOTTEN_MS);
+
+  function minutes() {
+    const given = Number(new URLSearchParams(location.search).get("minutes"));
+    return given > 0 && given <= MINUTES_AT_MOST ? given : DEFAULT_MINUTES;
+  }
+  function setMinutes(value) {
+    const query = new URLSearchParams(location.search);
+    query.set("minutes", value);
+    window.history.replaceState(window.history.state, "", `${location.pathname}?${query}`);
+    showMinutes();
+    window.dispatchEvent(new CustomEvent("tidegate-range"));
+  }
+  function showMinutes() {
+    for (const button of document.querySelectorAll("[data-minutes]")) button.classList.toggle("is-here", Number(button.dataset.minutes) === minutes());
+  }
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-minutes]");
+    if (button) setMinutes(button.dataset.minutes);
+  });
+  setInterval(showMinutes, 1000);
+
+  window.tidegate.inquire = { address, ask, past, minutes, showMinutes };
+})();
