@@ -159,7 +159,7 @@ def one_look(page: Any) -> None:
     assert page.text_content(f"{row} td:nth-child(6) .is-bad") is not None
     _says(page, '[data-lag-row="route flights flights.raw"]', "idle")
     _says(page, '[data-lag-row="route shop shop.raw"]', "unknown")
-    _says(page, '[data-lag-rows="group"] [data-lag-row="reports shop.valid"].is-old', "unknown", "stopped, 60 s ago")
+    _says(page, '[data-lag-rows="group"] [data-lag-row="reports shop.valid"].is-old', "unknown", "stopped, 6", " s ago")
     order = page.eval_on_selector_all(
         '[data-lag-rows="query"] [data-lag-row]', "rows => rows.map(each => each.dataset.lagRow)"
     )
