@@ -199,6 +199,28 @@ CASES = (
         "tasks run on 30 % of 4 executors: what holds it up is not how many there are",
     ),
     Case("a-rate-counts-before-anybody-is-busy-with-it", Load(executors(), (shop(9_000),), at_work=0.3), 14, 11, ""),
+    Case(
+        "a-backlog-in-two-partitions-can-use-two-executors",
+        of(shop(100, 9_000_000, partitions=2), Demand("flights", 3_000, 0, 62, Capacity(1_000, 1_000))),
+        7,
+        11,
+        "7 instead of 4",
+    ),
+    Case(
+        "a-cluster-smaller-than-the-least-gives-what-it-has",
+        of(shop(2_000), there=executors(3, most=3)),
+        3,
+        15,
+        "",
+        policy=ScalingPolicy(least=5),
+    ),
+    Case(
+        "known-from-below-a-little-more-than-ordinary-is-no-backlog",
+        of(shop(3_900, 120_000, about=None, at_least=1_000)),
+        4,
+        15,
+        "4 are enough",
+    ),
     Case("what-ordinarily-waits-is-no-backlog", of(shop(2_500, 50_000)), 4, 15, "4 are enough"),
     Case(
         "known-from-below-alone-asks-for-no-more",
@@ -299,3 +321,10 @@ def test_a_backlog_that_should_be_gone_is_more_urgent() -> None:
     late = Standing(asked=9, behind_since=NOW - timedelta(minutes=4))
     assert decide(load, ScalingPolicy(most=64), None, Standing(asked=9), NOW).want == 9
     assert decide(load, ScalingPolicy(most=64), None, late, NOW).want == 24
+
+
+def test_after_a_moment_that_was_not_known_the_while_begins_anew() -> None:
+    before = decide(of(shop(None)), ScalingPolicy(), None, quiet(1.0), NOW - timedelta(seconds=1)).standing
+    plan = decide(of(shop(1_000, 0)), ScalingPolicy(), None, before, NOW)
+    assert (plan.want, plan.rule) == (4, 13)
+    assert "for another 180 s" in plan.reason
