@@ -69,6 +69,7 @@ class Reconcile:
             boundary,
             report,
         )
+        self._wanted = within(None, cluster.least, cluster.most)
         self.slots = self._want()
         """Executors that share a micro-batch."""
         self._asked: Asked | None = None
@@ -102,8 +103,11 @@ class Reconcile:
             self._let_go(act.let_go, now)
 
     def _want(self) -> int:
+        """What was said last. `None` is said too, by an autoscaler that is off or has just started: as it is, then."""
         said = self._wants.of(TARGET)
-        return within(said.executors if said else None, self._cluster.least, self._cluster.most)
+        if said is not None and said.executors is not None:
+            self._wanted = within(said.executors, self._cluster.least, self._cluster.most)
+        return self._wanted
 
     def _note(self, have: Sequence[Executor], want: int, now: datetime) -> None:
         there = {each.id for each in have}

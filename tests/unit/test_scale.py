@@ -124,6 +124,16 @@ def test_while_nobody_says_what_is_wanted_the_last_that_was_said_holds() -> None
     assert lake.said[-1].have == 5  # `Wants` keeps the last answer: the reconcile never asks anybody else
 
 
+def test_an_autoscaler_that_is_off_or_starts_again_leaves_executors_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lake = Lake(wanted=5)
+    lake.beats(5)
+    monkeypatch.setattr(lake.wants, "of", lambda target: Wanted(target=target, at=NOW, reason="the autoscaler is off"))
+    lake.beats(5)
+    assert (lake.said[-1].have, lake.said[-1].want) == (5, 5)
+
+
 def test_a_micro_batch_is_shared_by_those_that_are_there_and_by_fewer_before_some_go() -> None:
     lake = Lake(wanted=2)
     lake.beats(3)
