@@ -14,6 +14,7 @@ from controlplane.service.api import create_api
 from controlplane.service.clickhouse import query_of
 from controlplane.service.confluent import HttpRegistry
 from controlplane.service.history import HistoryFile
+from controlplane.service.observations.keeper import Keeper
 from controlplane.service.orders import OrderFile
 from controlplane.service.scaling.kept import ScalingFile
 from controlplane.service.service import Service
@@ -47,6 +48,7 @@ def main() -> None:
         orders=orders,
         verdict_file=verdicts,
         scaling=scaling,
+        keeper=Keeper(settings.clickhouse),
     )
     rooms = {"quarantine": settings.quality, "quality": settings.quality, "alerts": settings.alerts}
     address = urlsplit(settings.api)

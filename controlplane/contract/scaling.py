@@ -162,3 +162,18 @@ class ScalingFrame(Frozen):
 
     at: AwareDatetime
     targets: tuple[ScalingTarget, ...]
+
+
+class ScalingPoint(Frozen):
+    """What was decided for a target, or how many executors it had, from ClickHouse's `tidegate_scaling`."""
+
+    at: AwareDatetime
+    kind: Literal["decided", "executors"]
+    have: int | None = None
+    want: int | None = None
+    rule: int | None = None
+    reason: str | None = None
+    """Of a decision; of executors: what they wait for."""
+    is_acted_on: bool = False
+    is_dry_run: bool = False
+    by: str | None = None

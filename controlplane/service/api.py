@@ -17,6 +17,7 @@ from controlplane.contract.facts import FACTS
 from controlplane.service.answers import add_answers
 from controlplane.service.forwarded import add_forwarded
 from controlplane.service.lag_answers import add_lag
+from controlplane.service.observations.answers import add_observations
 from controlplane.service.orders import add_orders
 from controlplane.service.quality_answers import add_quality
 from controlplane.service.scaling.answers import add_scaling
@@ -50,7 +51,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
         await service.restore()
         work = [service.push_overview(), service.push_ledger(), service.push_lake(), service.push_quality()]
         work += [service.push_lag(), service.push_spark(), service.push_scaling(), service.keep_scaling()]
-        work += [*map(service.push_live, service.streams), service.keep()]
+        work += [*map(service.push_live, service.streams), service.keep(), service.keep_observations()]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_complain)
@@ -58,6 +59,8 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
         for task in tasks:
             task.cancel()
         await asyncio.to_thread(service.save)
+        if service.keeper is not None:
+            await asyncio.to_thread(service.keeper.write)
 
     api = FastAPI(title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
     # The console's pages come from another port: a browser lets them read answers only if they are named here.
@@ -69,6 +72,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
     )
     _facts(api, service)
     add_answers(api, service)
+    add_observations(api, service.past)
     add_schemas(api, service)
     add_orders(api, service)
     add_quality(api, service)

@@ -25,7 +25,7 @@ def query_of(address: str) -> Query:
     """A function that runs a SELECT at an address; connects when first asked, and again after a failure."""
     local = threading.local()
 
-    def query(sql: str, **parameters: int) -> Sequence[Row]:
+    def query(sql: str, **parameters: int | str) -> Sequence[Row]:
         try:
             client: Client | None = getattr(local, "client", None)
             if client is None:

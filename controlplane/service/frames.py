@@ -41,7 +41,7 @@ Row = tuple[object, ...]
 class Query(Protocol):
     """Runs a SELECT."""
 
-    def __call__(self, sql: str, **parameters: int) -> Sequence[Row]:
+    def __call__(self, sql: str, **parameters: int | str) -> Sequence[Row]:
         """Rows.
 
         Raises:

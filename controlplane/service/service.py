@@ -16,6 +16,7 @@ from controlplane.service.keeping import save_unsaved
 from controlplane.service.lag import lag_frame
 from controlplane.service.lake import lake_frame
 from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
+from controlplane.service.observations.asked import Past
 from controlplane.service.observed import Observed
 from controlplane.service.orders import OrderFile
 from controlplane.service.problems import problems
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from controlplane.contract.verdicts import QualityFrame
     from controlplane.service.frames import Arrived, Query
     from controlplane.service.history import HistoryFile
+    from controlplane.service.observations.keeper import Keeper
     from controlplane.service.registry import SchemaRegistry
     from controlplane.service.verdict_file import VerdictFile
 
@@ -50,6 +52,7 @@ _LAKE_EVERY_S = 1.0
 _LOOK_AT_LEAST_EVERY_S = 5.0
 """How soon it is seen that ClickHouse does not answer, when nobody watches what is in it."""
 _SCALE_EVERY_S = 2.0
+_OBSERVED_EVERY_S = 5.0
 _SAVE_EVERY_S = 1.0
 _SAVE_AGAIN_AFTER_S = 15.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -70,12 +73,15 @@ class Service:
         orders: OrderFile | None = None,
         verdict_file: VerdictFile | None = None,
         scaling: ScalingFile | None = None,
+        keeper: Keeper | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
         self.history_file = history_file
         self.verdicts = VerdictHistory()
         self.observed = Observed()
+        self.past = Past(query)
+        self.keeper = keeper
         self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()
@@ -100,6 +106,8 @@ class Service:
         self.history.fold(facts, now)
         self.verdicts.fold(facts, now)
         self.observed.fold(facts)
+        if self.keeper is not None:
+            self.keeper.fold(facts)
         self.scaler.fold(facts)
 
     def problems(self, now: datetime) -> tuple[Problem, ...]:
@@ -211,6 +219,12 @@ class Service:
         while True:
             is_saved = await asyncio.to_thread(self.save)
             await asyncio.sleep(_SAVE_EVERY_S if is_saved else _SAVE_AGAIN_AFTER_S)
+
+    async def keep_observations(self) -> None:
+        """Write to ClickHouse what was observed."""
+        while self.keeper is not None:
+            await asyncio.sleep(_OBSERVED_EVERY_S)
+            await asyncio.to_thread(self.keeper.write)
 
     def save(self) -> bool:
         """Save what is not saved yet; what cannot be saved is kept for the next time."""

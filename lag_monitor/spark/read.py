@@ -23,6 +23,8 @@ _RAN_NOT = "skipped"
 _OF_BATCH = re.compile(
     r"(?:Delta: )?(?P<query>[^\n]+)\nid = [^\n]*\nrunId = [^\n]*\nbatch = (?P<batch>\d+)(?:: (?P<what>.+))?", re.DOTALL
 )
+_CALLED_AT = re.compile(r" at (?:NativeMethodAccessorImpl\.java:0$|(?:\S*/)?(?=[^/\s]+$))")
+"""`start at NativeMethodAccessorImpl.java:0` says no more than `start`, and of a file's path its name is enough."""
 _NAME_AT_MOST = 120
 
 
@@ -70,7 +72,7 @@ def stage(said: Answer) -> StageSeen:
         attempt=said["attemptId"],
         query=query,
         batch_id=batch_id,
-        name=(what or said["name"])[:_NAME_AT_MOST],
+        name=(what or _called(said["name"]))[:_NAME_AT_MOST],
         state=said["status"].lower(),
         submitted_at=_moment(said.get("submissionTime")),
         completed_at=_moment(said.get("completionTime")),
@@ -101,6 +103,14 @@ def _belongs(description: str) -> tuple[str | None, int | None, str]:
     if found is None:
         return None, None, description
     return found["query"], int(found["batch"]), found["what"] or ""
+
+
+def _called(name: str) -> str:
+    found = _CALLED_AT.search(name)
+    if found is None:
+        return name
+    rest = name[found.end() :]
+    return f"{name[: found.start()]} at {rest}" if rest else name[: found.start()]
 
 
 Three = tuple[float, float, float]

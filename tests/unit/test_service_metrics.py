@@ -112,6 +112,7 @@ def test_what_is_old_is_unknown() -> None:
         "tidegate_ledger_verdict",
         "tidegate_ledger_taken_timestamp_seconds",
         "tidegate_problems",
+        "tidegate_history_rows_dropped_total",
         "tidegate_hub_replaced_updates_total",
     }
 

@@ -78,6 +78,22 @@ def test_a_stage_that_is_of_no_batch_belongs_to_no_query() -> None:
     assert (found.query, found.batch_id, found.state) == (None, None, "pending")
 
 
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("start at NativeMethodAccessorImpl.java:0", "start"),
+        ("call at /opt/lib/python3.11/site-packages/py4j/clientserver.py:644", "call at clientserver.py:644"),
+        (
+            "$anonfun$withThreadLocalCaptured$3 at CompletableFuture.java:1768",
+            "$anonfun$withThreadLocalCaptured$3 at CompletableFuture.java:1768",
+        ),
+        ("collect", "collect"),
+    ],
+)
+def test_a_stage_is_called_by_what_was_called_and_not_by_where_python_is(said: str, name: str) -> None:
+    assert read.stage(stage(1, name=said)).name == name
+
+
 def test_a_stage_tells_its_time_its_rows_and_when_it_ran() -> None:
     found = next(each for each in read.stages(STAGES) if each.stage == 18)
     assert (found.run_s, found.cpu_s, found.gc_s, found.input_rows) == (47.92, 0.361156347, 2.208, 80000)

@@ -1,0 +1,53 @@
+"""What does the control plane answer about the past of consumers, queries, stages and executors?"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query
+
+from controlplane.service.observations.tables import KEPT_DAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pydantic import BaseModel
+
+    from controlplane.service.observations.asked import Past
+
+Minutes = Annotated[float, Query(gt=0, le=KEPT_DAYS * 24 * 60)]
+
+
+def add_observations(api: FastAPI, past: Past) -> None:
+    """Add the GETs of what ClickHouse keeps; 503 with a sentence while it is away, `[]` only where nothing was observed."""
+
+    @api.get("/api/v1/lag/history")
+    async def lag(consumer: str, topic: str = "", minutes: Minutes = 60) -> list[dict[str, Any]]:
+        now = datetime.now(UTC)
+        return await _told(lambda: past.lag(consumer, topic, _since(now, minutes), now))
+
+    @api.get("/api/v1/spark/batches")
+    async def batches(query: str, minutes: Minutes = 60) -> list[dict[str, Any]]:
+        return await _told(lambda: past.batches(query, _since(datetime.now(UTC), minutes)))
+
+    @api.get("/api/v1/spark/stages")
+    async def stages(part: str, query: str = "", minutes: Minutes = 60) -> list[dict[str, Any]]:
+        return await _told(lambda: past.stages(part, query, _since(datetime.now(UTC), minutes)))
+
+    @api.get("/api/v1/scaling/history")
+    async def scaling(target: str, minutes: Minutes = 60) -> list[dict[str, Any]]:
+        return await _told(lambda: past.scaling(target, _since(datetime.now(UTC), minutes)))
+
+
+def _since(now: datetime, minutes: float) -> datetime:
+    return now - timedelta(minutes=minutes)
+
+
+async def _told(look: Callable[[], Sequence[BaseModel]]) -> list[dict[str, Any]]:
+    try:
+        found = await asyncio.to_thread(look)
+    except OSError as error:
+        raise HTTPException(503, f"the history cannot be read: {error}") from error
+    return [each.model_dump(mode="json") for each in found]

@@ -1,0 +1,117 @@
+"""What was observed, read back: which rows answer a question about the past, and what are they as our types?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from controlplane.contract.lag import LagPoint, LagVerdict
+from controlplane.contract.scaling import ScalingPoint
+from controlplane.contract.spark import BatchPoint, QueryPhases, StageSeen
+from controlplane.service.observations.tables import BATCHES, LAG, SCALING, STAGES
+
+if TYPE_CHECKING:
+    from controlplane.service.frames import Query
+
+POINTS_AT_MOST = 720
+ROWS_AT_MOST = 2_000
+_LAG_EVERY_S = 5
+_PHASES = tuple(QueryPhases.model_fields)
+_BATCH = ("at", "batch_id", "rows", "took_s", "rows_per_s")
+_STAGE = tuple(StageSeen.model_fields)
+_POINT = tuple(LagPoint.model_fields)
+_SCALING = tuple(ScalingPoint.model_fields)
+_SEVERITY = ", ".join(f"'{verdict}'" for verdict in LagVerdict)
+"""The worst last."""
+_SINCE = "at >= fromUnixTimestamp64Milli({since:Int64})"
+
+
+@dataclass(frozen=True)
+class Past:
+    """Answers from ClickHouse.
+
+    Raises (every question):
+        OSError: if ClickHouse does not answer.
+    """
+
+    query: Query
+
+    def lag(self, consumer: str, topic: str, since: datetime, now: datetime) -> list[LagPoint]:
+        """A consumer's lag, oldest first: of each bucket the worst point, by verdict, seconds and offsets.
+
+        At most 720 buckets; an empty `topic` stands for any.
+        """
+        bucket_s = max(_LAG_EVERY_S, math.ceil((now - since).total_seconds() / (POINTS_AT_MOST - 1)))
+        rows = self._rows(
+            f"SELECT {', '.join(_POINT)} FROM {LAG.name} WHERE {_SINCE} AND consumer = {{consumer:String}} "  # noqa: S608 (names of ours)
+            "AND ({topic:String} = '' OR topic = {topic:String}) "
+            f"ORDER BY indexOf([{_SEVERITY}], verdict) DESC, lag_s DESC NULLS LAST, lag_events DESC NULLS LAST "
+            "LIMIT 1 BY intDiv(toUnixTimestamp(at), {bucket_s:UInt32})",
+            since=_epoch_ms(since),
+            consumer=consumer,
+            topic=topic,
+            bucket_s=bucket_s,
+        )
+        points = (LagPoint.model_validate(dict(zip(_POINT, row, strict=True))) for row in rows)
+        return sorted(points, key=lambda point: point.at)
+
+    def batches(self, query: str, since: datetime) -> list[BatchPoint]:
+        """A query's micro-batches, oldest first; the newest 2,000."""
+        rows = self._rows(
+            f"SELECT {', '.join((*_BATCH, *_PHASES))} FROM {BATCHES.name} WHERE {_SINCE} "  # noqa: S608
+            f"AND query = {{query:String}} ORDER BY at DESC LIMIT 1 BY run_id, batch_id LIMIT {ROWS_AT_MOST}",
+            since=_epoch_ms(since),
+            query=query,
+        )
+        return [_batch(row) for row in reversed(rows)]
+
+    def stages(self, part: str, query: str, since: datetime) -> list[StageSeen]:
+        """A part's stages that have ended, the newest first; the newest 2,000. An empty `query` stands for any."""
+        rows = self._rows(
+            f"SELECT {', '.join(_STAGE)} FROM {STAGES.name} WHERE {_SINCE} AND part = {{part:String}} "  # noqa: S608
+            "AND ({query:String} = '' OR query = {query:String}) "
+            f"ORDER BY at DESC, stage DESC LIMIT 1 BY app_id, stage, attempt LIMIT {ROWS_AT_MOST}",
+            since=_epoch_ms(since),
+            part=part,
+            query=query,
+        )
+        return [_stage(row) for row in rows]
+
+    def scaling(self, target: str, since: datetime) -> list[ScalingPoint]:
+        """What was decided for a target and how many executors it had, oldest first; the newest 2,000."""
+        rows = self._rows(
+            f"SELECT {', '.join(_SCALING)} FROM {SCALING.name} WHERE {_SINCE} "  # noqa: S608
+            f"AND target = {{target:String}} ORDER BY at DESC LIMIT 1 BY at, kind LIMIT {ROWS_AT_MOST}",
+            since=_epoch_ms(since),
+            target=target,
+        )
+        return [ScalingPoint.model_validate(dict(zip(_SCALING, row, strict=True))) for row in reversed(rows)]
+
+    def _rows(self, sql: str, **parameters: int | str) -> list[tuple[object, ...]]:
+        """None while the table is not there: then nothing was ever kept."""
+        try:
+            return [tuple(map(_aware, row)) for row in self.query(sql, **parameters)]
+        except FileNotFoundError:
+            return []
+
+
+def _aware(cell: object) -> object:
+    """The client leaves UTC off."""
+    return cell.replace(tzinfo=UTC) if isinstance(cell, datetime) and cell.tzinfo is None else cell
+
+
+def _epoch_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def _batch(row: tuple[object, ...]) -> BatchPoint:
+    said = dict(zip(_BATCH, row, strict=False))
+    phases = dict(zip(_PHASES, row[len(_BATCH) :], strict=True))
+    return BatchPoint.model_validate({**said, "phases": phases if any(phases.values()) else None})
+
+
+def _stage(row: tuple[object, ...]) -> StageSeen:
+    said = dict(zip(_STAGE, row, strict=True))
+    return StageSeen.model_validate({**said, "task_s": said["task_s"] or None, "task_rows": said["task_rows"] or None})
