@@ -6,18 +6,17 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from controlplane.contract.lag import Cause, Suspect
-from controlplane.contract.spark import QueryPhases
 from lag_monitor.why.observed import LEAST, steps
+from lag_monitor.why.writes import gate_s
 
 if TYPE_CHECKING:
-    from lag_monitor.why.observed import Batch, Observed
+    from lag_monitor.why.observed import Observed
 
 _TIMES = 2.0
 """Arrivals of twice the usual are a burst."""
 _AS_FAST = 0.7
 """A query that takes less than this of what it took before is slower itself."""
 _SAMPLES = 4
-_NONE = QueryPhases()
 
 
 def input_burst(observed: Observed) -> Suspect | None:
@@ -63,19 +62,21 @@ def _burst_advice(observed: Observed) -> str:
 
 
 def slow_planning(observed: Observed) -> Suspect | None:
-    """Offsets, planning and logs: their share of the batches' time.
+    """Offsets, planning and logs, and what a batch prepares before its first task: their share of the batches' time.
 
     What plans a thousand columns for a row does not plan faster for a million, so fewer and larger batches cost less.
     """
-    told = [batch for batch in observed.told if _phases(batch) != _NONE]
+    told = [batch for batch in observed.told if batch.phases.work_s is not None]
     took = sum(batch.took_s for batch in told)
     if not took or observed.is_realtime:
         return None
-    totals = {name: sum(getattr(_phases(batch), f"{name}_s") or 0.0 for batch in told) for name in _ADVICE}
+    totals = {name: sum(getattr(batch.phases, f"{name}_s") or 0.0 for batch in told) for name in _ADVICE}
+    prepared = sum(max(0.0, batch.prepared_s - gate_s(batch, observed)) for batch in told)
+    totals["planning"] += prepared
     share = min(1.0, sum(totals.values()) / took)
     if share < LEAST:
         return None
-    work = sum(_phases(batch).work_s or 0.0 for batch in told)
+    work = sum(batch.phases.work_s or 0.0 for batch in told) - prepared
     most = max(totals, key=lambda name: totals[name])
     return Suspect(
         cause=Cause.SLOW_PLANNING,
@@ -93,8 +94,3 @@ _ADVICE = {
     "offsets": "The broker is slow to answer: see `tidegate status` and `tidegate logs kafka`.",
     "log": "The checkpoint's storage is slow: see where TIDEGATE_CHECKPOINTS points, and whether that disk is full.",
 }
-
-
-def _phases(batch: Batch) -> QueryPhases:
-    """With no values where Spark did not tell."""
-    return _NONE if batch.told is None or batch.told.phases is None else batch.told.phases

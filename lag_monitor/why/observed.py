@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from controlplane.contract.lag import LagVerdict
+from controlplane.contract.spark import QueryPhases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 LEAST = 0.1
 """A cause that explains less is not worth anybody's night."""
+
+
+_NO_PHASES = QueryPhases()
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,21 @@ class Batch:
     told: QueryProgressed | None = None
     """None while it is open."""
     stages: tuple[StageSeen, ...] = ()
+
+    @property
+    def phases(self) -> QueryPhases:
+        """Without values where Spark did not tell."""
+        return _NO_PHASES if self.told is None or self.told.phases is None else self.told.phases
+
+    @property
+    def prepared_s(self) -> float:
+        """Work before its first task: `foreachBatch` plans its own queries, and code is made, where Spark says `addBatch`."""
+        began = min((each.submitted_at for each in self.stages if each.submitted_at is not None), default=None)
+        if self.told is None or began is None:
+            return 0.0
+        since = self.told.at - timedelta(seconds=self.took_s)
+        before = (self.phases.offsets_s or 0.0) + (self.phases.planning_s or 0.0) + (self.phases.log_s or 0.0)
+        return min(self.phases.work_s or 0.0, max(0.0, (began - since).total_seconds() - before))
 
 
 @dataclass(frozen=True)

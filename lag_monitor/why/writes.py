@@ -24,15 +24,15 @@ _MANY_FILES = 10
 def sink(observed: Observed) -> Suspect | None:
     """Writing takes the time: the query waits for what it writes to.
 
-    While a batch is at work, that is the time in which no task runs (something is being committed, or waited for), and of tasks
-    that write, the time in which they neither compute nor wait for garbage. What its gate took is the gate's. The pump of
+    From a batch's first task on, that is the time in which no task runs (something is being committed, or waited for), and of
+    tasks that write, the time in which they neither compute nor wait for garbage. What its gate took is the gate's. The pump of
     `live` says itself how long its inserts took.
     """
     if observed.query.part == "live":
         return _inserts(observed)
     if observed.is_realtime:  # its tasks wait for events all the time
         return None
-    batches = [batch for batch in observed.staged if batch.told is None or batch.told.phases is not None]
+    batches = [batch for batch in observed.staged if batch.told is None or batch.phases.work_s is not None]
     took = sum(batch.took_s for batch in batches)
     if not took:
         return None
@@ -63,10 +63,12 @@ _SINK_ADVICE = {
 
 
 def _without_tasks_s(batch: Batch, observed: Observed) -> float:
-    """Work of a batch in which no stage was there and no gate judged."""
-    phases = None if batch.told is None else batch.told.phases
-    work_s = batch.took_s if phases is None else phases.work_s or 0.0  # an open one begins with its first stage
-    return max(0.0, work_s - covered_s(batch.stages, observed.now) - gate_s(batch, observed))
+    """Work of a batch, from its first task on, in which no stage was there and no gate judged."""
+    work_s = (
+        batch.took_s if batch.told is None else batch.phases.work_s or 0.0
+    )  # an open one begins with its first stage
+    judged_s = max(0.0, gate_s(batch, observed) - batch.prepared_s)  # it judges before anything is written
+    return max(0.0, work_s - batch.prepared_s - covered_s(batch.stages, observed.now) - judged_s)
 
 
 def _blocked_s(stage: StageSeen, now: datetime) -> float:

@@ -160,7 +160,7 @@ FIRST = [
             at=NOW, stream="shop", stage=Stage.INGEST, state=BreakerState.OPEN, since=ago(30))),
         Cause.GATE, 1.0, id="an-open-breaker-before-any-lag-is-seen",
     ),
-    pytest.param(observed(stage(lasted=2.0, ended=8.0)), Cause.SINK, 0.77, id="work-without-a-task"),
+    pytest.param(observed(stage(lasted=2.0, ended=8.0)), Cause.SINK, 0.7, id="work-without-a-task"),
     pytest.param(
         observed(stage(lasted=9.6, run_s=19.0, cpu_s=4.0, tasks=2, output_rows=100)),
         Cause.SINK, 0.76, id="tasks-that-write-and-wait",
@@ -171,8 +171,9 @@ FIRST = [
     ),
     pytest.param(
         observed(batches=(batch(stage(lasted=1.0), phases=QueryPhases(offsets_s=0.5, planning_s=7.0, log_s=0.5, work_s=2.0)),)),
-        Cause.SLOW_PLANNING, 0.8, id="planning-takes-more-than-the-work",
+        Cause.SLOW_PLANNING, 0.9, id="planning-takes-more-than-the-work",
     ),
+    pytest.param(observed(stage(lasted=1.0)), Cause.SLOW_PLANNING, 0.9, id="work-before-the-first-task-is-planning"),
     pytest.param(lagging(lag=BURST[-1], lags=BURST), Cause.INPUT_BURST, 1.0, id="ten-times-as-much-for-twenty-seconds"),
     pytest.param(lagging(part=part(PartState.BACKING_OFF)), Cause.NOT_RUNNING, 1.0, id="its-part-is-down"),
     pytest.param(lagging(part=part(PartState.STARTING)), Cause.NOT_RUNNING, 1.0, id="its-part-is-still-starting"),
