@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
+from controlplane.why_command import why
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 app = typer.Typer(help="Lag of every query and consumer group, in events and seconds, with a verdict.")
+app.command()(why)
 _MISTAKEN = 2
 _STANDS = ("stall", "stop")
 _SHORT_S = 10.0

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from alerts.incidents import Condition, Severity, Signal
 from alerts.policy.observed import STALE_AFTER
-from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict
+from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged, LagVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,14 +32,26 @@ GROUP_VERDICTS = {
     LagVerdict.STALL: (Severity.WARNING, timedelta(minutes=5)),
 }
 """The same of consumer groups; all else is well enough."""
+EXPLAINED_WITHIN = timedelta(seconds=20)
+"""Causes are told every 5 s; older ones are not those of now."""
 
 
 def lags(observed: Observed) -> Iterator[Signal]:
     """What the verdicts say of each query, and of the groups that read our streams."""
+    causes = dict(_causes(observed))
     for fact in observed.of(LagJudged):
         if (subject := _subject(fact)) is not None:
             is_known = fact.verdict is not LagVerdict.UNKNOWN and observed.age(fact) <= STALE_AFTER
-            yield _signal(fact, subject) if is_known else Signal("lag", subject, Condition.UNKNOWN, *_told(fact))
+            because = causes.get(fact.consumer, "")
+            yield _signal(fact, subject, because) if is_known else Signal("lag", subject, Condition.UNKNOWN, *_told(fact))
+
+
+def _causes(observed: Observed) -> Iterator[tuple[str, str]]:
+    """Consumer, and the cause that explains most of its lag, as the end of a sentence."""
+    for fact in observed.of(LagExplained):
+        if fact.suspects and observed.age(fact) <= EXPLAINED_WITHIN:
+            first = fact.suspects[0]
+            yield fact.consumer, f"; likeliest cause, {first.cause.replace('_', ' ')}: {first.evidence}"
 
 
 def _subject(fact: LagJudged) -> str | None:
@@ -49,11 +61,12 @@ def _subject(fact: LagJudged) -> str | None:
     return f"{fact.stream}/group {fact.consumer} on {fact.topic}" if fact.stream is not None and was_at_work else None
 
 
-def _signal(fact: LagJudged, subject: str) -> Signal:
+def _signal(fact: LagJudged, subject: str, because: str) -> Signal:
     verdicts = QUERY_VERDICTS if fact.consumer_kind is ConsumerKind.QUERY else GROUP_VERDICTS
     if (told := verdicts.get(fact.verdict)) is None:
         return Signal("lag", subject, Condition.WELL, *_told(fact))
-    return Signal("lag", subject, Condition.WRONG, *_told(fact), severity=told[0], after=told[1])
+    reason, page = _told(fact)
+    return Signal("lag", subject, Condition.WRONG, f"{reason}{because}", page, severity=told[0], after=told[1])
 
 
 def _told(fact: LagJudged) -> tuple[str, str]:

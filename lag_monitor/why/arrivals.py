@@ -2,54 +2,95 @@
 
 from __future__ import annotations
 
-from statistics import median
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controlplane.contract.lag import Cause, Suspect
-from lag_monitor.why.observed import LEAST, steps
+from lag_monitor.why.observed import LEAST
 from lag_monitor.why.writes import gate_s
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from controlplane.contract.lag import LagJudged
     from lag_monitor.why.observed import Observed
 
-_TIMES = 2.0
-"""Arrivals of twice the usual are a burst."""
+_TIMES = 2.5
+"""Arrivals of so many times the rate before are a burst; less, and a producer that sends every ten seconds would seem to be one."""
 _AS_FAST = 0.7
 """A query that takes less than this of what it took before is slower itself."""
-_SAMPLES = 4
+_BEFORE_S, _SINCE_S = 10.0, 8.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """What arrived and was taken before a moment and since; offsets a second."""
+
+    since: datetime
+    usual_per_s: float
+    now_per_s: float
+    taken_before_per_s: float
+    taken_per_s: float
+    above_events: float
+    """What came since then, beyond the usual."""
 
 
 def input_burst(observed: Observed) -> Suspect | None:
-    """More arrives than is usual: what came above the median of the last ten minutes, as a share of the lag in events.
+    """More arrives than before: what came beyond the usual since then, as a share of the lag in events.
 
-    What lasts longer than half of that time is no burst, it is the new normal.
+    The moment is the one from which on most came beyond what had been usual until then. What lasts longer than the time that is
+    looked at before it is no burst, it is the new normal. A query that itself has become slower is not excused by one.
     """
-    lag = observed.lag
-    known = [each for each in observed.lags if each.arriving_per_s is not None]
-    if lag is None or not lag.lag_events or len(known) < _SAMPLES or _is_slower(observed):
+    lag, change = observed.lag, change_of(observed.lags)
+    if lag is None or not lag.lag_events or change is None or change.now_per_s < _TIMES * change.usual_per_s:
         return None
-    rates = [each.arriving_per_s or 0.0 for each in known]
-    usual, most = median(rates), max(rates)
-    if most < _TIMES * usual or most == 0:
-        return None
-    above = sum(max(0.0, (each.arriving_per_s or 0.0) - usual) * seconds for seconds, each in steps(known))
-    share = min(1.0, above / lag.lag_events)
-    if share < LEAST:
+    share = min(1.0, change.above_events / lag.lag_events)
+    if share < LEAST or change.taken_per_s < _AS_FAST * change.taken_before_per_s:
         return None
     return Suspect(
         cause=Cause.INPUT_BURST,
         share=share,
-        evidence=f"up to {most:,.0f} offsets a second arrived on {lag.topic}, usually it is {usual:,.0f}; {above:,.0f} more than "
-        f"usual came, {lag.lag_events:,} are left.",
+        evidence=f"since {change.since:%H:%M:%S} UTC {change.now_per_s:,.0f} offsets a second arrive on {lag.topic}, before "
+        f"it were {change.usual_per_s:,.0f}; {change.above_events:,.0f} more than usual came, {lag.lag_events:,} are left.",
         advice=_burst_advice(observed),
-        page=f"/lag?consumer={observed.query.name.replace(' ', '+')}",
-        numbers={"most_per_s": most, "usual_per_s": usual, "above_events": above, "lag_events": lag.lag_events},
+        page=observed.query.lag_page,
+        numbers={
+            "now_per_s": change.now_per_s, "usual_per_s": change.usual_per_s, "above_events": change.above_events,
+            "lag_events": lag.lag_events,
+        },
+    )  # fmt: skip
+
+
+def change_of(lags: Iterable[LagJudged]) -> Change | None:
+    """Since when has most come beyond the usual? None when nothing has, or too little is known."""
+    seen = [each for each in map(_place, lags) if each is not None]
+    changes = [change for split in seen[1:-1] if (change := _change(seen[0], split, seen[-1])) is not None]
+    return max(changes, key=lambda change: change.above_events, default=None)
+
+
+def _place(lag: LagJudged) -> tuple[datetime, int, int] | None:
+    """When it was looked at, where its topic ended and where the consumer was; None when that is not known of all partitions."""
+    ends, positions = ([getattr(each, name) for each in lag.partitions] for name in ("end", "position"))
+    return None if None in (*ends, *positions) or not ends else (lag.at, sum(ends), sum(positions))
+
+
+Place = tuple["datetime", int, int]
+
+
+def _change(first: Place, split: Place, last: Place) -> Change | None:
+    before, since = (split[0] - first[0]).total_seconds(), (last[0] - split[0]).total_seconds()
+    if before < max(_BEFORE_S, since) or since < _SINCE_S:
+        return None
+    usual, now = (split[1] - first[1]) / before, (last[1] - split[1]) / since
+    return Change(
+        since=split[0],
+        usual_per_s=usual,
+        now_per_s=now,
+        taken_before_per_s=(split[2] - first[2]) / before,
+        taken_per_s=(last[2] - split[2]) / since,
+        above_events=(now - usual) * since,
     )
-
-
-def _is_slower(observed: Observed) -> bool:
-    taken = [each.taken_per_s for each in observed.lags if each.taken_per_s is not None]
-    return len(taken) >= _SAMPLES and max(taken[-_SAMPLES:]) < _AS_FAST * median(taken)
 
 
 def _burst_advice(observed: Observed) -> str:
@@ -84,7 +125,7 @@ def slow_planning(observed: Observed) -> Suspect | None:
         evidence=f"of {took:.1f} s in {len(told)} batches {totals['planning']:.1f} s went into planning, "
         f"{totals['offsets']:.1f} s into asking for offsets, {totals['log']:.1f} s into the checkpoint; {work:.1f} s were work.",
         advice=_ADVICE[most],
-        page=f"/spark?query={observed.query.name.replace(' ', '+')}",
+        page=observed.query.spark_page,
         numbers={"batches_s": took, **{f"{name}_s": seconds for name, seconds in totals.items()}},
     )
 

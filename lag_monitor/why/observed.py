@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from controlplane.contract.lag import LagVerdict
 from controlplane.contract.spark import QueryPhases
@@ -46,6 +46,16 @@ class Query:
     def name(self) -> str:
         """As it is called everywhere: `lake shop`."""
         return f"{self.part} {self.stream}"
+
+    @property
+    def lag_page(self) -> str:
+        """Its place on the Lag page."""
+        return f"/lag/{quote(self.name, safe='')}"
+
+    @property
+    def spark_page(self) -> str:
+        """Its place on the Spark page."""
+        return f"/spark/{quote(self.name, safe='')}"
 
 
 @dataclass(frozen=True)
@@ -174,8 +184,3 @@ def _within(stage: StageSeen, begin: datetime, end: datetime, now: datetime) -> 
         return 0.0
     overlap = (min(end, stage.completed_at or now) - max(begin, stage.submitted_at)).total_seconds()
     return stage.run_s * max(0.0, overlap) / lasted
-
-
-def steps(lags: Iterable[LagJudged]) -> Iterable[tuple[float, LagJudged]]:
-    """Each sample with the seconds since the one before."""
-    return (((after.at - before.at).total_seconds(), after) for before, after in pairwise(lags))

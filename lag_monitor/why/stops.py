@@ -130,6 +130,6 @@ def _still(observed: Observed) -> Suspect | None:
         share=share,
         evidence=f"{name} {what} for {for_s:.0f} s, and {lag.lag_events or 0:,} offsets are left; no stage of it runs.",
         advice=f"Read `tidegate logs {part}`, then `tidegate restart {part}`: it goes on where it was.",
-        page=f"/lag?consumer={name.replace(' ', '+')}",
+        page=observed.query.lag_page,
         numbers={"still_s": for_s, "lag_events": lag.lag_events or 0},
     )

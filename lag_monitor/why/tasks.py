@@ -42,7 +42,7 @@ def too_few_slots(observed: Observed) -> Suspect | None:
         evidence=f"stage {worst.stage} has {tasks} tasks for {one} and took {lasted:.1f} s; with a slot for each task the "
         f"batches would take {share:.0%} less.",
         advice=_more_slots(observed, tasks),
-        page=f"/scaling?target={observed.query.part}",
+        page="/scaling",
         numbers={"tasks": tasks, "slots": slots, "stage_s": lasted},
     )
 
@@ -62,7 +62,7 @@ def _unread(observed: Observed) -> Suspect | None:
         evidence=f"{waiting} of {stage.tasks} tasks have no slot, so their partitions are not read in this batch "
         f"({stage.active_tasks} run).",
         advice=_more_slots(observed, stage.tasks),
-        page=f"/scaling?target={observed.query.part}",
+        page="/scaling",
         numbers={"tasks": stage.tasks, "waiting_tasks": waiting},
     )
 
@@ -102,11 +102,7 @@ def _skewed_task(observed: Observed, share: float, worst: StageSeen) -> Suspect 
     if worst.task_s is None:
         return None
     mean, longest = worst.run_s / worst.tasks, worst.task_s[2]
-    rows = (
-        ""
-        if worst.task_rows is None
-        else f" ({worst.task_rows[2]:,.0f} rows in one, {worst.task_rows[0]:,.0f} usually)"
-    )
+    rows = "" if worst.task_rows is None else f" ({worst.task_rows[2]:,.0f} rows in it)"
     return Suspect(
         cause=Cause.SKEWED_PARTITION,
         share=share,
@@ -114,7 +110,7 @@ def _skewed_task(observed: Observed, share: float, worst: StageSeen) -> Suspect 
         f"evenly spread the batches would take {share:.0%} less.",
         advice=f"See which key has most events (`GROUP BY` the key on `{observed.query.stream}_valid`); "
         f"let producers add something to that key, or raise the topic's partitions if many keys share one.",
-        page=f"/spark?stage={worst.stage}",
+        page=observed.query.spark_page,
         numbers={"tasks": worst.tasks, "longest_s": longest, "mean_s": mean},
     )
 
@@ -147,7 +143,7 @@ def _hot(observed: Observed) -> Suspect | None:
         f"left, of {len(lag.partitions)} partitions.",
         advice=f"See which key goes there most (`GROUP BY` the key on `{observed.query.stream}_valid`); "
         f"let producers add something to that key.",
-        page=f"/lag?consumer={observed.query.name.replace(' ', '+')}",
+        page=observed.query.lag_page,
         numbers={"partition": hot.partition, "partition_lag_events": hot.lag_events, "lag_events": lag.lag_events},
     )
 
@@ -166,7 +162,7 @@ def garbage_collection(observed: Observed) -> Suspect | None:
         f"collection; that is {share:.0%} of the batches' time.",
         advice=f"Raise TIDEGATE_SPARK_MEMORY and run `tidegate restart {observed.query.part}`; if memory is short, lower "
         f"TIDEGATE_LAKE_BATCH so that a batch holds less.",
-        page=f"/spark?stage={worst.stage}",
+        page=observed.query.spark_page,
         numbers={"gc_s": worst.gc_s, "task_s": worst.run_s},
     )
 

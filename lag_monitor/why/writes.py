@@ -50,7 +50,7 @@ def sink(observed: Observed) -> Suspect | None:
         advice=_SINK_ADVICE.get(
             observed.query.part, "Look at what the query writes to: is its disk full, slow or far away?"
         ),
-        page=f"/spark?query={observed.query.name.replace(' ', '+')}",
+        page=observed.query.spark_page,
         numbers={"batches_s": took, "without_tasks_s": commits, "blocked_s": blocked},
     )
 

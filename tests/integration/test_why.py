@@ -81,7 +81,6 @@ def explanations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LagExpla
             ]
             name = told["scenario"]
             found[name] = seen.explain(f"lake {name}", name, *facts)
-            print(name, found[name].model_dump_json(indent=1), [f.model_dump_json() for f in facts[1:]])
             if name == "quiet":
                 child.stdin.close()
     assert child.returncode == 0, (scratch / "stderr").read_text()[-4000:]

@@ -104,7 +104,9 @@ def main() -> None:
     small = {"spark__testing__reservedMemory": "1"}
     session = build_session("why", slots=SLOTS, memory="200m", jars=jars, scratch=scratch / "spark", **small)
     application = started(session, "lake").model_dump(mode="json")
-    written(session.range(9).selectExpr("id AS value").selectExpr(busy(9)))  # what is loaded once is no part of the first scenario
+    written(
+        session.range(9).selectExpr("id AS value").selectExpr(busy(9))
+    )  # what is loaded once is no part of the first scenario
     for scenario in SCENARIOS:
         name, listening = scenario.__name__, Listening(session)
         frame, work = scenario(session)

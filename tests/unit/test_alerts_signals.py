@@ -34,7 +34,7 @@ from controlplane.contract.gates import (
     SuiteFollowed,
 )
 from controlplane.contract.gates import Severity as RuleSeverity
-from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict, PartitionLag
+from controlplane.contract.lag import Cause, ConsumerKind, LagExplained, LagJudged, LagVerdict, PartitionLag, Suspect
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import Work, WorkAsked, WorkState
 from controlplane.contract.settings import SHIPPED_STREAMS
@@ -294,3 +294,18 @@ def test_a_lag_says_who_and_how_far_and_how_bad_that_is() -> None:
     )
     slow = said(lag(LagVerdict.WARN))[key]
     assert (slow.severity, slow.after) == (Severity.WARNING, timedelta(minutes=5))
+
+
+def test_a_lag_says_its_likeliest_cause_while_that_is_known() -> None:
+    suspects = tuple(
+        Suspect(cause=cause, share=share, evidence=f"{cause} it is.", advice="", page="/lag")
+        for cause, share in ((Cause.SMALL_FILES, 0.6), (Cause.GATE, 0.2))
+    )
+    behind = lag(LagVerdict.WARN, lag_s=95.2)
+    why = LagExplained(at=ago(5), consumer="lake shop", stream="shop", is_slow=True, suspects=suspects)
+    told = said(behind, why)["lag", "shop/lake"].reason
+    assert told == "lake shop: warn, 95 s behind: so; likeliest cause, small files: small_files it is."
+    old = why.model_copy(update={"at": ago(40)})
+    assert said(behind, old)["lag", "shop/lake"].reason == "lake shop: warn, 95 s behind: so"
+    other = why.model_copy(update={"consumer": "route shop"})
+    assert said(behind, other)["lag", "shop/lake"].reason == "lake shop: warn, 95 s behind: so"

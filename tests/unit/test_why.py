@@ -91,19 +91,34 @@ def part(state: PartState, name: str = "lake") -> PartChanged:
     return PartChanged(at=NOW, part=name, state=state, reason="exited with code 1")
 
 
+def behind(lags: tuple[LagJudged, ...]) -> Observed:
+    return lagging(lag=lags[-1], lags=lags)
+
+
+def lumps(every: int) -> tuple[LagJudged, ...]:
+    """A thousand offsets every so many seconds, taken a second later."""
+    places = (
+        PartitionLag(partition=0, end=1000 * (s // every) + 9000, position=1000 * ((s - 1) // every) + 9000)
+        for s in range(0, 61, 2)
+    )
+    return tuple(lag(60 - 2 * n, partitions=(place,), lag_events=1000) for n, place in enumerate(places))
+
+
 def still(verdict: LagVerdict, moved_s: float = 50.0) -> LagJudged:
     stuck = PartitionLag(partition=0, lag_events=1000, moved_at=ago(moved_s), verdict=verdict)
     return lag(verdict=verdict, partitions=(stuck,), since=ago(40))
 
 
-def rates(
-    usual: float, burst: float, *, taken: float = 100.0, burst_taken: float | None = None
-) -> tuple[LagJudged, ...]:
-    """A minute of the usual, then 20 s of more, looked at every 2 s."""
-    before = [lag(2 * n, arriving_per_s=usual, taken_per_s=taken) for n in range(40, 10, -1)]
-    now_taken = taken if burst_taken is None else burst_taken
-    more = [lag(2 * n, arriving_per_s=burst, taken_per_s=now_taken) for n in range(10, -1, -1)]
-    return (*before, *(each.model_copy(update={"lag_events": 20_000}) for each in more))
+def rates(usual: int, burst: int, *, taken: int = 100, burst_taken: int | None = None) -> tuple[LagJudged, ...]:
+    """A minute of the usual, then 20 s of more, looked at every 2 s; offsets a second."""
+    found, end, position = [], 10_000, 9_900
+    for n in range(40, -1, -1):
+        is_burst = n < 10
+        end += 2 * (burst if is_burst else usual)
+        position += 2 * (taken if burst_taken is None or not is_burst else burst_taken)
+        place = PartitionLag(partition=0, end=end, position=min(end, position))
+        found.append(lag(2 * n, partitions=(place,), lag_events=max(0, end - position)))
+    return tuple(found)
 
 
 EIGHT = {"tasks": 8, "completed_tasks": 8, "run_s": 20.0, "cpu_s": 20.0, "task_s": (2.5, 2.6, 2.6)}
@@ -174,7 +189,7 @@ FIRST = [
         Cause.SLOW_PLANNING, 0.9, id="planning-takes-more-than-the-work",
     ),
     pytest.param(observed(stage(lasted=1.0)), Cause.SLOW_PLANNING, 0.9, id="work-before-the-first-task-is-planning"),
-    pytest.param(lagging(lag=BURST[-1], lags=BURST), Cause.INPUT_BURST, 1.0, id="ten-times-as-much-for-twenty-seconds"),
+    pytest.param(behind(BURST), Cause.INPUT_BURST, 0.995, id="ten-times-as-much-for-twenty-seconds"),
     pytest.param(lagging(part=part(PartState.BACKING_OFF)), Cause.NOT_RUNNING, 1.0, id="its-part-is-down"),
     pytest.param(lagging(part=part(PartState.STARTING)), Cause.NOT_RUNNING, 1.0, id="its-part-is-still-starting"),
     pytest.param(lagging(lag=still(LagVerdict.STALL)), Cause.NOT_RUNNING, 50 / 60, id="it-runs-and-takes-nothing"),
@@ -221,10 +236,10 @@ NEVER = [
     pytest.param(observed(stage(run_s=10.0, cpu_s=2.0)), Cause.SINK, id="tasks-that-wait-and-write-nothing"),
     pytest.param(observed(), Cause.SINK, id="nothing-is-known-of-stages"),
     pytest.param(observed(stage()), Cause.SLOW_PLANNING, id="a-third-of-a-second-of-ten"),
-    pytest.param(lagging(lags=rates(1000, 1100), lag=rates(1000, 1100)[-1]), Cause.INPUT_BURST, id="a-tenth-more-is-usual"),
-    pytest.param(
-        lagging(lags=rates(100, 1100, burst_taken=20.0), lag=BURST[-1]), Cause.INPUT_BURST, id="the-query-itself-is-slower",
-    ),
+    pytest.param(behind(rates(1000, 1100, taken=1000)), Cause.INPUT_BURST, id="a-tenth-more-is-usual"),
+    pytest.param(behind(rates(100, 1100, burst_taken=20)), Cause.INPUT_BURST, id="the-query-itself-is-slower"),
+    pytest.param(behind(BURST[25:]), Cause.INPUT_BURST, id="what-lasts-as-long-as-all-that-is-known-is-usual"),
+    pytest.param(behind(lumps(10)), Cause.INPUT_BURST, id="a-producer-that-sends-every-ten-seconds"),
     pytest.param(
         lagging(lag=still(LagVerdict.STALL), running=(stage(**OPEN),)), Cause.NOT_RUNNING, id="a-long-batch-is-at-work",
     ),
