@@ -43,7 +43,9 @@ def lags(observed: Observed) -> Iterator[Signal]:
         if (subject := _subject(fact)) is not None:
             is_known = fact.verdict is not LagVerdict.UNKNOWN and observed.age(fact) <= STALE_AFTER
             because = causes.get(fact.consumer, "")
-            yield _signal(fact, subject, because) if is_known else Signal("lag", subject, Condition.UNKNOWN, *_told(fact))
+            yield (
+                _signal(fact, subject, because) if is_known else Signal("lag", subject, Condition.UNKNOWN, *_told(fact))
+            )
 
 
 def _causes(observed: Observed) -> Iterator[tuple[str, str]]:
