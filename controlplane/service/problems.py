@@ -17,13 +17,14 @@ from controlplane.contract.names import Hop
 from controlplane.contract.push import Problem
 from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.service.gate_problems import refused, stopped
-from controlplane.service.state import LAGGING_FROM_S, STALE_AFTER
+from controlplane.service.lag_problems import lagging
+from controlplane.service.state import STALE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from controlplane.contract.facts import HopMeasured, PartChanged
-    from controlplane.service.state import Known
+    from controlplane.contract.facts import PartChanged
+from controlplane.service.state import Known
 
 MISSING_FOR = timedelta(minutes=2)
 """Executors that were asked for so long ago will hardly come by themselves."""
@@ -76,6 +77,7 @@ def problems(
         found += [*_references(known, stream), *_maintenance(known, stream)]
         found += [(Rank.HELD, each) for each in stopped(known, stream)]
         found += [(Rank.REFUSED, each) for each in refused(known, stream)]
+        found += [(Rank.LAGGING, each) for each in lagging(known, stream, now)]
     found += [*_executors(known, now), *_pagers(known, now)]
     if unanswered is not None:
         reason = unanswered[0].removeprefix("ClickHouse ")
@@ -189,18 +191,11 @@ def _hops(known: Known, stream: str, now: datetime) -> Iterator[Ranked]:
         measured = known.hop(stream, hop, now)
         fact = known.facts.get(("hop_measured", stream, hop))
         is_stale = fact is not None and now - fact.at > STALE_AFTER
-        if measured.lag_s is not None and measured.lag_s > LAGGING_FROM_S:
-            yield Rank.LAGGING, _lagging(measured, known.since(measured))
         if measured.reason is not None and (is_stale or _should_be_there(known, now)):
             since = None if fact is None else fact.at if is_stale else known.since(fact)
             unknown.setdefault(measured.reason, []).append((hop, since))
     for reason, hops in unknown.items():
         yield Rank.UNKNOWN, _unmeasured(stream, reason, hops)
-
-
-def _lagging(hop: HopMeasured, since: datetime) -> Problem:
-    events = "" if hop.lag_events is None else f" ({hop.lag_events:,} events)"
-    return Problem(subject=f"{hop.stream}.{hop.hop}", reason=f"is {hop.lag_s:.0f} s behind{events}", since=since)
 
 
 def _unmeasured(stream: str, reason: str, hops: Sequence[tuple[Hop, datetime | None]]) -> Problem:

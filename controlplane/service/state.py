@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 STALE_AFTER = timedelta(seconds=10)
 """A measurement that nobody has confirmed for so long is no longer known."""
-LAGGING_FROM_S = 30.0
-"""A hop that is further behind than this is a problem."""
 PRODUCERS_AT_MOST = 200
 """Of a stream, each with each of its schemas: those seen the longest ago are forgotten."""
 GROUPS_AT_MOST = 500
@@ -98,8 +96,7 @@ def condition_of(fact: Fact) -> str:  # noqa: C901, PLR0911 (a row a kind)
         case MaintenancePlanned():
             return "well" if fact.reason is None else "unwell"
         case HopMeasured():
-            is_lagging = fact.lag_s is not None and fact.lag_s > LAGGING_FROM_S
-            return "unknown" if fact.reason else "lagging" if is_lagging else "well"
+            return "unknown" if fact.reason else "well"
         case LagJudged():
             return fact.verdict
         case ExecutorsChanged():

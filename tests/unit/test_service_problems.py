@@ -18,6 +18,7 @@ from controlplane.contract.facts import (
     Verdict,
 )
 from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Stage, SuiteFollowed
+from controlplane.contract.lag import Cause, ConsumerKind, LagExplained, LagJudged, LagVerdict, Suspect
 from controlplane.contract.names import Hop
 from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.service.problems import problems
@@ -41,6 +42,22 @@ def ledger(verdict: Verdict, at: datetime = NOW, reason: str = "because") -> Led
 
 def hop(at: datetime = NOW, which: Hop = Hop.LAKE, **more: object) -> HopMeasured:
     return HopMeasured.model_validate({"at": at, "stream": "shop", "hop": which, **more})
+
+
+def lag(verdict: LagVerdict, at: datetime = NOW, **more: object) -> LagJudged:
+    said = {"consumer": "lake shop", "consumer_kind": "query", "topic": "shop.valid", "stream": "shop", "hop": "lake"}
+    return LagJudged.model_validate(
+        {**said, "at": at, "verdict": verdict, "since": ago(70), "reason": "because", **more}
+    )
+
+
+SUSPECT = Suspect(
+    cause=Cause.GATE,
+    share=0.81,
+    evidence="the gate took 81 % of the batch.",
+    advice="See its suite.",
+    page="/quality/shop",
+)
 
 
 def references(at: datetime = NOW, refused: str | None = None) -> ReferencesLoaded:
@@ -137,11 +154,30 @@ CASES: list[tuple[str, tuple[Fact, ...], list[str]]] = [
         ["ledger of shop is unknown: still counting [-1 s ago]"],
     ),
     (
-        "lagging",
-        (hop(NOW + timedelta(seconds=1), events=5, lag_s=45.2, lag_events=1234),),
-        ["shop.lake is 45 s behind (1,234 events) [-1 s ago]"],
+        "a-query-that-has-stalled",
+        (lag(LagVerdict.STALL, lag_s=45.2, lag_events=1234, reason="still"),),
+        ["lake shop has stalled, 45 s behind (1,234 events): still; at these rates it will not catch up [70 s ago]"],
     ),
-    ("a-lag-of-half-a-minute-is-no-problem", (hop(NOW + timedelta(seconds=1), events=5, lag_s=30.0),), []),
+    (
+        "a-query-that-takes-records-again-and-will-have-caught-up",
+        (lag(LagVerdict.REWIND, lag_s=300.0, catch_up_s=12.4),),
+        ["lake shop takes records again, 300 s behind: because; caught up in 12 s [70 s ago]"],
+    ),
+    ("a-large-lag-that-gets-less-is-no-problem", (lag(LagVerdict.OK, lag_s=86_400.0),), []),
+    ("a-stalled-query-that-nobody-has-measured-lately-is-not-known-to-be-one", (lag(LagVerdict.STALL, ago(60)),), []),
+    (
+        "a-groups-standstill-is-its-owners",
+        (lag(LagVerdict.STOP, consumer="billing", consumer_kind=ConsumerKind.GROUP, hop=None),),
+        [],
+    ),
+    (
+        "why-is-the-likeliest-cause",
+        (
+            lag(LagVerdict.WARN, catch_up_s=600.0),
+            LagExplained(at=NOW, consumer="lake shop", stream="shop", is_slow=True, suspects=(SUSPECT,)),
+        ),
+        ["lake shop does not keep up: the gate took 81 % of the batch; caught up in 10 min [70 s ago]"],
+    ),
     (
         "a-hop-unknown",
         (hop(NOW + timedelta(seconds=1), reason="the broker is silent"),),
