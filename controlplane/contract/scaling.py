@@ -135,6 +135,8 @@ class ExecutorsChanged(Reported):
     """`spark standalone`, `kubernetes`, `local`: a local session does not scale."""
     waits_for: str | None = None
     """Why `have` is not `want` yet."""
+    shares_partitions: bool = False
+    """Several of its tasks may read one partition of a topic, so that partitions are no ceiling for its executors."""
     failed: int = 0
     """Executors that ended by themselves since the part started."""
 

@@ -140,6 +140,7 @@ class Reconcile:
             most=cluster.most,
             port=cluster.port,
             waits_for=act.waits_for,
+            shares_partitions=True,  # `minPartitions`, see the writer
             failed=self._target.failed(),
         )
         if self._said is None or _differs(fact, self._said) or now - self._said.at >= _SAY_AGAIN:

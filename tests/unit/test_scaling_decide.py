@@ -16,7 +16,9 @@ NOW = datetime(2026, 1, 1, 3, 0, tzinfo=UTC)
 ANA = ScaleOrdered(target="lake", executors=40, at=NOW, by="ana", until=NOW + timedelta(hours=1))
 
 
-def executors(have: int = 4, want: int | None = None, most: int = 100, cores: int = 1) -> ExecutorsChanged:
+def executors(
+    have: int = 4, want: int | None = None, most: int = 100, cores: int = 1, *, shares: bool = False
+) -> ExecutorsChanged:
     return ExecutorsChanged(
         at=NOW,
         target="lake",
@@ -26,6 +28,7 @@ def executors(have: int = 4, want: int | None = None, most: int = 100, cores: in
         least=1,
         most=most,
         port="spark standalone",
+        shares_partitions=shares,
         waits_for=None if want in (None, have) else "the master has no core left",
     )
 
@@ -140,7 +143,21 @@ CASES = (
         of(shop(9_000, partitions=4)),
         4,
         8,
-        "14 are needed, and more than 4 do nothing: the topics have 4 partitions",
+        "14 are needed, and more than 4 find no task: shop has 4 partitions",
+    ),
+    Case(
+        "tasks-that-share-a-partition-have-no-such-ceiling",
+        of(shop(9_000, partitions=4), there=executors(shares=True)),
+        14,
+        11,
+        "14 instead of 4",
+    ),
+    Case(
+        "one-stream-without-partitions-left-does-not-use-anothers",
+        of(shop(9_000, partitions=4), Demand("flights", 0, 0, 64, Capacity(1_000, 1_000))),
+        4,
+        8,
+        "more than 4 find no task: shop has 4 partitions",
     ),
     Case(
         "an-executor-of-two-cores-takes-two-partitions",

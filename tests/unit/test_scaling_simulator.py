@@ -65,7 +65,7 @@ def test_partitions_are_the_ceiling() -> None:
     moments = list(simulate(parse_profile("4m:1300,6m:9000"), ScalingPolicy(most=64), Cluster(partitions=4)))
     assert moments[-1].have == 4
     assert moments[-1].decided.rule == 8
-    assert "the topics have 4 partitions" in moments[-1].decided.reason
+    assert "simulated has 4 partitions" in moments[-1].decided.reason
 
 
 def test_a_dry_run_decides_and_leaves_the_cluster_alone() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from controlplane.contract.lag import ConsumerKind, LagJudged, PartitionLag
 from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.contract.spark import ExecutorSeen, QueryPhases, QueryProgressed, SparkObserved
 from controlplane.service.scaling.work import Work
@@ -112,7 +113,7 @@ def test_without_task_time_a_batch_says_at_least_how_much() -> None:
     assert work.capacity("shop").how == "not measured yet"
     work.fold([_has(2), _batch(1, 10, phases=QueryPhases(work_s=2.5)), _batch(2, 20), _batch(3, 30)])
     found = work.capacity("shop")
-    assert (found.about, found.at_least) == (None, 1250)
+    assert (found.about, found.at_least) == (None, 2000)
     assert work.capacity("flights").at_least is None
 
 
@@ -130,6 +131,29 @@ def test_what_ordinarily_waits_follows_from_the_batches(facts: list[QueryProgres
     work = Work("lake")
     work.fold(facts)
     assert work.ordinary_s("shop") == seconds
+
+
+def _judged(seconds: float, *ends: int | None) -> LagJudged:
+    partitions = tuple(PartitionLag(partition=number, end=end) for number, end in enumerate(ends))
+    return LagJudged(
+        at=_at(seconds),
+        consumer="lake shop",
+        consumer_kind=ConsumerKind.QUERY,
+        topic="shop.valid",
+        partitions=partitions,
+    )
+
+
+def test_what_arrives_is_what_came_in_the_last_seconds() -> None:
+    work = Work("lake")
+    work.fold([_judged(each, 50 * each, 50 * each) for each in range(0, 600, 2)])
+    assert work.arriving_per_s("shop") == pytest.approx(100)
+    work.fold([_judged(600 + each, 30_000 + 200 * each, 30_000 + 200 * each) for each in range(0, 24, 2)])
+    assert work.arriving_per_s("shop") == pytest.approx(400, rel=0.1)
+    work.fold([_judged(626, 40_000, None)])
+    assert work.arriving_per_s("shop") is None
+    work.fold([_judged(628, 1, 1), _judged(630, 1, 1)])
+    assert work.arriving_per_s("shop") is None, "not over two seconds"
 
 
 def test_at_work_is_the_share_of_cores_with_a_task_in_the_last_minute() -> None:

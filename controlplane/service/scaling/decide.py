@@ -151,14 +151,11 @@ def _not_busy(look: _Look) -> _Said | None:
 
 
 def _ceiling(look: _Look) -> _Said | None:
-    ceiling, asked = look.needs.ceiling, look.asked
-    if look.needs.more <= asked or ceiling is None or asked < ceiling:
+    useful, asked = look.needs.useful, look.asked
+    if look.needs.more <= asked or asked < useful:
         return None
-    partitions = sum(each.partitions or 0 for each in look.load.demands)
-    return asked, (
-        f"{look.needs.why}: {look.needs.more} are needed, and more than {ceiling} do nothing: "
-        f"the topics have {partitions} partitions"
-    )
+    partitions = ", ".join(look.needs.crowded)
+    return asked, f"{look.needs.why}: {look.needs.more} are needed, and more than {useful} find no task: {partitions}"
 
 
 def _at_most(look: _Look) -> _Said | None:
@@ -182,8 +179,7 @@ def _out_soon(look: _Look) -> _Said | None:
 def _out(look: _Look) -> _Said | None:
     if look.needs.more <= look.asked:
         return None
-    ceiling = look.needs.upper if look.needs.ceiling is None else look.needs.ceiling
-    want = min(look.needs.more, look.asked + look.policy.out_step, look.needs.upper, ceiling)
+    want = min(look.needs.more, look.asked + look.policy.out_step, look.needs.upper, look.needs.useful)
     step = "" if want == look.needs.more else f" ({look.needs.more} are needed)"
     return want, f"{look.needs.why}: {want} instead of {look.asked}{step}"
 

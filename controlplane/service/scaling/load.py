@@ -10,6 +10,7 @@ ask for the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -82,13 +83,18 @@ class Demand:
         about = self.capacity.about
         return 0.0 if about is None else (self.arriving_per_s or 0.0) / about
 
-    def working_off(self, within: timedelta, cores: int) -> float:
-        """Executors that are busy when what waits is to be gone in time; not more than its partitions can use."""
-        if self.per_s is None or (per_s := self.per_s) <= 0:
+    def working_off(self, within: timedelta) -> float:
+        """Executors that are busy when what waits is to be gone in time."""
+        if self.per_s is None or self.per_s <= 0:
             return 0.0
-        found = self.busy() if self.waiting > 0 else self.busy_surely()
-        found += self.waiting / within.total_seconds() / per_s
-        return found if self.partitions is None else min(found, self.partitions / cores)
+        arriving = self.busy() if self.waiting > 0 else self.busy_surely()
+        return arriving + self.waiting / within.total_seconds() / self.per_s
+
+    def can_use(self, executors: ExecutorsChanged | None) -> float:
+        """Executors of which more would find no task of its topic; without an end where that is not known."""
+        if self.partitions is None or executors is None or executors.shares_partitions:
+            return inf
+        return self.partitions / executors.cores
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,8 @@ class Load:
 
     @property
     def ceiling(self) -> int | None:
-        """Executors of which more would do nothing; None when that is not known."""
+        """Executors of which more would do nothing; None when there is no such number, or it is not known."""
         counts = [each.partitions for each in self.demands]
-        if self.executors is None or not counts or any(count is None for count in counts):
+        if self.executors is None or self.executors.shares_partitions or not counts or None in counts:
             return None
         return max(1, -(-sum(count or 0 for count in counts) // self.executors.cores))

@@ -57,11 +57,15 @@ class Needs:
     lower: int
     upper: int
     ceiling: int | None
-    """Executors of which more do nothing, but not below `lower`."""
+    """Executors of which more never do anything, but not below `lower`."""
     more: int
     """Executors that are needed, if that is more than are wanted; else those."""
     more_by_rate: int
     """The same without the backlog."""
+    useful: int
+    """Executors of which more would find nothing to do now: a stream can't use more than its topic has partitions."""
+    crowded: tuple[str, ...]
+    """Streams that need more than they can use, and why they can't."""
     fewer: int
     """Executors that would have done all through the last while, if that is fewer than are wanted; else those."""
     known_for: timedelta
@@ -84,6 +88,8 @@ class _Sums:
     busy_surely: float
     working_off: float
     """Executors that are busy until the backlog is gone, if it is to be gone in time; 0 without one."""
+    useful: float
+    crowded: tuple[str, ...]
 
     @property
     def per_s(self) -> float | None:
@@ -97,7 +103,7 @@ def needs_of(load: Load, policy: ScalingPolicy, before: Standing, now: datetime)
     ceiling = None if load.ceiling is None else max(lower, load.ceiling)
     behind_since = _behind_since(load, before, now)
     left = _left(policy, behind_since, now)
-    sums = _sums(load, left)
+    sums = _sums(load, policy, left)
     peaks = _peaks(load, sums, policy, before, now)
     known_for = now - peaks[0].at if peaks else timedelta(0)
     more = asked if asked is None else _more(sums, policy, asked)
@@ -109,6 +115,8 @@ def needs_of(load: Load, policy: ScalingPolicy, before: Standing, now: datetime)
         ceiling=ceiling,
         more=more or 0,
         more_by_rate=0 if asked is None else _more_by_rate(sums, policy, asked),
+        useful=max(lower, _up(sums.useful)) if sums.crowded else max(lower, more or 0),
+        crowded=sums.crowded,
         fewer=fewer or 0,
         known_for=known_for,
         why=_why(sums, policy, asked or 0, left),
@@ -144,16 +152,25 @@ def _left(policy: ScalingPolicy, behind_since: datetime | None, now: datetime) -
     return max(policy.catch_up - gone, policy.catch_up * _NO_SOONER, timedelta(seconds=1))
 
 
-def _sums(load: Load, left: timedelta) -> _Sums:
-    moving, cores = load.moving, 1 if load.executors is None else load.executors.cores
+def _sums(load: Load, policy: ScalingPolicy, left: timedelta) -> _Sums:
+    moving = load.moving
+    low, high = policy.utilisation
     waiting = sum(each.waiting for each in moving)
+    needed = [max(each.busy() / ((low + high) / 2), each.working_off(left) / high) for each in moving]
+    useful = [min(need, each.can_use(load.executors)) for need, each in zip(needed, moving, strict=True)]
     return _Sums(
         arriving_per_s=sum(each.arriving_per_s or 0.0 for each in moving),
         lag=sum(each.lag_events or 0 for each in moving),
         waiting=waiting,
         busy=sum(each.busy() for each in moving),
         busy_surely=sum(each.busy_surely() for each in moving),
-        working_off=sum(each.working_off(left, cores) for each in moving) if waiting > 0 else 0.0,
+        working_off=sum(each.working_off(left) for each in moving) if waiting > 0 else 0.0,
+        useful=sum(useful),
+        crowded=tuple(
+            f"{each.stream} has {each.partitions} partitions"
+            for each, need, use in zip(moving, needed, useful, strict=True)
+            if use < need
+        ),
     )
 
 

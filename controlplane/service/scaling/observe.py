@@ -66,9 +66,10 @@ def _demand(known: Known, work: Work, target: str, stream: str, policy: ScalingP
     stopped = _stopped(known, target, stream, lag)
     if lag is None:
         return Demand(stream, capacity=capacity, ordinary_s=ordinary_s, stopped=stopped, unknown=unknown)
+    lately = work.arriving_per_s(stream)
     return Demand(
         stream=stream,
-        arriving_per_s=lag.arriving_per_s,
+        arriving_per_s=lag.arriving_per_s if lately is None else lately,
         lag_events=lag.lag_events,
         partitions=len(lag.partitions) or None,
         capacity=capacity,

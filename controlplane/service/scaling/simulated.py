@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STREAM = "simulated"
 _TARGET = "lake"
-_RATE_OVER_S = 20.0
+_RATE_OVER_S = 60.0
 _FALLS_BEHIND_FROM_S = 60.0
 
 
@@ -132,7 +132,10 @@ class SimulatedCluster:
             consumer_kind=ConsumerKind.QUERY,
             topic=f"{STREAM}.valid",
             stream=STREAM,
-            partitions=tuple(PartitionLag(partition=number) for number in range(self.like.partitions)),
+            partitions=tuple(
+                PartitionLag(partition=number, end=int(self.produced + number) // self.like.partitions)
+                for number in range(self.like.partitions)
+            ),
             lag_events=self.lag,
             arriving_per_s=arriving,
             verdict=LagVerdict.WARN if behind else LagVerdict.OK,

@@ -2,7 +2,7 @@
 
 Task time is what grows with the rows; planning, commits and waiting for a gate do not, and no executor makes them shorter. Spark's
 REST API tells it of every executor, so it also has what follows the batches: MERGE of entities, rollups. Where it is not told, a
-batch says at least this much: rows over its time on the executors that there were.
+batch says at least this much: rows over its time on the executors that there were; the better ones are nearer to the truth.
 
 What Spark tells of rows and of task time comes at different moments. So both are summed between looks at which a batch had ended,
 and what a look cut in two evens out over many of them; the tenth at either end, by the rate, is left out.
@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import timedelta
-from statistics import median
 from typing import TYPE_CHECKING
 
+from controlplane.contract.lag import LagJudged
 from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.contract.spark import QueryProgressed, SparkObserved
 from controlplane.service.scaling.load import Capacity
@@ -31,7 +31,11 @@ AT_WORK_OVER = timedelta(minutes=1)
 LOOKS = 20
 BATCHES = 20
 """Of a query."""
-_LOOKS_AT_LEAST = 3
+_LOOKS_AT_LEAST = 5
+"""The first batches after a start are slow: the slowest look of those is left out."""
+_BATCHES_AT_LEAST = 3
+_RATE_OVER = timedelta(seconds=20)
+_RATE_AT_LEAST = timedelta(seconds=8)
 _AT_WORK_LOOKS = 5
 _LEFT_OUT = 10
 """One in so many, at either end."""
@@ -51,6 +55,8 @@ class _Query:
     """When the newest batch that is counted was told; run and number of it."""
     trigger_s: float | None = None
     batches: deque[_Batch] = field(default_factory=lambda: deque(maxlen=BATCHES))
+    ends: deque[tuple[datetime, int]] = field(default_factory=deque)
+    """When, and how many offsets its topic had."""
 
 
 class Work:
@@ -79,6 +85,8 @@ class Work:
                 self._progressed(fact)
             elif isinstance(fact, SparkObserved) and fact.part == self._target and fact.reason is None:
                 self._looked(fact)
+            elif isinstance(fact, LagJudged) and fact.consumer.split(" ")[0] == self._target:
+                self._judged(fact)
             elif isinstance(fact, ExecutorsChanged) and fact.target == self._target:
                 self._have = fact.have
 
@@ -86,7 +94,7 @@ class Work:
         """What one executor does for a stream, as measured."""
         found = self._query(stream).batches
         rates = [each.rows / (each.work_s * each.executors) for each in found if each.executors and each.work_s > 0]
-        at_least = median(rates) if rates else None
+        at_least = sorted(rates)[-(-len(rates) * 3 // 4) - 1] if len(rates) >= _BATCHES_AT_LEAST else None
         if len(self._looks) < _LOOKS_AT_LEAST:
             return Capacity(None, at_least, "not measured yet" if at_least is None else "known from batches")
         about = _trimmed(list(self._looks))
@@ -104,6 +112,15 @@ class Work:
             return None if query.trigger_s is None else 2 * query.trigger_s
         longest = max(took) if query.trigger_s is None else min(max(took), query.trigger_s)
         return (query.trigger_s or longest) + longest
+
+    def arriving_per_s(self, stream: str) -> float | None:
+        """Offsets a second that came lately; None when that is not known.
+
+        The lag monitor's own rate is over its window of minutes: by then a burst is a backlog.
+        """
+        ends = self._query(stream).ends
+        over = ends[-1][0] - ends[0][0] if ends else timedelta(0)
+        return (ends[-1][1] - ends[0][1]) / over.total_seconds() if over >= _RATE_AT_LEAST else None
 
     def at_work(self, now: datetime) -> float | None:
         """Share of executors' cores that a task ran on, in the last minute; None when that was not looked at enough."""
@@ -129,6 +146,16 @@ class Work:
         if fact.rows > 0:
             work_s = fact.took_s if fact.phases is None else fact.phases.work_s or fact.took_s
             query.batches.append(_Batch(fact.rows, fact.took_s, work_s, self._have))
+
+    def _judged(self, fact: LagJudged) -> None:
+        ends = self._queries.setdefault(fact.consumer, _Query()).ends
+        known = [each.end for each in fact.partitions if each.end is not None]
+        if len(known) < len(fact.partitions) or not known or (ends and sum(known) < ends[-1][1]):
+            ends.clear()
+        elif not ends or fact.at > ends[-1][0]:
+            ends.append((fact.at, sum(known)))
+        while len(ends) > 1 and fact.at - ends[0][0] > _RATE_OVER:
+            ends.popleft()
 
     def _looked(self, fact: SparkObserved) -> None:
         if self._looked_at is not None and fact.at <= self._looked_at:
@@ -160,6 +187,6 @@ def _working(executors: tuple[ExecutorSeen, ...]) -> list[ExecutorSeen]:
 
 def _trimmed(looks: list[tuple[int, float]]) -> float:
     by_rate = sorted(looks, key=lambda look: look[0] / look[1])
-    out = len(by_rate) // _LEFT_OUT
+    out = max(1, len(by_rate) // _LEFT_OUT)
     kept = by_rate[out : len(by_rate) - out]
     return sum(rows for rows, _ in kept) / sum(busy for _, busy in kept)
