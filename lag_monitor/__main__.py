@@ -17,6 +17,8 @@ from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from controlplane.contract.settings import Settings
 from lag_monitor.hops.watch import watch_hops
 from lag_monitor.lag import watch_lag
+from lag_monitor.latency.watch import EVERY_S as LATENCY_EVERY_S
+from lag_monitor.latency.watch import watch_latency
 from lag_monitor.positions.lake import LakeEnds
 from lag_monitor.spark.watch import EVERY_S as SPARK_EVERY_S
 from lag_monitor.spark.watch import watch_spark
@@ -45,6 +47,7 @@ def main(
     watches = (
         Watch("hops", 1.0, watch_hops(settings, streams, lake)),
         Watch("lag", 1.0, watch_lag(settings, streams, lake)),
+        Watch("latency", LATENCY_EVERY_S, watch_latency(settings, streams)),
         Watch("spark", SPARK_EVERY_S, watch_spark(settings)),
         Watch("why", EVERY_S, watch_why(settings, definitions)),
     )

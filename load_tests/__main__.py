@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|gates|flood|latency|faults|rollups|maintenance|alerts [-o json]`."""
+"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|maintenance|alerts [-o json]`."""
 
 from __future__ import annotations
 
@@ -56,6 +56,23 @@ def gates(
     for name, figures in found.items():
         for figure, value in figures.items():
             typer.echo(f"{name:12} {value:>12,} {figure.replace('_', ' ')}")
+
+
+@app.command()
+def observing(
+    rate: Annotated[float, typer.Option(min=100, help="Events a second of the shop.")] = 2000.0,
+    pairs: Annotated[int, typer.Option(min=1, help="Turns of each kind, 20 s each.")] = 5,
+    output: Output = "text",
+) -> None:
+    """What observing costs: route and lake with the lag monitor and with it stopped, in turns."""
+    from load_tests.bench.observing import Plan, measure
+
+    found = measure(Plan(rate=rate, pairs=pairs), _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for figure, value in found.items():
+        typer.echo(f"{value:>12,} {figure.replace('_', ' ')}")
 
 
 @app.command()

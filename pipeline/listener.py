@@ -70,8 +70,8 @@ class Listener:
 class Listening:
     """A listener of one session, from now on until it is closed; `close` it before the session."""
 
-    def __init__(self, session: SparkSession) -> None:
-        self.listener = Listener()
+    def __init__(self, session: SparkSession, listener: Listener | None = None) -> None:
+        self.listener = listener or Listener()
         self._told_lost = 0
         gateway: Any = SparkContext._gateway  # noqa: SLF001 (as PySpark itself adds a listener)
         java_import(gateway.jvm, "org.apache.spark.sql.streaming.*")

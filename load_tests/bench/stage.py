@@ -81,10 +81,11 @@ class Bench:
 
     def _cpu_s(self) -> float:
         top = psutil.Process(self.family)
-        return sum(map(_cpu_of, [top, *top.children(recursive=True)]))
+        return sum(map(cpu_of, [top, *top.children(recursive=True)]))
 
 
-def _cpu_of(process: psutil.Process) -> float:
+def cpu_of(process: psutil.Process) -> float:
+    """Seconds that a process has taken, with its children that have ended; 0 for one that is gone."""
     try:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
