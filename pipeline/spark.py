@@ -195,6 +195,20 @@ def started(session: SparkSession, part: str) -> SparkStarted:
     )
 
 
+class Application:
+    """A part's application, as it says of itself."""
+
+    def __init__(self, session: SparkSession, part: str) -> None:
+        self._session = session
+        self._said = started(session, part)
+
+    def fact(self) -> SparkStarted:
+        """The same fact, until executors have come or gone."""
+        if self._session.sparkContext.defaultParallelism != self._said.slots:
+            self._said = started(self._session, self._said.part)
+        return self._said
+
+
 class QueryFailedError(Exception):
     """A streaming query has ended by an error; the text is Java's own, with every cause and stack."""
 

@@ -23,7 +23,7 @@ from pipeline.progress import progressed
 from pipeline.registry import await_registry, learned, register_stream
 from pipeline.scale.scale import scale_of
 from pipeline.scale.session import spark_settings
-from pipeline.spark import QueryFailedError, build_session, failure_of, session_options, started
+from pipeline.spark import Application, QueryFailedError, build_session, failure_of, session_options
 from pipeline.suites import FollowedSuites
 from pipeline.tables.run import Beside, Tables
 
@@ -107,7 +107,8 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
             queries = dict(zip(writers, threads.map(LakeWriter.start, writers.values()), strict=True))
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
         tables.start()
-        reporter.stand("spark", (started(session, "lake"),))
+        application = Application(session, "lake")
+        reporter.stand("spark", (application.fact(),))
         looked_at = time.monotonic()
         for each in followed.values():
             reporter.stand(f"suites of {each.name}", each.facts())
@@ -117,6 +118,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
                 looked_at = time.monotonic()
                 _learn(writers.values(), tables)
                 _look_at_suites(followed.values(), reporter)
+                reporter.stand("spark", (application.fact(),))
             for name, writer in writers.items():
                 writer.share(scale.slots, queries[name])
                 queries[name] = _kept_running(writer, queries[name], tables)

@@ -162,6 +162,7 @@ class Tables:
         if self._stopping.is_set():
             return
         try:
+            self._session.sparkContext.setJobDescription(what)
             with self._beside.boundary.working():
                 act()
         except Exception as error:  # noqa: BLE001 (whatever it is, the appends go on, and the next beat tries again)
