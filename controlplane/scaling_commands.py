@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import getpass
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.contract.durations import format_duration
-from controlplane.contract.scaling import ScalePlanned, ScalingFrame, ScalingPolicy
+from controlplane.contract.durations import format_duration, parse_duration
+from controlplane.contract.scaling import ScalePlanned, ScalingFrame, ScalingPoint, ScalingPolicy
 from controlplane.contract.wants import PATH
 from controlplane.policy_options import (
     CatchUp,
@@ -31,6 +33,7 @@ from controlplane.simulate_command import simulate
 from controlplane.terminal import Data, Output, fail
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from controlplane.contract.scaling import ScalingDecided, ScalingTarget
@@ -88,13 +91,31 @@ def show(target: Target, data: Data = None, output: Output = "text") -> None:
 
 
 @app.command()
-def history(target: Target, data: Data = None, output: Output = "text") -> None:
-    """The last changes of what is wanted, the newest first."""
-    found = target_of(data, target).changes
+def history(
+    target: Target,
+    lasts: Annotated[str, typer.Option("--for", help="How far back, such as 6h.")] = "6h",
+    data: Data = None,
+    output: Output = "text",
+) -> None:
+    """How what is wanted has changed, the newest first; from ClickHouse, so also of before a restart."""
+    target_of(data, target)
+    try:
+        minutes = parse_duration(lasts).total_seconds() / 60
+    except ValueError as error:
+        fail(str(error), MISTAKEN)
+    query = urlencode({"target": target, "minutes": minutes})
+    told = [ScalingPoint.model_validate(each) for each in asked(data, "GET", f"{PATH}/history?{query}")]
+    found = changes_of(told)
     if output == "json":
         typer.echo(json.dumps([each.model_dump(mode="json") for each in found], indent=2))
     else:
         _print_changes(found)
+
+
+def changes_of(told: Sequence[ScalingPoint]) -> list[ScalingPoint]:
+    """Of decisions, oldest first, those for another number than the one before; the newest first."""
+    decided = [each for each in told if each.kind == "decided"]
+    return [each for before, each in pairwise(decided) if each.want != before.want][::-1]
 
 
 @app.command(name="set")
@@ -201,13 +222,13 @@ def _said(target: ScalingTarget) -> list[str]:
     return [each for each in dict.fromkeys((target.reason, target.wanted.reason, waits)) if each]
 
 
-def _print_changes(changes: tuple[ScalingDecided, ...]) -> None:
+def _print_changes(changes: Sequence[ScalingDecided | ScalingPoint]) -> None:
     if not changes:
         typer.echo("No change yet.")
         return
     table = Table("at", "has", "wanted", "rule", "by", "done", "reason", box=None)
     for each in changes:
         cells = (f"{each.at:%Y-%m-%d %H:%M:%S}", each.have, each.want, each.rule, each.by)
-        done = "yes" if each.is_acted_on else "no: dry run"
+        done = "no: dry run" if each.is_dry_run else "yes"
         table.add_row(*("-" if cell is None else str(cell) for cell in cells), done, each.reason)
     Console().print(table)

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 
 from controlplane import cli, scaling_client
 from controlplane.contract.folders import load_stream
-from controlplane.contract.scaling import ExecutorsChanged
+from controlplane.contract.scaling import ExecutorsChanged, ScalingPoint
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.service.api import create_api
+from controlplane.service.observations.asked import Past
 from controlplane.service.service import Service
 from controlplane.up.running import Running
 
@@ -78,10 +79,29 @@ def test_show_says_by_which_policy_and_what_was_looked_at(service: Service) -> N
     assert json.loads(asked("show", "lake", "-o", "json").output)["policy"]["most"] == 8
 
 
-def test_history_lists_what_changed(service: Service) -> None:
+def _point(minute: int, want: int, *, dry: bool = False) -> dict[str, Any]:
+    at = datetime(2026, 1, 1, 3, minute, tzinfo=UTC)
+    said = {"have": 2, "want": want, "rule": 11, "reason": f"{want} are needed", "by": "autoscaler", "is_dry_run": dry}
+    return {"at": at, "kind": "decided", **said}
+
+
+def test_history_lists_what_changed_the_newest_first(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = [_point(1, 2), _point(2, 2), _point(3, 8), _point(4, 8), _point(5, 2, dry=True)]
+    points = [ScalingPoint.model_validate(each) for each in told]
+    wanted: list[str] = []
+
+    def scaling(_: Past, target: str, since: datetime) -> list[ScalingPoint]:
+        assert since < datetime.now(UTC)
+        wanted.append(target)
+        return points
+
+    monkeypatch.setattr(Past, "scaling", scaling)
     assert service.scaler
-    assert "yes   least is 2, 1 are wanted" in asked("history", "lake").output
-    assert [each["want"] for each in json.loads(asked("history", "lake", "-o", "json").output)] == [2]
+    lines = asked("history", "lake", "--for", "2h").output.splitlines()
+    assert [line.split()[1:4] for line in lines[1:]] == [["03:05:00", "2", "2"], ["03:03:00", "2", "8"]]
+    assert "no: dry run" in lines[1]
+    assert wanted == ["lake"]
+    assert [each["want"] for each in json.loads(asked("history", "lake", "-o", "json").output)] == [2, 8]
 
 
 def test_what_is_set_changes_and_the_rest_stays(service: Service) -> None:
