@@ -14,7 +14,9 @@ import pytest
 import yaml
 from prometheus_client.exposition import generate_latest
 
+from alerts.policy.burn import PACES
 from alerts.policy.inhibit import explains
+from alerts.policy.lag import GROUP_VERDICTS, QUERY_VERDICTS
 from alerts.policy.rules import RULES, TEST
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.gates import Stage
@@ -33,6 +35,7 @@ def rules(name: str) -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
+VERDICTS = {"query": QUERY_VERDICTS, "group": GROUP_VERDICTS}
 RECORDED, ALERTS = rules("recording"), rules("alerts")
 TRIED = [
     case
@@ -96,6 +99,33 @@ def test_an_alert_says_what_the_policy_says(rule: str) -> None:
     assert policy.after in delays
     if policy.well_for is not None:
         assert {parse_duration(alert["keep_firing_for"]) for alert in saying} == {policy.well_for}
+
+
+@pytest.mark.parametrize("whose", ["query", "group"])
+def test_a_verdict_of_lag_is_told_as_the_policy_tells_it(whose: str) -> None:
+    policy = {verdict: (str(severity), after) for verdict, (severity, after) in VERDICTS[whose].items()}
+    told = {
+        verdict: (alert["labels"]["severity"], parse_duration(alert["for"]))
+        for alert in ALERTS
+        if (found := re.search(r'hop(!?)="",verdict=~"([^"]+)"', alert["expr"]))
+        and bool(found[1]) is (whose == "query")
+        for verdict in found[2].split("|")
+    }
+    assert told == policy
+
+
+def test_budgets_burn_at_the_policys_paces() -> None:
+    for pace in PACES:
+        windows = [f"ratio_rate{window}" for window in (short_of(pace.long), short_of(pace.short))]
+        [alert] = [each for each in ALERTS if "validity_ratio" in each["expr"] and windows[0] in each["expr"]]
+        assert f"clamp_max({pace.rate:g} *" in alert["expr"]
+        assert windows[1] in alert["expr"]
+        assert alert["labels"]["severity"] == pace.severity
+
+
+def short_of(window: timedelta) -> str:
+    minutes = int(window.total_seconds() // 60)
+    return f"{minutes // 60}h" if minutes >= 60 else f"{minutes}m"
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])

@@ -132,6 +132,7 @@ _ALL = (
     _gauge(LAG, "tidegate_consumer_arriving_per_second", "consumer topic stream hop", "Offsets that producers add a second."),
     _gauge(LAG, "tidegate_consumer_catch_up_seconds", "consumer topic stream hop", "Until nothing is left at these rates; absent when it never will be."),
     _gauge(LAG, "tidegate_consumer_retention_seconds", "consumer topic stream hop", "Until the oldest record that was not taken may be deleted."),
+    _gauge(LAG, "tidegate_consumer_moved_timestamp_seconds", "consumer topic stream hop", "When its position last changed; absent while it has not, since it is watched."),
     _gauge(LAG, "tidegate_consumer_idle", "consumer topic stream hop", "1 while nothing is produced and nothing is left to take, else 0."),
     _gauge(LAG, "tidegate_consumer_verdict", "consumer topic stream hop verdict", "1 for the verdict over the window (Burrow's rules), 0 for the others."),
     _gauge(LAG, "tidegate_partition_lag_events", "consumer topic stream partition", "Offsets of a partition that were not taken."),

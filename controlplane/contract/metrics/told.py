@@ -184,7 +184,9 @@ def _verdict(fact: GateDecided, meter: Meter) -> None:
 def _judged(fact: LagJudged, meter: Meter) -> None:
     until, stream = fact.at + MEASURED_FOR, fact.stream or ""
     of = (fact.consumer, fact.topic, stream, fact.hop or "")
+    moved = max((each.moved_at.timestamp() for each in fact.partitions if each.moved_at is not None), default=None)
     known = {
+        "moved_timestamp_seconds": moved,
         "lag_events": fact.lag_events,
         "lag_seconds": fact.lag_s,
         "lag_error_seconds": fact.error_s,
