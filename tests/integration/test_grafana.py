@@ -7,14 +7,20 @@ import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import clickhouse_connect
 import pytest
 
+from pipeline.feed.shop import event
+from pipeline.producer import EventProducer
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from clickhouse_connect.driver.client import Client
+
+    from controlplane.contract.streams import StreamDefinition
 
 FILES = sorted((Path(__file__).parents[2] / "docker" / "grafana" / "dashboards").glob("*.json"))
 TARGETS = [
@@ -26,8 +32,8 @@ TARGETS = [
 PROMQL = [each for each in TARGETS if "expr" in each.values[0]]
 SQL = [each for each in TARGETS if "rawSql" in each.values[0]]
 _STEP_S = 15
-UNTIL = datetime.now(UTC)
-SINCE = UNTIL - timedelta(hours=1)
+SINCE = datetime.now(UTC) - timedelta(hours=1)
+UNTIL = SINCE + timedelta(hours=2)
 
 
 @pytest.mark.parametrize("target", PROMQL)
@@ -42,11 +48,14 @@ def test_a_promql_target_is_answered(target: dict[str, Any], prometheus: Any) ->
 
 
 @pytest.fixture(scope="module")
-def clickhouse(running: Any) -> Iterator[Client]:
-    """As the provisioned data source reads: the user that may change nothing."""
-    client = clickhouse_connect.get_client(
-        dsn=running.settings.clickhouse, username="bi", autogenerate_session_id=False
-    )
+def clickhouse(running: Any, shop: StreamDefinition) -> Iterator[Client]:
+    """As the provisioned data source reads: the user that may change nothing. There are events on their way."""
+    settings = running.settings
+    producer = EventProducer(shop, settings.kafka, settings.registry, transactional_id=f"test-{uuid4().hex}")
+    with producer, producer.transaction() as send:
+        for number in range(20):
+            send(event(1, number, 0.0, datetime.now(UTC)).value)
+    client = clickhouse_connect.get_client(dsn=settings.clickhouse, username="bi", autogenerate_session_id=False)
     yield client
     client.close()
 
@@ -69,11 +78,15 @@ def expanded(statement: str) -> str:
 
 @pytest.mark.parametrize("target", SQL)
 def test_an_sql_target_is_answered_with_a_time_where_it_is_drawn_over_time(
-    target: dict[str, Any], clickhouse: Client
+    target: dict[str, Any], clickhouse: Client, eventually: Callable[..., Any]
 ) -> None:
     statement = expanded(target["rawSql"])
     assert "$" not in statement
-    found = clickhouse.query(statement)
-    if target["queryType"] == "timeseries":
-        assert found.column_names[0] == "time"
-        assert "DateTime" in found.column_types[0].name
+    if target["queryType"] == "table":
+        clickhouse.query(statement)
+        return
+    found = eventually(
+        lambda: (answer := clickhouse.query(statement)).result_rows and answer, "there is something to draw"
+    )
+    assert found.column_names[0] == "time"
+    assert "DateTime" in found.column_types[0].name
