@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from dash import Dash, Input, Output, dcc, html
 from fastapi import Response
@@ -20,7 +21,9 @@ from dash_app.pages.live import live_page
 from dash_app.pages.overview import overview_page
 from dash_app.pages.quality import quality_page
 from dash_app.pages.quarantine import quarantine_page
+from dash_app.pages.scaling import scaling_page
 from dash_app.pages.schemas import schemas_page
+from dash_app.pages.spark import spark_page
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -122,5 +125,9 @@ def _page(data: ConsoleData, path: str) -> Component:  # noqa: C901, PLR0911, PL
             return quarantine_page(data.streams, rest[0] if rest else None)
         case ["schemas", *rest]:
             return schemas_page(data.streams, rest[0] if rest else None)
+        case ["scaling"]:
+            return scaling_page()
+        case ["spark", *rest]:
+            return spark_page(data.streams, unquote(rest[0]) if rest else None)
         case _:
             return message("No such page", f"{path} is not a page of the console.")

@@ -28,20 +28,20 @@
   /* Which one is open is in the address. */
   function selected() {
     const [, page, consumer] = location.pathname.split("/");
-    if (page !== "lag" || !consumer) return null;
-    return { consumer: decodeURIComponent(consumer), topic: new URLSearchParams(location.search).get("topic") };
+    const query = new URLSearchParams(location.search), named = consumer ? decodeURIComponent(consumer) : query.get("consumer");
+    return page === "lag" && named ? { consumer: named, topic: query.get("topic") } : null;
   }
   const isOpen = ({ consumer, topic }, here = selected()) => here !== null && here.consumer === consumer && (here.topic === null || here.topic === topic);
   function addressOf(lag) {
     const query = new URLSearchParams(location.search);
-    query.delete("topic");
+    for (const each of ["topic", "consumer"]) query.delete(each);
     const held = window.tidegate.latest.get("lag");
     if (held && held.data.consumers.filter((each) => each.lag.consumer === lag.consumer).length > 1) query.set("topic", lag.topic);
     return `/lag/${encodeURIComponent(lag.consumer)}${query.size ? `?${query}` : ""}`;
   }
   function closed() {
     const query = new URLSearchParams(location.search);
-    query.delete("topic");
+    for (const each of ["topic", "consumer"]) query.delete(each);
     return `/lag${query.size ? `?${query}` : ""}`;
   }
   function open(href) {

@@ -18,7 +18,7 @@
       ...graph.layout, autosize: true, barmode: "stack", bargap: 0.15,
       margin: { l: 52, r: second === null ? 8 : 52, t: 6, b: 26 },
       font: { family: "inherit", size: 11, color: shades.text },
-      xaxis: { ...graph.layout.xaxis, ...tick, visible: true, autorange: false, range: [start, end], color: shades.text, linecolor: shades.grid, nticks: 8 },
+      xaxis: { ...graph.layout.xaxis, ...tick, visible: true, autorange: false, range: [start, end], color: shades.text, linecolor: shades.grid, nticks: Math.max(3, Math.floor(graph.clientWidth / 90)), tickangle: 0 },
       yaxis: axis(unit, top === null ? {} : { autorange: false, range: [0, top] }),
       hoverlabel: { bgcolor: shades.paper, bordercolor: shades.grid, font: { color: shades.ink } },
     };

@@ -40,6 +40,8 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
             dcc.Link(["Live", html.Kbd("g l")], href=f"/live/{next(iter(streams), '')}", className="nav-link"),
             *live,
             dcc.Link(["Lag", html.Kbd("g d")], href="/lag", className="nav-link"),
+            dcc.Link(["Spark", html.Kbd("g p")], href="/spark", className="nav-link"),
+            dcc.Link(["Scaling", html.Kbd("g c")], href="/scaling", className="nav-link"),
             dcc.Link(["Ledger", html.Kbd("g b")], href="/ledger", className="nav-link"),
             dcc.Link(["Quality", html.Kbd("g u")], href="/quality", className="nav-link"),
             dcc.Link(["Quarantine", html.Kbd("g q")], href="/quarantine", className="nav-link"),

@@ -1,0 +1,133 @@
+"""The Scaling page in Chromium, over an API in this process: executors, the decision, orders in two steps, the policy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from controlplane.contract.facts import FACTS
+from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict, PartitionLag
+from controlplane.contract.scaling import ExecutorsChanged
+from controlplane.contract.spark import QueryProgressed
+from controlplane.service.api import create_api
+from controlplane.service.service import Service
+from controlplane.up.checks import free_port
+from dash_app.app import create_app
+from dash_app.data import ConsoleData
+from load_tests.bench.browser import opened_console, says, served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controlplane.contract.streams import StreamDefinition
+
+_WITHIN_MS = 15_000
+_says = partial(says, within_ms=_WITHIN_MS)
+
+
+def _executors(have: int, want: int, port: str = "spark standalone", **more: Any) -> ExecutorsChanged:
+    said: dict[str, Any] = {"cores": 1, "least": 1, "most": 8, **more}
+    return ExecutorsChanged(at=datetime.now(UTC), target="lake", have=have, want=want, port=port, **said)
+
+
+def _facts() -> list[Any]:
+    at = datetime.now(UTC)
+    partitions = tuple(PartitionLag(partition=each, lag_events=30_000) for each in range(8))
+    lag = LagJudged(
+        at=at,
+        consumer="lake shop",
+        consumer_kind=ConsumerKind.QUERY,
+        topic="shop.valid",
+        stream="shop",
+        partitions=partitions,
+        lag_events=240_000,
+        lag_s=80.0,
+        error_s=1.0,
+        arriving_per_s=3000.0,
+        taken_per_s=900.0,
+        verdict=LagVerdict.WARN,
+        since=at - timedelta(minutes=2),
+    )
+    batch = QueryProgressed(
+        at=at, query="lake shop", stream="shop", mode="microbatch", batch_id=4, rows=9000, took_s=9.0
+    )
+    return [lag, batch, _executors(2, 4, waits_for="2 of 4 are not there yet, asked for 12 s ago", failed=1)]
+
+
+def test_the_scaling_page_says_how_many_and_why_and_takes_orders(shop: StreamDefinition, tmp_path: Path) -> None:
+    api, console = free_port(), free_port()
+    address, hub = f"http://127.0.0.1:{console}", f"http://127.0.0.1:{api}"
+    service = Service([shop], lambda *_, **__: [], address, 0.1)
+    with (
+        served(create_app(ConsoleData({"shop": shop}, api)).server, console),
+        served(create_api(service), api),
+        opened_console("about:blank") as page,
+    ):
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.goto(address)
+        page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
+        page.wait_for_selector('.nav a[href="/scaling"]', timeout=_WITHIN_MS)
+        page.keyboard.press("g")
+        page.keyboard.press("c")
+        _says(page, '[data-scaling-reason="lake"]', "lake has not said how many executors it has")
+        _says(page, '[data-scaling-now="lake"]', "unknown")
+        page.screenshot(path=str(tmp_path / "scaling-empty.png"), full_page=True)
+
+        def report(*facts: Any) -> None:
+            httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(list(facts))).raise_for_status()
+
+        report(*_facts())
+        _says(page, '[data-scaling-now="lake"] .totals', "2there", "2 of 4 are not there yet", "1have failed")
+        _says(page, '[data-scaling-mode="lake"]', "autoscaler on")
+        sets_the_policy(page, hub)
+        orders(page, hub)
+        page.screenshot(path=str(tmp_path / "scaling-light.png"), full_page=True)
+        page.keyboard.press("t")
+        page.screenshot(path=str(tmp_path / "scaling-dark.png"), full_page=True)
+        report(_executors(0, 0, port="local"))
+        _says(page, '[data-scaling-reason="lake"]', "`tidegate up --spark standalone` gives it some")
+        _says(page, '[data-scaling-mode="lake"]', "not scaled")
+        page.click('[data-scaling-ask="plan"]')
+        _says(page, '[data-scaling-plan="lake"]', "This can’t be ordered", "tidegate up --spark standalone")  # noqa: RUF001
+        assert complaints == []
+
+
+def sets_the_policy(page: Any, hub: str) -> None:
+    said = '[data-scaling-said="lake"]'
+    page.fill('[data-scaling-input="most"]', "20")
+    page.fill('[data-scaling-input="in_cool_down"]', "4m")
+    copies = '[data-scaling-cli="lake set"] button'
+    assert page.get_attribute(copies, "data-copies") == "tidegate scaling set lake --most 20 --in-cool-down 4m"
+    page.click('[data-scaling-ask="set"]')
+    _says(page, said, "The policy is set.")
+    page.fill('[data-scaling-input="least"]', "30")
+    page.click('[data-scaling-ask="set"]')
+    _says(page, said, "Nothing was changed", "least (30) is more than most (20)")
+    page.click('[data-scaling-ask="reset"]')
+    page.wait_for_function("document.querySelector('[data-scaling-input=\"least\"]').value === '2'", timeout=_WITHIN_MS)
+    page.click('[data-scaling-ask="dry-run"]')
+    _says(page, '[data-scaling-mode="lake"]', "dry run")
+    policy = httpx.get(f"{hub}/api/v1/scaling").json()["targets"][0]["policy"]
+    assert (policy["least"], policy["most"], policy["in_cool_down"], policy["is_dry_run"]) == (2, 20, "4m", True)
+
+
+def orders(page: Any, hub: str) -> None:
+    page.fill('[data-scaling-input="executors"]', "12")
+    page.fill('[data-scaling-input="for"]', "30m")
+    copied = page.get_attribute('[data-scaling-cli="lake scale"] button', "data-copies")
+    assert copied == "tidegate scaling scale lake 12 --for 30m"
+    page.click('[data-scaling-ask="plan"]')
+    _says(page, '[data-scaling-plan="lake"]', "12 executors instead of 2", "the cluster gives 8 executors at most")
+    assert httpx.get(f"{hub}/api/v1/scaling").json()["targets"][0]["ordered"] is None, "a plan changes nothing"
+    page.click('[data-scaling-ask="order"]')
+    _says(page, '[data-scaling-said="lake"]', "Ordered: 12 executors until")
+    _says(page, '[data-scaling-now="lake"]', "console has ordered 12", "12wanted", "Rule 1,")
+    _says(page, '[data-scaling-changes="lake"]', "console")
+    page.click('[data-scaling-ask="release"]')
+    _says(page, '[data-scaling-said="lake"]', "Given back to the autoscaler.")
+    assert httpx.get(f"{hub}/api/v1/scaling").json()["targets"][0]["ordered"] is None
