@@ -148,7 +148,7 @@
     const { timechart, range, stamp } = window.tidegate.timechart, x = points.map(({ at }) => stamp(Date.parse(at)));
     timechart(box, { ...range(minutes), unit: " s", second: "", traces: [
       { name: "took", x, y: points.map(({ took_s: took }) => took), colour: 0, unit: " s" },
-      { name: "rows (right)", x, y: points.map(({ rows }) => rows), colour: 1, second: true },
+      { name: "rows (right)", x, y: points.map(({ rows }) => rows), colour: 1, second: true, bars: true },
     ] });
   }
   const again = () => { const held = window.tidegate.latest.get("spark"); if (held) spark(held.data); };

@@ -92,12 +92,13 @@
     state.dataset.state = { active: "running", complete: "done", failed: "failed", pending: "waiting" }[each.state] || "";
     if (each.failure) state.title = each.failure;
     row.append(make("td", each.failed_tasks ? "is-bad" : "", `${each.completed_tasks} of ${each.tasks}${each.active_tasks ? `, ${each.active_tasks} run` : ""}${each.failed_tasks ? `, ${each.failed_tasks} failed` : ""}`));
+    row.append(skewCell(each));
     const gc = percent(each.gc_s, each.run_s);
     row.append(make("td", "", lasting(each.run_s)), make("td", "", said(percent(Math.min(each.cpu_s, each.run_s), each.run_s))), make("td", gc > GC_FROM ? "is-bad" : "", said(gc)));
-    row.append(make("td", "", each.input_rows || each.input_bytes ? `${window.tidegate.show.number(each.input_rows)}, ${size(each.input_bytes)}` : "\u2013"));
+    const read = row.appendChild(make("td", "", each.input_rows || each.input_bytes ? size(each.input_bytes) : "\u2013"));
+    read.title = `${window.tidegate.show.exact(each.input_rows)} rows`;
     row.append(make("td", "", each.shuffle_read_bytes || each.shuffle_write_bytes ? `${size(each.shuffle_read_bytes)} / ${size(each.shuffle_write_bytes)}` : "\u2013"));
     row.append(make("td", each.spilled_disk_bytes ? "is-bad" : "", each.spilled_disk_bytes ? size(each.spilled_disk_bytes) : "\u2013"));
-    row.append(skewCell(each));
     return row;
   }
   /* One task much longer than the others: the stage waits for it. Against the mean, because of two tasks one is the median. */

@@ -22,7 +22,7 @@
       yaxis: axis(unit, top === null ? {} : { autorange: false, range: [0, top] }),
       hoverlabel: { bgcolor: shades.paper, bordercolor: shades.grid, font: { color: shades.ink } },
     };
-    if (second !== null) layout.yaxis2 = axis(second, { overlaying: "y", side: "right", showgrid: false });
+    if (second !== null) layout.yaxis2 = axis(second, { overlaying: "y", side: "right", showgrid: false, tickmode: "auto" });
     else delete layout.yaxis2;
     window.Plotly.react(graph, traces.map((each) => traceOf(each, shades)), layout, { displayModeBar: false, responsive: true });
     legend(box, traces, shades);
@@ -31,7 +31,7 @@
   const colour = (shades, name) => (typeof name === "number" ? shades.lines[name] : shades[name] || name);
   function traceOf({ name, x, y, colour: named, unit, second, dash, step, bars, fill, size }, shades) {
     const its = colour(shades, named), common = { name, x, y, yaxis: second ? "y2" : "y", hovertemplate: `%{y:,.4~s}${unit || ""}` };
-    if (bars) return { ...common, type: "bar", marker: { color: its } };
+    if (bars) return { ...common, type: "bar", opacity: 0.45, marker: { color: its } };
     const isShort = y.filter((value) => value !== null).length < 40;
     return {
       ...common, type: "scatter", mode: isShort && !dash ? "lines+markers" : "lines", marker: { size: 4, color: its }, connectgaps: false,

@@ -119,7 +119,11 @@ def _pipe(stream: str, hop: Hop, by: str) -> Component:
         [
             html.Span(by, className="pipe-by"),
             html.Div(className="pipe-line"),
-            html.Span([unknown("figure", hop=key, show="lag"), html.Span(" lag", className="quiet")]),
+            dcc.Link(
+                [unknown("figure", hop=key, show="lag"), html.Span(" lag", className="quiet")],
+                href=f"/lag/{by} {stream}",
+                title="By partition, with its verdict and why",
+            ),
         ],
         className="pipe",
         **data(pipe=key),

@@ -41,13 +41,13 @@ _STAGES = (
     ("what", "The call that Spark planned it for"),
     ("state", ""),
     ("tasks", "Done of all, and how many failed"),
+    ("a task", "Median and longest time; marked when the longest is much longer than the mean: the stage waits for it"),
     ("run", "Time of all tasks together"),
     ("CPU", "Share of the run time that its tasks were on a CPU"),
     ("GC", "Share of the run time that the JVM collected garbage"),
-    ("input", "Rows and bytes"),
+    ("input", "Read from outside of Spark; rows are in the tooltip"),
     ("shuffle in / out", ""),
     ("spill", "Written to disk because memory was short"),
-    ("a task", "Median and longest time; marked when the longest is much longer: the stage waits for it"),
 )
 
 
@@ -63,7 +63,10 @@ def spark_page(streams: Mapping[str, object], name: str | None) -> Component:
             html.Header(
                 [
                     html.H1("Spark"),
-                    html.P(["Applications, queries, executors and stages, as Spark tells of them.", *others]),
+                    html.P(
+                        ["Applications, queries, executors and stages, as Spark tells of them.", *others],
+                        className="quiet",
+                    ),
                     html.Div([html.Span("batches of the last", className="quiet"), spans()], className="spans"),
                 ]
             ),

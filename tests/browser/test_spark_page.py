@@ -182,7 +182,7 @@ def queries(page: Any) -> None:
     _says(page, '[data-spark-query="route shop"]', "p50 9 ms", "p99 21 ms", "longest 48 ms", "the newest 120 records")
     _says(page, '[data-spark-reason="route"]', "its UI at 127.0.0.1:4041 does not answer: refused")
     page.wait_for_function(
-        "document.querySelectorAll('[data-spark-chart=\"lake shop\"] .scatterlayer .trace').length === 2",
+        "document.querySelectorAll('[data-spark-chart=\"lake shop\"] :is(.scatterlayer, .barlayer) .trace').length === 2",
         timeout=_WITHIN_MS,
     )
 

@@ -11,6 +11,8 @@ from plotly.utils import PlotlyJSONEncoder
 from controlplane.contract.folders import load_streams
 from controlplane.contract.names import Hop
 from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.service.scaling.kept import TARGETS as SCALED
+from controlplane.service.spark import PARTS
 from dash_app.app import page
 from dash_app.data import ConsoleData, push_port
 from dash_app.pages.frame import banner
@@ -57,8 +59,40 @@ def test_the_quality_page_has_a_card_for_every_stream_and_of_one_only_its_own() 
     assert "nobody" in written("/quality/nobody")
 
 
+def test_the_spark_page_has_a_card_for_every_part_and_of_one_query_only_its_own() -> None:
+    assert all(
+        f'"data-spark-query": "{part} {stream}"' in written("/spark") for part in PARTS for stream in DATA.streams
+    )
+    shown = written("/spark/lake%20shop")
+    assert '"data-spark-query": "lake shop"' in shown
+    assert not any(f'"data-spark-query": "{each}"' in shown for each in ("lake flights", "route shop"))
+    assert "is no part and no query" in written("/spark/lake%20nobody")
+
+
+def test_every_target_that_is_scaled_has_a_card() -> None:
+    assert all(f'"data-scaling": "{target}"' in written("/scaling") for target in SCALED)
+
+
+def test_a_lag_of_the_overview_leads_to_the_query() -> None:
+    assert all(f'"/lag/{query} shop"' in written("/") for query in ("route", "lake", "live"))
+
+
 @pytest.mark.parametrize(
-    "path", ["/", "/live/shop", "/live/nobody", "/ledger", "/ledger/shop", "/quality", "/schemas", "/nothing"]
+    "path",
+    [
+        "/",
+        "/live/shop",
+        "/live/nobody",
+        "/ledger",
+        "/ledger/shop",
+        "/quality",
+        "/schemas",
+        "/lag",
+        "/lag/x",
+        "/spark",
+        "/scaling",
+        "/nothing",
+    ],
 )
 def test_every_page_hears_of_problems(path: str) -> None:
     assert re.search(r'"data-topics": "overview\b', written(path))
