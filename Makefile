@@ -1,5 +1,6 @@
 # `make` lists the targets. Everything lives in .venv and ~/.cache/tidegate; nothing else is touched (apt-get, as root,
-# installs Java 17 and Chromium where they are missing; for tests it unpacks Prometheus and Alertmanager into the cache).
+# installs Java 17 and Chromium where they are missing; for tests it unpacks Prometheus and Alertmanager into the cache,
+# and links /usr/share/prometheus to it).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UP ?=

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PACKAGES = ("prometheus", "prometheus-alertmanager")
+TEMPLATES = Path("/usr/share/prometheus")
+"""Debian's Alertmanager looks for its templates there and nowhere else; for one that is unpacked it is a link into the cache."""
 TOOLS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
 
 
@@ -36,8 +38,14 @@ def unpack(cache: Path, say: Callable[[str], None]) -> None:
     Raises:
         UnpackError: if this is no Debian, or the packages cannot be downloaded.
     """
-    if all(tool(cache, name) for name in TOOLS):
-        return
+    if not all(tool(cache, name) for name in TOOLS):
+        _fetch(cache, say)
+    if not TEMPLATES.exists() and os.geteuid() == 0:
+        TEMPLATES.unlink(missing_ok=True)
+        TEMPLATES.symlink_to(_home(cache).resolve() / "usr" / "share" / "prometheus")
+
+
+def _fetch(cache: Path, say: Callable[[str], None]) -> None:
     if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
         raise UnpackError(f"{', '.join(TOOLS)} are missing, and this is no Debian: put them on the PATH")
     say("downloading Prometheus and Alertmanager (30 MB), to test with")

@@ -193,7 +193,7 @@ def test_a_query_is_counted_by_its_batches() -> None:
 
 
 def test_a_latency_that_becomes_unknown_is_taken_back() -> None:
-    process = Process(ROUTE)
+    process = Process(LAG)
     process.tally.take([LatencyMeasured(at=NOW, query="route shop", stream="shop", latency_ms=(5.0, 13.0, 90.0))])
     assert process.scraped()["tidegate_route_latency_seconds{route shop,99}"] == 0.013
     process.tally.take([LatencyMeasured(at=NOW, query="route shop", stream="shop", reason="nothing has come")])

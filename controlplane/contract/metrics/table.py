@@ -94,7 +94,7 @@ _ALL = (
     _gauge((ROUTE, LAKE), "tidegate_spark_slots", "part", "Tasks that a Spark application can run at once."),
     _gauge((ROUTE, LAKE), "tidegate_suite_refused", "stream stage", "1 while the suite of now is refused and the one before stays in use, else 0."),
     _counter(ROUTE, "tidegate_route_starts_total", "stream", "Starts of a stream's query, in the same process too: for a schema, a partition, a reference table, a suite, a breaker."),
-    _gauge(ROUTE, "tidegate_route_latency_seconds", "query percentile", "From the raw topic's taking a record to the valid topic's, by the records' own timestamps: median, 99th percentile, longest."),
+    _gauge(LAG, "tidegate_route_latency_seconds", "query percentile", "From the raw topic's taking a record to the valid topic's, by the records' own timestamps: median, 99th percentile, longest."),
     _gauge(ROUTE, "tidegate_breaker_state", "stream stage state", "1 for the flood breaker's state, 0 for the others."),
     _gauge(ROUTE, "tidegate_references_refused", "stream", "1 while the reference tables of now are refused and the ones before stay in use, else 0."),
 
