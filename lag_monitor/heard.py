@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _EVERY_S = 5.0
 _TIMEOUT_S = 2.0
+_SAID = {"kind": ["schema_read", "query_progressed"]}
 
 
 class Heard:
@@ -37,7 +38,7 @@ class Heard:
             return
         self._asked_at = time.monotonic()
         try:
-            self._heard = heard_in(self._client.get("/api/v1/facts").raise_for_status().json())
+            self._heard = heard_in(self._client.get("/api/v1/facts", params=_SAID).raise_for_status().json())
         except (httpx.HTTPError, ValueError):
             self._heard = {}
 

@@ -49,9 +49,9 @@ def _state(api: FastAPI, service: Service) -> None:
         return service.overview().model_dump(mode="json")
 
     @api.get("/api/v1/facts")
-    async def facts(kind: str | None = None) -> Response:
-        """The newest fact of every subject, or of one kind; a header says since when they can have come in."""
-        found = [fact for fact in service.known.facts.values() if kind in (None, fact.kind)]
+    async def facts(kind: Annotated[list[str] | None, Query()] = None) -> Response:
+        """The newest fact of every subject, or of some kinds; a header says since when they can have come in."""
+        found = [fact for fact in service.known.facts.values() if kind is None or fact.kind in kind]
         return Response(
             FACTS.dump_json(found),
             media_type="application/json",

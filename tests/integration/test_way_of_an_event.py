@@ -189,3 +189,34 @@ def test_a_registry_that_is_away_is_waited_for_and_then_named() -> None:
         TimeoutError, match="schema registry at http://127.0.0.1:9/nothing did not answer".replace(".", r"\.")
     ):
         await_registry("http://127.0.0.1:9/nothing", within_s=0.3)
+
+
+def test_the_running_platform_tells_what_its_spark_does_and_how_long_route_takes(
+    running: Any, producer: EventProducer, eventually: Callable[..., Any]
+) -> None:
+    api = running.settings.api
+
+    def latency() -> dict[str, Any] | None:
+        with producer.transaction() as send:
+            for number in range(20):
+                send(event(1, number, 0.0, datetime.now(UTC)).value)
+        facts = httpx.get(f"{api}/api/v1/facts", params={"kind": "latency_measured"}, timeout=5).json()
+        return next((each for each in facts if each["stream"] == "shop" and each["latency_ms"]), None)
+
+    median, p99, longest = eventually(latency, "route's latency is measured")["latency_ms"]
+    assert 0 <= median <= p99 <= longest < 60_000
+
+    def parts() -> dict[str, Any]:
+        return {each["part"]: each for each in httpx.get(f"{api}/api/v1/spark", timeout=5).json()["parts"]}
+
+    eventually(lambda: all(each["observed"] for each in parts().values()), "both are asked")
+    for part in parts().values():
+        assert part["reason"] is None
+        assert [each["executor"] for each in part["observed"]["executors"]] == ["driver"]
+    eventually(lambda: {"lake shop", "route shop"} <= queries_of(parts()), "stages are told apart by their query")
+    lake = {"params": {"query": "lake shop"}, "timeout": 5}
+    eventually(lambda: httpx.get(f"{api}/api/v1/spark/batches", **lake).json(), "batches are in ClickHouse")
+
+
+def queries_of(parts: dict[str, Any]) -> set[str | None]:
+    return {stage["query"] for part in parts.values() for stage in part["observed"]["stages"]}

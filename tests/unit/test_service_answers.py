@@ -56,6 +56,20 @@ def test_the_ledger_is_a_list_of_accounts_and_has_a_history(service: Service) ->
         assert client.get("/api/v1/ledger/shop/history?hours=721").status_code == 422
 
 
+def test_facts_are_asked_for_by_their_kinds(service: Service) -> None:
+    part = PartChanged(at=datetime.now(UTC), part="lake", state=PartState.RUNNING)
+    with TestClient(create_api(service)) as client:
+        report(client, part, ledger())
+        for asked, kinds in (
+            ("", 2),
+            ("?kind=part_changed", 1),
+            ("?kind=part_changed&kind=ledger_taken", 2),
+            ("?kind=x", 0),
+        ):
+            found = {each["kind"] for each in client.get(f"/api/v1/facts{asked}").json()} - {"scaling_decided"}
+            assert len(found) == kinds
+
+
 def test_the_history_outlives_the_control_plane(service: Service, tmp_path: Path) -> None:
     with TestClient(create_api(service)) as client:
         report(client, ledger())
