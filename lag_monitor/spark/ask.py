@@ -1,8 +1,9 @@
 """How is a Spark application asked about itself, and what is news in its answer?
 
-All that its REST API keeps is read each time (some tens of stages), because it can't be asked for what is new. Quantiles of
-tasks cost it a sort a stage, so they are asked for one by one, of stages that have ended since and had several tasks; the
-longest first, and a bounded number.
+Its REST API can't be asked for what is new: all stages that it keeps (some tens) come each time. So the executors are asked first,
+which is cheap: while no task has begun or ended nothing about stages has changed, as in a real-time batch for minutes. Quantiles
+of tasks cost it a sort a stage, so they are asked for one by one, of stages that have ended since, had several tasks and took a
+while; the longest first, and a bounded number.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from controlplane.contract.spark import SparkObserved
 from lag_monitor.spark import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
-    from controlplane.contract.spark import SparkStarted, StageSeen
+    from controlplane.contract.spark import ExecutorSeen, SparkStarted, StageSeen
 
 STAGES_AT_MOST = 40
 SUMMARIES_AT_MOST = 12
+_SUMMED_FROM_S = 0.1
+"""Of a stage's tasks together: of one that took less it does not matter how they differ."""
 _TIMEOUT_S = 3.0
 _LOCAL_NAMES = frozenset({"localhost"})
 ANY_HOST = "*"
@@ -65,6 +68,11 @@ class Application:
         self.app_id = app_id
         self._client = client
         self._told: dict[tuple[int, int], None] = {}
+        self._running: list[StageSeen] = []
+        self._tasks: list[tuple[str, int, int, int]] | None = None
+        """Of each executor at the look before: active, completed, failed."""
+        self._still = 0
+        """So many looks have found them as they were."""
 
     def look(self, started: SparkStarted, hosts: Collection[str], now: Callable[[], datetime]) -> SparkObserved:
         """What it says now; with a reason and nothing else if it does not answer as it should."""
@@ -72,10 +80,11 @@ class Application:
         try:
             address = address_of(started, hosts)
             executors = read.executors(self._json(f"{address}/allexecutors"))
-            stages = self._news(address)
+            stages = self._news(address) if self._has_moved(executors) else self._running
         except UnaskedError as error:
             return SparkObserved(at=now(), part=part, app_id=self.app_id, reason=str(error))
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
+            self._tasks = None
             why = f"Spark of {part} does not answer at {started.ui}: {type(error).__name__}: {str(error)[:160]}"
             return SparkObserved(at=now(), part=part, app_id=self.app_id, reason=why)
         took_s = (now() - began).total_seconds()
@@ -83,13 +92,26 @@ class Application:
             at=now(), part=part, app_id=self.app_id, executors=executors, stages=tuple(stages), took_s=took_s
         )
 
+    def _has_moved(self, executors: Sequence[ExecutorSeen]) -> bool:
+        """Has a task begun or ended since the look before, or shortly before that?
+
+        A stage ends a moment after its last task: who looks between the two has to look once more.
+        """
+        tasks = [(each.executor, each.active_tasks, each.completed_tasks, each.failed_tasks) for each in executors]
+        self._still = self._still + 1 if tasks == self._tasks else 0
+        self._tasks = tasks
+        return self._still <= 1
+
     def _news(self, address: str) -> list[StageSeen]:
         """Stages that run, and those that have ended since the look before."""
         found = read.stages(self._json(f"{address}/stages"))
         running = [each for each in found if each.state in read.RUNNING]
         ended = [each for each in found if each.state not in read.RUNNING and _key(each) not in self._told]
         told = [*running, *ended][:STAGES_AT_MOST]
-        several = [each for each in told if each.state == "complete" and each.tasks > 1]
+        self._running = running[:STAGES_AT_MOST]
+        several = [
+            each for each in ended if each.state == "complete" and each.tasks > 1 and each.run_s >= _SUMMED_FROM_S
+        ]
         several.sort(key=lambda each: each.run_s, reverse=True)
         summed = {_key(each): self._summed(address, each) for each in several[:SUMMARIES_AT_MOST]}
         self._told.update(dict.fromkeys(map(_key, ended)))

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from controlplane.contract.settings import Settings
+from controlplane.setup.jars import JarCache
 from pipeline.listener import Listener, Listening
 from pipeline.spark import build_session
 
@@ -37,7 +39,8 @@ def _measured() -> Figures:
             taken.append(1000 * (time.perf_counter() - began))
 
     with tempfile.TemporaryDirectory() as folder:
-        spark = build_session("tidegate bench", slots=1, memory="512m", jars="", scratch=Path(folder) / "scratch")
+        jars = ",".join(map(str, JarCache(Settings().cache / "jars").classpath("spark")))
+        spark = build_session("tidegate bench", slots=1, memory="512m", jars=jars, scratch=Path(folder) / "scratch")
         for number in range(_BATCHES):
             spark.range(number + 1).coalesce(1).write.mode("append").parquet(f"{folder}/in")
         listening = Listening(spark, Timed())

@@ -34,6 +34,7 @@ class Spark:
 
     def __init__(self, stages: list[dict[str, Any]], status: int = 200) -> None:
         self.stages, self.status = stages, status
+        self.completed_tasks = 0
         self.asked: list[str] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -42,7 +43,7 @@ class Spark:
         if self.status != 200:
             return httpx.Response(self.status, headers={"location": "http://elsewhere.example/"})
         if path == "/allexecutors":
-            return httpx.Response(200, json=EXECUTORS)
+            return httpx.Response(200, json=[{**EXECUTORS[0], "completedTasks": self.completed_tasks}])
         if path == "/stages":
             return httpx.Response(200, json=self.stages)
         number = int(path.split("/")[2])
@@ -59,7 +60,7 @@ class Spark:
 
 
 def stage(number: int, **more: Any) -> dict[str, Any]:
-    return {**SUMMARY, "stageId": number, "taskMetricsDistributions": None, **more}
+    return {**SUMMARY, "stageId": number, "executorRunTime": 500, "taskMetricsDistributions": None, **more}
 
 
 def test_a_stage_belongs_to_the_query_and_the_batch_that_its_description_names() -> None:
@@ -128,6 +129,34 @@ def test_only_what_has_ended_since_with_several_tasks_is_asked_for_quantiles() -
     spark = Spark([stage(3, status="ACTIVE"), stage(2, numTasks=1), stage(1)])
     found = {each.stage: each.task_s is not None for each in spark.look().stages}
     assert found == {3: False, 2: False, 1: True}
+
+
+def test_a_stage_that_took_no_time_is_not_asked_for_quantiles() -> None:
+    spark = Spark([stage(1, executorRunTime=99)])
+    assert [each.task_s for each in spark.look().stages] == [None]
+    assert not [path for path in spark.asked if path.endswith("/stages/1/0")]
+
+
+def test_while_no_task_begins_or_ends_stages_are_not_asked_for_again() -> None:
+    spark = Spark([stage(1, status="ACTIVE")])
+    application = spark.application()
+    found = [[each.stage for each in spark.look(application).stages] for _ in range(5)]
+    assert found == [[1]] * 5
+    assert sum(path.endswith("/stages") for path in spark.asked) == 2
+    spark.completed_tasks, spark.stages = 1, [stage(1), stage(2, status="ACTIVE")]
+    assert [each.stage for each in spark.look(application).stages] == [2, 1]
+
+
+def test_a_stage_that_ends_a_moment_after_its_last_task_is_not_missed() -> None:
+    spark = Spark([stage(1, status="ACTIVE")])
+    application = spark.application()
+    for _ in range(5):
+        spark.look(application)
+    spark.completed_tasks = 1
+    assert [each.state for each in spark.look(application).stages] == ["active"]
+    spark.stages = [stage(1)]
+    assert [each.state for each in spark.look(application).stages] == ["complete"]
+    assert spark.look(application).stages == ()
 
 
 def test_what_is_told_and_asked_in_one_look_is_bounded() -> None:
