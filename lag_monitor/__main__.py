@@ -16,6 +16,7 @@ from controlplane.contract.metrics.table import LAG
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from controlplane.contract.settings import Settings
 from lag_monitor.hops.watch import watch_hops
+from lag_monitor.kafka.cluster import Cluster
 from lag_monitor.lag import watch_lag
 from lag_monitor.latency.watch import EVERY_S as LATENCY_EVERY_S
 from lag_monitor.latency.watch import watch_latency
@@ -43,10 +44,10 @@ def main(
     settings = Settings()
     definitions = load_streams(settings.stream_roots)
     streams = [stream.name for stream in definitions]
-    lake = LakeEnds(settings.lake_root)
+    cluster, lake = Cluster(settings.kafka), LakeEnds(settings.lake_root)
     watches = (
-        Watch("hops", 1.0, watch_hops(settings, streams, lake)),
-        Watch("lag", 1.0, watch_lag(settings, streams, lake)),
+        Watch("hops", 1.0, watch_hops(settings, streams, cluster, lake)),
+        Watch("lag", 1.0, watch_lag(settings, streams, cluster, lake)),
         Watch("latency", LATENCY_EVERY_S, watch_latency(settings, streams)),
         Watch("spark", SPARK_EVERY_S, watch_spark(settings)),
         Watch("why", EVERY_S, watch_why(settings, definitions)),

@@ -15,7 +15,6 @@ from controlplane.contract.lag import ConsumerKind, LagSource
 from controlplane.contract.names import Hop, topic
 from lag_monitor.heard import Heard
 from lag_monitor.judge import Consumer, Judge, Looked, Reading
-from lag_monitor.kafka.cluster import Cluster
 from lag_monitor.kafka.records import Records
 from lag_monitor.kafka.shadow import Shadow, shadow_group
 from lag_monitor.positions.groups import LIVE_GROUP, Groups
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.lag import LagJudged
     from controlplane.contract.settings import Settings
+    from lag_monitor.kafka.cluster import Cluster
     from lag_monitor.kafka.records import Found, Place
     from lag_monitor.positions.lake import LakeEnds
 
@@ -42,9 +42,10 @@ _LOWS_EVERY_S = 5.0
 _CONFIG_EVERY_S = 60.0
 
 
-def watch_lag(settings: Settings, streams: Iterable[str], lake: LakeEnds) -> Callable[[], list[LagJudged]]:
+def watch_lag(
+    settings: Settings, streams: Iterable[str], cluster: Cluster, lake: LakeEnds
+) -> Callable[[], list[LagJudged]]:
     """A round over every query of the streams and every consumer group."""
-    cluster = Cluster(settings.kafka)
     shadow = Shadow(cluster.admin) if settings.lag_shadow else None
     records, heard = Records(settings.kafka), Heard(settings.api)
     return Lag(streams, cluster, records, lake, heard, shadow, lambda: datetime.now(UTC)).look
@@ -165,10 +166,10 @@ class Lag:
         looked = []
         for group in self._groups.others():
             for name, positions in group.positions.items():
-                owner = next((each for each in self._streams if name.startswith(f"{each}.")), None)
-                consumer = Consumer(group.name, ConsumerKind.GROUP, name, owner)
                 reason = f"the group has committed nothing for it, or there is no topic {name} any more"
-                each = self._at(consumer, positions, reason, heard=self._now() if group.has_members else None)
+                each = self._at(
+                    self._group(group.name, name), positions, reason, heard=self._now() if group.has_members else None
+                )
                 looked.append(replace(each, is_gone=not group.has_members))
         return looked
 
@@ -176,6 +177,10 @@ class Lag:
         name = f"{query} {stream}"
         shadow = shadow_group(name) if self._shadow is not None else None
         return Consumer(name, ConsumerKind.QUERY, topic(stream, source), stream, hop, shadow)
+
+    def _group(self, name: str, topic_name: str) -> Consumer:
+        owner = next((each for each in self._streams if topic_name.startswith(f"{each}.")), None)
+        return Consumer(name, ConsumerKind.GROUP, topic_name, owner)
 
     def _at(
         self,
@@ -263,7 +268,7 @@ class Lag:
             for stream in self._streams
         ]
         for group in self._groups.others():
-            looked += [self._at(Consumer(group.name, ConsumerKind.GROUP, name), {}, reason) for name in group.positions]
+            looked += [self._at(self._group(group.name, name), {}, reason) for name in group.positions]
         return [self._judge.judge(replace(each, reason=reason)) for each in looked]
 
 

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Protocol
 import clickhouse_connect
 import httpx
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from controlplane.contract.names import Hop, arrivals_table, topic
-from lag_monitor.positions.lake import LakeEnds
 from lag_monitor.unknown import UnknownError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from clickhouse_connect.driver.client import Client
 
     from controlplane.contract.settings import Settings
+    from lag_monitor.kafka.cluster import Cluster
+    from lag_monitor.positions.lake import LakeEnds
 
 _TIMEOUT_S = 3.0
+_TOPICS_EVERY_S = 5.0
+_EVERY_S = 1.0
 
 
 class CountSource(Protocol):
@@ -41,10 +43,10 @@ class CountSource(Protocol):
 class Counts:
     """The real sources."""
 
-    def __init__(self, settings: Settings, lake: LakeEnds | None = None) -> None:
-        self._settings = settings
-        self._lake_ends = lake or LakeEnds(settings.lake_root)
-        self._kafka = Consumer({"bootstrap.servers": settings.kafka, "group.id": "tidegate-lag", "log_level": 2})
+    def __init__(self, settings: Settings, cluster: Cluster, lake: LakeEnds) -> None:
+        self._settings, self._cluster, self._lake_ends = settings, cluster, lake
+        self._topics: tuple[float, Mapping[str, tuple[int, ...]]] = (float("-inf"), {})
+        self._api = httpx.Client(base_url=settings.api, timeout=_TIMEOUT_S)
         self._clickhouse: Client | None = None
         self._away: tuple[float, str] = (0.0, "")
 
@@ -57,11 +59,8 @@ class Counts:
         }
         try:
             return sources[hop](stream) if hop in sources else self._ends(stream, hop)
-        except (KafkaException, ClickHouseError, httpx.HTTPError, OSError) as error:
-            why = f"{type(error).__name__}: {str(error).splitlines()[0][:160]}"
-            if isinstance(error, KafkaException):  # the next topic would only wait as long
-                self._away = (time.monotonic() + _TIMEOUT_S, why)
-            raise UnknownError(why) from error
+        except (ClickHouseError, httpx.HTTPError, OSError) as error:
+            raise UnknownError(f"{type(error).__name__}: {str(error).splitlines()[0][:160]}") from error
 
     def _ends(self, stream: str, hop: Hop) -> int:
         """Sum of end offsets: route writes without transactions, so each offset is an event."""
@@ -69,14 +68,26 @@ class Counts:
         if time.monotonic() < until:
             raise UnknownError(why)
         name = topic(stream, hop)
-        found = self._kafka.list_topics(name, timeout=_TIMEOUT_S).topics[name]
-        if found.error is not None:
-            raise UnknownError(f"there is no topic {name} yet")
-        partitions = [TopicPartition(name, partition) for partition in found.partitions]
-        return sum(self._kafka.get_watermark_offsets(each, timeout=_TIMEOUT_S, cached=False)[1] for each in partitions)
+        try:
+            partitions = self._partitions(name)
+            ends = self._cluster.ends((name, partition) for partition in partitions)
+        except UnknownError as error:
+            self._away = (time.monotonic() + _TIMEOUT_S, str(error))  # the next topic would only wait as long
+            raise
+        if not partitions or len(ends) < len(partitions):
+            raise UnknownError(f"there is no topic {name} yet" if not partitions else f"{name} is not there as a whole")
+        return sum(ends.values())
+
+    def _partitions(self, name: str) -> tuple[int, ...]:
+        """Asked again every few seconds: a topic may be made, or gain partitions."""
+        at, known = self._topics
+        if time.monotonic() - at > (_TOPICS_EVERY_S if name in known else _EVERY_S):
+            known = self._cluster.topics()
+            self._topics = (time.monotonic(), known)
+        return known.get(name, ())
 
     def _raw(self, stream: str) -> int:
-        ledgers = httpx.get(f"{self._settings.api}/api/v1/ledger", timeout=_TIMEOUT_S).raise_for_status().json()
+        ledgers = self._api.get("/api/v1/ledger").raise_for_status().json()
         found = next((ledger for ledger in ledgers if ledger["stream"] == stream), None)
         counts = [] if found is None else [partition["produced"] for partition in found["partitions"]]
         if not counts or None in counts:

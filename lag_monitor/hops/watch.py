@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 
     from controlplane.contract.settings import Settings
     from lag_monitor.hops.counts import CountSource
+    from lag_monitor.kafka.cluster import Cluster
     from lag_monitor.positions.lake import LakeEnds
 
 _ROUTED = (Hop.VALID, Hop.DEAD, Hop.QUARANTINE)
 _BEFORE = {Hop.LAKE: Hop.VALID, Hop.SERVING: Hop.VALID}
 
 
-def watch_hops(settings: Settings, streams: Iterable[str], lake: LakeEnds) -> Callable[[], list[HopMeasured]]:
+def watch_hops(
+    settings: Settings, streams: Iterable[str], cluster: Cluster, lake: LakeEnds
+) -> Callable[[], list[HopMeasured]]:
     """A round that counts every hop of the streams."""
-    names, counts = tuple(streams), Counts(settings, lake)
+    names, counts = tuple(streams), Counts(settings, cluster, lake)
     curves: dict[tuple[str, Hop], Curve] = defaultdict(Curve)
     return lambda: measure_all(names, counts, curves, lambda: datetime.now(UTC))
 

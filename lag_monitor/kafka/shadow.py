@@ -44,7 +44,7 @@ class Shadow:
         self._admin = admin
         self._committed: dict[str, dict[Place, int]] = {}
         self._at: dict[str, float] = {}
-        self._waits: dict[str, tuple[dict[Place, int], Future[object]]] = {}
+        self._waits: dict[str, tuple[dict[Place, int], Future[ConsumerGroupTopicPartitions]]] = {}
         self._failed: dict[str, str] = {}
 
     def mirror(self, facts: Iterable[LagJudged]) -> None:
@@ -73,15 +73,22 @@ class Shadow:
             if not future.done():
                 continue
             del self._waits[group]
-            try:
-                future.result()
-            except KafkaException as error:
-                self._complain(group, str(error.args[0]))
-            else:
-                self._failed.pop(group, None)
-                self._committed.setdefault(group, {}).update(moved)
+            if (why := _refused(future)) is not None:
+                self._complain(group, why)
+                continue
+            self._failed.pop(group, None)
+            self._committed.setdefault(group, {}).update(moved)
 
     def _complain(self, group: str, why: str) -> None:
         if self._failed.get(group) != why:
             _log.warning("the position of a query is not mirrored into the consumer group %s: %s", group, why)
         self._failed[group] = why
+
+
+def _refused(future: Future[ConsumerGroupTopicPartitions]) -> str | None:
+    """Why the broker has not taken it; said of the request or of each partition."""
+    try:
+        taken = future.result()
+    except KafkaException as error:
+        return str(error.args[0])
+    return next((str(each.error) for each in taken.topic_partitions or () if each.error is not None), None)

@@ -11,6 +11,7 @@ from deltalake import CommitProperties, write_deltalake
 from controlplane.contract.names import DIVERTED, Hop, lake_table
 from controlplane.contract.settings import Settings
 from lag_monitor.hops.counts import Counts
+from lag_monitor.kafka.cluster import Cluster
 from lag_monitor.positions.lake import LakeEnds
 from pipeline.lake.offsets import user_metadata
 
@@ -26,7 +27,7 @@ def commit(path: str, metadata: str) -> None:
 @pytest.mark.parametrize("released", [False, True], ids=["a-diverted-batch-counts", "a-release-moves-nothing"])
 def test_the_lake_ends_where_the_later_table_does(tmp_path: Path, *, released: bool) -> None:
     settings = Settings(lake=str(tmp_path))
-    counts = Counts(settings, LakeEnds(str(tmp_path), fresh_s=0))
+    counts = Counts(settings, Cluster("127.0.0.1:9"), LakeEnds(str(tmp_path), fresh_s=0))
     assert counts.count("shop", Hop.LAKE) == 0
     events, diverted = lake_table(str(tmp_path), "shop"), lake_table(str(tmp_path), "shop", DIVERTED)
     commit(events, user_metadata("shop", "shop.valid", {0: (0, 5), 1: (0, 3)}))
