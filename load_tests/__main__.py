@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|maintenance|alerts [-o json]`."""
+"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|maintenance|alerts|scaling [-o json]`."""
 
 from __future__ import annotations
 
@@ -220,6 +220,36 @@ def quarantine(
     else:
         for name, value in found.items():
             typer.echo(f"{name:12} {value}")
+    sys.exit(1 if found["wrong"] else 0)
+
+
+@app.command()
+def scaling(
+    executors: Annotated[
+        int | None, typer.Option(min=2, help="So many real executors, without a platform, and back.")
+    ] = None,
+    few: Annotated[int | None, typer.Option(min=1, help="From so many.  [default: a quarter of them]")] = None,
+    within: Annotated[float, typer.Option(min=1, help="Seconds in which they should be there.")] = 120.0,
+    short: Annotated[bool, typer.Option(help="Under load: 2, 3 and 2 executors, as the tests have it.")] = False,  # noqa: FBT002
+    output: Output = "text",
+) -> None:
+    """Four times the load on 2 executors: 8 come and go. Or how soon many executors come; exit code 1 when not as promised."""
+    from dataclasses import asdict
+
+    if executors is None:
+        from load_tests.bench.scaling import FULL, SHORT
+        from load_tests.bench.scaling import measure as under_load
+
+        found = asdict(under_load(SHORT if short else FULL, _told))
+    else:
+        from load_tests.bench.executors import measure as come_and_go
+
+        found = asdict(come_and_go(few or max(1, executors // 4), executors, within, _told))
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for name, value in found.items():
+            typer.echo(f"{name:16} {value}")
     sys.exit(1 if found["wrong"] else 0)
 
 

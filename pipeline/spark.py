@@ -78,22 +78,22 @@ def session_options(settings: Settings, part: str) -> dict[str, Any]:
         "memory": settings.spark_memory,
         "jars": settings.spark_jars,
         "scratch": settings.data.resolve() / "scratch" / f"{part}-process",
-        "jvm": " ".join(filter(None, (JVM_OF.get(part), _from_archive(settings)))),
-        "master": settings.lake_master if part == "lake" else "",
+        "jvm": " ".join(filter(None, (JVM_OF.get(part), from_archive(settings)))),
     }
 
 
-def _from_archive(settings: Settings) -> str:
+def from_archive(settings: Settings) -> str:
+    """Options of a JVM that takes Spark's classes from the archive; one that has another class path ignores it by itself."""
     archive = settings.spark_archive
     return f"-XX:SharedArchiveFile={archive} -Xshare:auto -Xlog:cds*=off" if archive.exists() else ""
 
 
-def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "", master: str = "") -> threading.Thread:
+def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "") -> threading.Thread:
     """Start the JVM, and return as soon as its process is there: it takes seconds, in which the rest can be imported.
 
     `build_session` with the same options waits for it.
     """
-    conf = SparkConf(loadDefaults=False).setAll(list(_jvm_options(memory, jars, scratch, jvm, master).items()))
+    conf = SparkConf(loadDefaults=False).setAll(list(_jvm_options(memory, jars, scratch, jvm).items()))
     thread = threading.Thread(target=lambda: SparkContext._ensure_initialized(conf=conf), name="start-jvm")  # noqa: SLF001
     thread.start()
     me = psutil.Process()
@@ -103,32 +103,23 @@ def start_jvm(*, memory: str, jars: str, scratch: Path, jvm: str = "", master: s
     return thread
 
 
-def _jvm_options(memory: str, jars: str, scratch: Path, jvm: str, master: str) -> dict[str, str]:
-    """What the JVM must be started with; later it can't be changed.
-
-    A cluster's executors find the jars where the driver does, on the same machine or in the same image: Spark would copy all
-    of them for each executor.
-    """
+def _jvm_options(memory: str, jars: str, scratch: Path, jvm: str) -> dict[str, str]:
+    """What the JVM must be started with; later it can't be changed."""
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     scratch.mkdir(parents=True, exist_ok=True)
-    path = jars.replace(",", os.pathsep)
     return {
         "spark.driver.memory": memory,
         "spark.driver.extraJavaOptions": f"{_JVM} {jvm}",
+        "spark.jars": jars,
         "spark.local.dir": str(scratch),
-        **(
-            {"spark.driver.extraClassPath": path, "spark.executor.extraClassPath": path}
-            if master
-            else {"spark.jars": jars}
-        ),
     }
 
 
 def build_session(
-    name: str, *, slots: int, memory: str, jars: str, scratch: Path, jvm: str = "", master: str = "", **more: str
+    name: str, *, slots: int, memory: str, jars: str, scratch: Path, jvm: str = "", **more: str
 ) -> SparkSession:
-    """A session with Kafka, Avro and Delta, local unless a master is given.
+    """A session with Kafka, Avro and Delta, local unless `more` names a master.
 
     Args:
         name: application name, shown in the Spark UI.
@@ -137,11 +128,10 @@ def build_session(
         jars: comma-separated jar paths.
         scratch: folder for temporary files and the Derby-free warehouse.
         jvm: further options of the JVM.
-        master: of the cluster whose executors run the tasks; without one they run in this process.
         more: further settings of Spark, their dots written as two underscores.
     """
     options = {
-        **_jvm_options(memory, jars, scratch, jvm, master),
+        **_jvm_options(memory, jars, scratch, jvm),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
@@ -170,13 +160,13 @@ def build_session(
         "spark.sql.ui.retainedExecutions": "20",
         **{key.replace("__", "."): value for key, value in more.items()},
     }
-    builder = SparkSession.builder.appName(name).master(master or f"local[{slots}]")
+    builder = SparkSession.builder.appName(name).master(f"local[{slots}]")
     for key, value in options.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("WARN")
     log4j = session._jvm.org.apache.logging.log4j  # type: ignore[union-attr]  # noqa: SLF001
-    for logger, level in {**_QUIET, **(_QUIET_CLUSTER if master else {})}.items():
+    for logger, level in {**_QUIET, **(_QUIET_CLUSTER if "spark__master" in more else {})}.items():
         log4j.core.config.Configurator.setLevel(logger, log4j.Level.getLevel(level))
     return session
 

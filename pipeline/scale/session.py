@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.scale.reconcile import Cluster
-from pipeline.spark import EXECUTOR_JVM
+from pipeline.spark import EXECUTOR_JVM, from_archive
 
 if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
@@ -31,9 +31,10 @@ def spark_settings(settings: Settings) -> dict[str, str]:
         return {}
     least, _ = settings.executors_range
     return {
+        "spark__master": settings.lake_master,
         "spark__executor__cores": "1",
         "spark__executor__memory": settings.executor_memory,
-        "spark__executor__extraJavaOptions": EXECUTOR_JVM,
+        "spark__executor__extraJavaOptions": f"{EXECUTOR_JVM} {from_archive(settings)}",
         "spark__executor__instances": str(least),
         # An executor that goes takes its tasks along; each is run again elsewhere.
         "spark__task__maxFailures": "4",
