@@ -230,6 +230,9 @@ def scaling(
     ] = None,
     few: Annotated[int | None, typer.Option(min=1, help="From so many.  [default: a quarter of them]")] = None,
     within: Annotated[float, typer.Option(min=1, help="Seconds in which they should be there.")] = 120.0,
+    on: Annotated[
+        str, typer.Option(help="standalone, or kubernetes: a stand-in of its API that runs pods as processes.")
+    ] = ("standalone"),
     short: Annotated[bool, typer.Option(help="Under load: 2, 3 and 2 executors, as the tests have it.")] = False,  # noqa: FBT002
     output: Output = "text",
 ) -> None:
@@ -244,7 +247,9 @@ def scaling(
     else:
         from load_tests.bench.executors import measure as come_and_go
 
-        found = asdict(come_and_go(few or max(1, executors // 4), executors, within, _told))
+        if on not in ("standalone", "kubernetes"):
+            raise typer.BadParameter(f"{on!r} is neither standalone nor kubernetes")
+        found = asdict(come_and_go(few or max(1, executors // 4), executors, within, _told, on))
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
     else:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,8 @@ from controlplane.contract.settings import Settings
 from controlplane.up.addresses import pick
 from controlplane.up.process import PartProcess
 from controlplane.up.spark import MASTER, WORKER, master_url, standalone_of
+from load_tests.bench.kubelet import Kubelet
+from load_tests.bench.kubernetes import NAMESPACE, kubernetes
 from pipeline.scale.boundary import Boundary
 from pipeline.scale.executors import SparkExecutors
 from pipeline.scale.reconcile import Reconcile
@@ -29,11 +32,10 @@ from pipeline.scale.session import cluster_of, spark_settings
 from pipeline.spark import build_session, from_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from pyspark.sql import SparkSession
 
-    from controlplane.contract.scaling import ExecutorsChanged
     from controlplane.up.part import Part
 
 _READY_WITHIN_S = 30.0
@@ -69,7 +71,7 @@ class Measured:
     """Why it is not as promised; empty when it is."""
 
 
-def measure(few: int, many: int, within_s: float, told: Callable[[str], None]) -> Measured:
+def measure(few: int, many: int, within_s: float, told: Callable[[str], None], on: str = "standalone") -> Measured:
     """From few executors to many and back, with a job on all of them.
 
     Args:
@@ -77,43 +79,82 @@ def measure(few: int, many: int, within_s: float, told: Callable[[str], None]) -
         many: in between.
         within_s: so soon they should be there.
         told: takes what happens.
+        on: which cluster: `standalone`, or `kubernetes`, a stand-in of one.
     """
     found = Measured()
-    with tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder:
-        data = Path(folder)
-        addresses = pick(data, None)
-        settings = Settings(
-            data=data, lake_master=master_url(addresses), lake_executors=f"{few}:{many}", executor_memory="480m"
-        )
-        standalone = standalone_of(settings, data, addresses)
-        parts = {part.name: part for part in standalone.parts()}
-        with _running(parts[MASTER], data):
-            session, wish = _session(settings), Wish(few)
-            said: list[ExecutorsChanged] = []
-            target, cluster = SparkExecutors(session), cluster_of(settings)
-            if cluster is None:
-                raise AssertionError("a bench of a cluster has a cluster")
-            reconcile = Reconcile(target, cluster, wish, Boundary(), said.append)
-            reconcile.start()
+    with (
+        tempfile.TemporaryDirectory(prefix="tidegate-bench-") as folder,
+        CLUSTERS[on](Path(folder), few, many) as (
+            settings,
+            workers,
+        ),
+    ):
+        session, wish = _session(settings), Wish(few)
+        target, cluster = SparkExecutors(session), cluster_of(settings)
+        if cluster is None:
+            raise AssertionError("a bench of a cluster has a cluster")
+        reconcile = Reconcile(target, cluster, wish, Boundary(), lambda _: None)
+        reconcile.start()
+        with workers() as processes:
             try:
-                with _running(parts[WORKER], data) as worker:
-                    scaled = _Scaled(wish, target, worker, found, told)
-                    scaled.to(few, f"0 -> {few}")
-                    took = scaled.to(many, f"{few} -> {many}")
-                    if took is None or took > within_s:
-                        found.wrong.append(f"{few} -> {many} took {took or _STEP_WITHIN_S:.0f} s, not {within_s:.0f}")
-                    found.job = _job(session, found.reached)
-                    told(f"a job of {found.job['tasks']} tasks ran on {found.job['executors']} executors")
-                    found.wrong += _mistakes(found.job, found.reached)
-                    scaled.to(few, f"{many} -> {few}")
-                    found.failed = target.failed()
-                    reconcile.stop()
-                    session.stop()
+                scaled = _Scaled(wish, target, processes, found, told)
+                scaled.to(few, f"0 -> {few}")
+                took = scaled.to(many, f"{few} -> {many}")
+                if took is None or took > within_s:
+                    found.wrong.append(f"{few} -> {many} took {took or _STEP_WITHIN_S:.0f} s, not {within_s:.0f}")
+                found.job = _job(session, found.reached)
+                told(f"a job of {found.job['tasks']} tasks ran on {found.job['executors']} executors")
+                found.wrong += _mistakes(found.job, found.reached)
+                scaled.to(few, f"{many} -> {few}")
+                found.failed = target.failed()
             finally:
                 reconcile.stop()
+                session.stop()
     if found.failed:
         found.wrong.append(f"{found.failed} executors ended by themselves")
     return found
+
+
+Processes = Callable[[], list[psutil.Process]]
+"""The executors', as far as they are seen."""
+Set = tuple[Settings, Callable[[], AbstractContextManager[Processes]]]
+"""How lake would be set, and what gives its executors cores once it has said how many it wants."""
+
+
+@contextmanager
+def _standalone(data: Path, few: int, many: int) -> Iterator[Set]:
+    addresses = pick(data, None)
+    settings = _settings(data, master_url(addresses), few, many)
+    parts = {part.name: part for part in standalone_of(settings, data, addresses).parts()}
+
+    @contextmanager
+    def worker() -> Iterator[Processes]:
+        with _running(parts[WORKER], data) as process:
+            yield process.children
+
+    with _running(parts[MASTER], data):
+        yield settings, worker
+
+
+@contextmanager
+def _kubernetes(data: Path, few: int, many: int) -> Iterator[Set]:
+    with kubernetes(lambda store: Kubelet(store, data)) as (url, store, kubelet):
+        options = f"spark.kubernetes.namespace={NAMESPACE};spark.kubernetes.container.image=tidegate/stand-in:1"
+
+        @contextmanager
+        def pods() -> Iterator[Processes]:
+            yield kubelet.processes
+
+        yield _settings(data, f"k8s://{url}", few, many).model_copy(update={"lake_options": options}), pods
+        if store.refused:
+            raise RuntimeError(f"the stand-in of Kubernetes refused: {'; '.join(store.refused)}")
+
+
+CLUSTERS = {"standalone": _standalone, "kubernetes": _kubernetes}
+
+
+def _settings(data: Path, master: str, few: int, many: int) -> Settings:
+    return Settings(data=data, lake_master=master, lake_executors=f"{few}:{many}", executor_memory="480m")
 
 
 def _session(settings: Settings) -> SparkSession:
@@ -146,7 +187,7 @@ class _Scaled:
 
     wish: Wish
     target: SparkExecutors
-    worker: psutil.Process
+    processes: Processes
     found: Measured
     told: Callable[[str], None]
 
@@ -157,7 +198,7 @@ class _Scaled:
         is_reached = _until(lambda: len(self.target.have()) == executors, _STEP_WITHIN_S)
         took, there = time.monotonic() - began, len(self.target.have())
         self.found.reached = max(self.found.reached, there)
-        self.found.steps[name] = {"took_s": round(took, 1), "executors": there, **_weight(self.worker)}
+        self.found.steps[name] = {"took_s": round(took, 1), "executors": there, **_weight(self.processes())}
         self.told(f"{name}: {there} executors after {took:.1f} s")
         if not is_reached:
             self.found.wrong.append(f"{name}: {there} executors after {took:.0f} s")
@@ -193,11 +234,11 @@ def _mistakes(job: dict[str, Any], executors: int) -> list[str]:
     return found
 
 
-def _weight(worker: psutil.Process) -> Figures:
-    """What the worker's executors weigh, MiB."""
+def _weight(executors: Iterable[psutil.Process]) -> Figures:
+    """What executors weigh, MiB."""
     shared: list[int] = []
     resident: list[int] = []
-    for each in worker.children(recursive=True):
+    for each in executors:
         try:
             memory = each.memory_full_info()
         except psutil.Error:
