@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import psutil
 
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import Hop, topic
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
+from controlplane.up.spark import MASTER, WORKER
 from load_tests.bench.until import steady, until
 from pipeline.feed.shop import event
 from pipeline.kafka import consumer, watermarks
@@ -56,6 +58,8 @@ class Load:
     executor_batch: int = 3850
     """Events of a micro-batch for each executor."""
     in_cool_down_s: float = 30.0
+    kills: int = 0
+    """Executors that are killed as soon as there are many: each must come back, and no micro-batch may fail by it."""
     within_s: float = 180.0
     """Each step."""
     parts: tuple[str, ...] | None = None
@@ -103,10 +107,11 @@ SHORT = Load(
     trigger_s=2.0,
     executor_batch=2000,
     in_cool_down_s=10.0,
+    kills=1,
     within_s=90.0,
     parts=(
         *("kafka", "registry", "clickhouse", "control", "route", "lake", "live", "lag", "ledger"),
-        *("spark-master", "spark-worker"),
+        *(MASTER, WORKER),
     ),
 )
 """The same with fewer parts and one executor more, for the tests."""
@@ -237,6 +242,11 @@ class _Run:
         self._set_policy(is_on=True)
         self._shop.rate = _TIMES * load.rate
         self._until(lambda: self._have() == load.many, f"{load.few} -> {load.many} executors")
+        if load.kills:
+            self._kill(load.kills)
+            self._until(
+                lambda: found.lost_executors == load.kills and self._have() == load.many, "killed ones are back"
+            )
         self._until(self._is_calm, "backlog gone")
         self._shop.rate = load.rate
         self._until(lambda: self._have() == load.few, f"{load.many} -> {load.few} executors")
@@ -257,8 +267,13 @@ class _Run:
         found.failed_batches = len(_FAILED.findall(self._platform.log_of("lake").read_text()))
         if found.failed_batches:
             found.wrong.append(f"{found.failed_batches} micro-batches failed; see lake's log")
-        if found.lost_executors:
-            found.wrong.append(f"{found.lost_executors} executors ended by themselves")
+        if found.lost_executors != self._load.kills:
+            found.wrong.append(f"{found.lost_executors} executors ended by themselves, {self._load.kills} were killed")
+
+    def _kill(self, count: int) -> None:
+        worker = self._platform.pid(WORKER)
+        for executor in psutil.Process(worker).children()[:count]:
+            executor.kill()
 
     def _until(self, look: Callable[[], bool], what: str) -> None:
         began = time.monotonic()
