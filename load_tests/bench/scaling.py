@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 _STREAM = "shop"
-_TIMES = 4
+TIMES = 4
 _SENDS_A_SECOND = 10
 _FAILED = re.compile(r"BatchFailedError|QueryFailedError|appending again|left open is done|this part ends")
 """What lake's log says when a micro-batch has failed, whatever became of it."""
@@ -96,7 +96,7 @@ class Load:
         return (
             f"an executor takes {self.executor_batch:,} events of a micro-batch every {self.trigger_s:g} s, "
             f"{self.executor_per_s:,.0f}/s: {self.few} take {few:,.0f}/s, {self.many} take {many:,.0f}/s; "
-            f"{self.rate:,.0f}/s come, then {_TIMES * self.rate:,.0f}/s, then {self.rate:,.0f}/s again"
+            f"{self.rate:,.0f}/s come, then {TIMES * self.rate:,.0f}/s, then {self.rate:,.0f}/s again"
         )
 
 
@@ -240,7 +240,7 @@ class _Run:
         self._until(steady(lambda: self._is_calm() and self._have() == load.few, 2 * load.trigger_s), "warm")
         self._since = time.monotonic()
         self._set_policy(is_on=True)
-        self._shop.rate = _TIMES * load.rate
+        self._shop.rate = TIMES * load.rate
         self._until(lambda: self._have() == load.many, f"{load.few} -> {load.many} executors")
         if load.kills:
             self._kill(load.kills)
