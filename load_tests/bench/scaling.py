@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 _STREAM = "shop"
 TIMES = 4
 _SENDS_A_SECOND = 10
+_ORDINARY = 1.6
+"""Intervals between two micro-batches."""
 _FAILED = re.compile(r"BatchFailedError|QueryFailedError|appending again|left open is done|this part ends")
 """What lake's log says when a micro-batch has failed, whatever became of it."""
 
@@ -50,12 +52,12 @@ _FAILED = re.compile(r"BatchFailedError|QueryFailedError|appending again|left op
 class Load:
     """What is run; a shorter one holds the same in the tests."""
 
-    rate: float = 1000.0
+    rate: float = 600.0
     """Events a second at first and at the end."""
     few: int = 2
     many: int = 8
-    trigger_s: float = 5.0
-    executor_batch: int = 3850
+    trigger_s: float = 10.0
+    executor_batch: int = 4600
     """Events of a micro-batch for each executor."""
     in_cool_down_s: float = 30.0
     kills: int = 0
@@ -102,10 +104,10 @@ class Load:
 
 FULL = Load()
 SHORT = Load(
-    rate=500.0,
+    rate=300.0,
     many=3,
-    trigger_s=2.0,
-    executor_batch=2000,
+    trigger_s=5.0,
+    executor_batch=3000,
     in_cool_down_s=10.0,
     kills=1,
     within_s=90.0,
@@ -312,9 +314,9 @@ class _Run:
         return (self._target().get("executors") or {}).get("have")
 
     def _is_calm(self) -> bool:
-        """What came during two micro-batches may wait."""
+        """What came since a micro-batch began may wait, until the next one that began in time is through."""
         events = self._backlog.events()
-        return events is not None and events < self._shop.rate * 2.5 * self._load.trigger_s
+        return events is not None and events < self._shop.rate * _ORDINARY * self._load.trigger_s
 
     def _balances(self) -> bool:
         try:
