@@ -25,11 +25,11 @@
 
   /* What was before, as it was last answered; asked again when it is old. `then` is called when there is something new. */
   const held = new Map(); /* path -> { said, reason, askedAt, isAsking, usedAt } */
-  function past(path, then) {
+  function past(path, then, againMs = AGAIN_MS) {
     const state = held.get(path) || { said: null, reason: null, askedAt: -Infinity, isAsking: false };
     held.set(path, state);
     state.usedAt = now();
-    if (!state.isAsking && !document.hidden && now() - state.askedAt > AGAIN_MS) load(path, state, then);
+    if (!state.isAsking && !document.hidden && now() - state.askedAt > againMs) load(path, state, then);
     return state;
   }
   async function load(path, state, then) {

@@ -2,7 +2,7 @@
    it can be clicked, hovered over and read aloud. */
 (function () {
   "use strict";
-  const WINDOW_MS = 15 * 60000, CALM_S = 30, DAY_S = 86400;
+  const WINDOW_MS = 15 * 60000, CALM_S = 30, LINES_ASKED = 20, LINES_AGAIN_MS = 300000, DAY_S = 86400;
   const make = (...how) => window.tidegate.make.element(...how);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const lasting = (value) => window.tidegate.moments.lasting(value);
@@ -15,7 +15,8 @@
   const keyOf = ({ consumer, topic }) => `${consumer} ${topic}`;
   const verdictOf = ({ lag, is_stale: isStale }) => (isStale ? "unknown" : lag.verdict);
   const isTroubled = (state) => ["warn", "rewind", "stall", "stop"].includes(verdictOf(state));
-  const isAtRisk = ({ retention_s: left, catch_up_s: until }) => left !== null && (until === null || left < until);
+  const isWell = ({ verdict }) => verdict === "ok" || verdict === "unknown";
+  const isAtRisk = (each) => each.retention_s !== null && (each.catch_up_s === null ? !isWell(each) : each.retention_s < each.catch_up_s);
   const events = (value) => (value === null ? null : `${window.tidegate.show.number(value)} event${value === 1 ? "" : "s"}`);
   const rate = (value) => (value === null ? "?" : window.tidegate.show.number(Math.round(value * 10) / 10));
 
@@ -81,10 +82,10 @@
       seen.set(key, points);
     }
   }
-  /* Before the page was opened it is what ClickHouse has. */
-  function line(each) {
-    const query = new URLSearchParams({ consumer: each.consumer, topic: each.topic, minutes: 15 });
-    const own = seen.get(keyOf(each)) || [], { said } = window.tidegate.inquire.past(`lag/history?${query}`, () => {});
+  /* Before the page was opened it is what ClickHouse has; asked of the first ones, and seldom: there may be hundreds of groups. */
+  function line(each, isAsked) {
+    const query = new URLSearchParams({ consumer: each.consumer, topic: each.topic, minutes: 15 }), own = seen.get(keyOf(each)) || [];
+    const { said } = isAsked ? window.tidegate.inquire.past(`lag/history?${query}`, () => {}, LINES_AGAIN_MS) : { said: null };
     const first = own.length ? own[0][0] : Infinity;
     const before = Array.isArray(said) ? said.map((point) => [Date.parse(point.at), point.lag_s]).filter(([at]) => at < first) : [];
     return [...before, ...own];
@@ -122,12 +123,15 @@
   function trouble({ lag: each, explained }) {
     const { clock } = window.tidegate.show, first = explained && explained.suspects[0];
     const since = each.since ? `, since ${clock(each.since, 16)}` : "";
-    const parts = [` ${howFar(each)}${since}, ${goesOn[each.verdict]}. `];
+    const parts = [` ${howFar(each)}${since}, ${onwards(each)}. `];
     if (first) parts.push(["b", "", `Likeliest ${causes(first.cause)}: `], `${first.evidence.replace(/\.$/, "")}. `);
     parts.push(["b", "", whenDone(each)]);
     if (isAtRisk(each) && each.retention_s < DAY_S) parts.push(["b", "is-bad", ` Records may be deleted unread in ${lasting(each.retention_s)}.`]);
     return parts;
   }
+  /* A warning is of a trend, or of records that are or may be deleted unread: then its own reason says it (rule 6). */
+  const isLosing = ({ partitions }) => partitions.some(({ verdict, rule }) => verdict === "warn" && rule === 6);
+  const onwards = (each) => (each.verdict === "warn" && isLosing(each) ? each.reason : goesOn[each.verdict]);
   const goesOn = { warn: "and falls further behind", stall: "and takes nothing although there is something to take", stop: "and says nothing any more", rewind: "and has gone back: records are taken again" };
   function howFar(each) {
     if (each.lag_s !== null) return `is ${lasting(each.lag_s)} behind${margin(each)}`;
@@ -172,7 +176,7 @@
     const held = new Map(Array.from(body.rows, (row) => [row.dataset.lagRow, row])), here = selected();
     const shown = consumers.map(({ lag: each }) => held.get(keyOf(each)) || rowOf(each));
     if (shown.length !== body.rows.length || shown.some((row, index) => row !== body.rows[index])) redraw(body, JSON.stringify(shown.map((row) => row.dataset.lagRow)), () => shown);
-    consumers.forEach((state, index) => fill(shown[index], state, isOpen(state.lag, here)));
+    consumers.forEach((state, index) => fill(shown[index], state, isOpen(state.lag, here), index < LINES_ASKED));
   }
   function emptyRow(text, className) {
     const row = make("tr"), cell = row.appendChild(make("td", className, text));
@@ -185,7 +189,7 @@
     for (let count = 0; count < 7; count += 1) row.append(make("td"));
     return row;
   }
-  function fill(row, state, isHere) {
+  function fill(row, state, isHere, isAsked) {
     const { lag: each } = state, verdict = verdictOf(state), [name, judged, behind, rates, until, left, past] = row.cells;
     row.classList.toggle("is-old", state.is_stale);
     row.classList.toggle("is-here", isHere);
@@ -195,9 +199,9 @@
     redraw(judged, JSON.stringify([verdict, each.since, each.reason, state.is_stale && each.at]), () => badgeOf(state));
     redraw(behind, JSON.stringify([each.lag_s, each.error_s, each.lag_events]), () => behindOf(each));
     redraw(rates, JSON.stringify([each.arriving_per_s, each.taken_per_s]), () => [ratesOf(each)]);
-    redraw(until, JSON.stringify([each.catch_up_s, each.taken_per_s, each.arriving_per_s, each.is_idle]), () => [untilOf(each)]);
+    redraw(until, JSON.stringify([each.verdict, each.catch_up_s, each.taken_per_s, each.arriving_per_s, each.is_idle]), () => [untilOf(each)]);
     redraw(left, JSON.stringify([each.retention_s, isAtRisk(each)]), () => [leftOf(each)]);
-    const points = line(each), now = window.tidegate.hubNow();
+    const points = line(each, isAsked), now = window.tidegate.hubNow();
     redraw(past, `${points.length} ${points.at(-1)}`, () => [sparkline(points, now)]);
   }
   function nameOf(each, href, isHere) {
@@ -237,9 +241,9 @@
   const worstOf = ({ partitions }) => partitions.reduce((worst, each) => (each.lag_s !== null && (worst === null || each.lag_s > worst.lag_s) ? each : worst), null);
   function untilOf(each) {
     const said = make("span");
-    const isNever = each.catch_up_s === null && each.taken_per_s !== null && each.arriving_per_s !== null && each.lag_events > 0;
+    const isNever = !isWell(each) && each.catch_up_s === null && each.taken_per_s !== null && each.arriving_per_s !== null && each.lag_events > 0;
     if (isNever) return Object.assign(make("span", "is-bad", "never"), { title: "at this rate" });
-    window.tidegate.show.put(said, each.catch_up_s === 0 ? "\u2013" : lasting(each.catch_up_s), each.catch_up_s === 0 ? "nothing is left to take" : each.reason || "its rates are not known yet");
+    window.tidegate.show.put(said, each.catch_up_s === 0 ? "\u2013" : lasting(each.catch_up_s), each.catch_up_s === 0 ? "nothing is left to take" : isWell(each) ? "not to be said at these rates" : each.reason || "its rates are not known yet");
     return said;
   }
   function leftOf(each) {

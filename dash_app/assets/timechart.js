@@ -70,8 +70,13 @@
     box.setAttribute("aria-label", said);
     const known = points.filter(([, value]) => value !== null), most = Math.max(1, ...known.map(([, value]) => value));
     const place = ([at, value]) => `${((at - from) / (until - from) * wide).toFixed(1)},${(high - 2 - value / most * (high - 4)).toFixed(1)}`;
-    let path = "", isOpen = false;
+    const columns = new Map(); /* of what falls into one column the highest */
     for (const point of points) {
+      const column = Math.floor((point[0] - from) / (until - from) * wide), held = columns.get(column);
+      if (!held || held[1] === null || point[1] > held[1]) columns.set(column, point);
+    }
+    let path = "", isOpen = false;
+    for (const point of columns.values()) {
       if (point[1] !== null && point[0] >= from) path += `${isOpen ? "L" : "M"}${place(point)}`;
       isOpen = point[1] !== null && point[0] >= from;
     }
