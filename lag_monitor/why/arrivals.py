@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controlplane.contract.lag import Cause, Suspect
-from lag_monitor.why.observed import LEAST
+from lag_monitor.why.observed import LEAST, batches_of
 from lag_monitor.why.writes import gate_s
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def slow_planning(observed: Observed) -> Suspect | None:
     return Suspect(
         cause=Cause.SLOW_PLANNING,
         share=share,
-        evidence=f"of {took:.1f} s in {len(told)} batches {totals['planning']:.1f} s went into planning, "
+        evidence=f"of {took:.1f} s in {batches_of(len(told))} {totals['planning']:.1f} s went into planning, "
         f"{totals['offsets']:.1f} s into asking for offsets, {totals['log']:.1f} s into the checkpoint; {work:.1f} s were work.",
         advice=_ADVICE[most],
         page=observed.query.spark_page,

@@ -21,6 +21,7 @@ from lag_monitor.why.observed import Batch, Observed, Query
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from controlplane.contract.settings import Settings
     from controlplane.contract.spark import QueryProgressed, SparkFrame, SparkPart, StageSeen
     from controlplane.contract.streams import StreamDefinition
     from lag_monitor.why.past import Past
@@ -53,17 +54,15 @@ class Answers:
 
 
 def observe(
-    answers: Answers, past: Past, streams: Sequence[StreamDefinition], tables_trigger: timedelta
+    answers: Answers, past: Past, streams: Sequence[StreamDefinition], settings: Settings
 ) -> Iterator[Observed]:
-    """Every query of every stream, as known at `answers.at`."""
+    """Every query of every stream, as known at `answers.at`; the settings say how often things are to happen."""
     for stream in streams:
         for part, hop in _QUERIES:
-            yield _observed(Query(part, stream.name, hop), answers, past, stream, tables_trigger)
+            yield _observed(Query(part, stream.name, hop), answers, past, stream, settings)
 
 
-def _observed(
-    query: Query, answers: Answers, past: Past, stream: StreamDefinition, tables_trigger: timedelta
-) -> Observed:
+def _observed(query: Query, answers: Answers, past: Past, stream: StreamDefinition, settings: Settings) -> Observed:
     now = answers.at
     lags = past.of(LagJudged, query.name, now=now)
     lag = lags[-1] if lags and now - lags[-1].at <= STALE_AFTER else None
@@ -79,7 +78,7 @@ def _observed(
         lag=lag,
         lags=lags if lag is not None else (),
         part=supervised,
-        is_realtime=bool(told) and told[-1].mode == "realtime",
+        is_realtime=query.part == "route" and settings.route_mode == "realtime",
         trigger_s=told[-1].trigger_s if told else None,
         batches=_batches(told, own, now),
         running=tuple(each for each in own if each.state == "active"),
@@ -89,7 +88,7 @@ def _observed(
         breaker=_breaker(query, answers),
         upserts=_upserts(stream, past, now) if is_lake else (),
         tables={each.table: each for each in answers.of(TableMeasured) if each.stream == query.stream},
-        tables_trigger_s=tables_trigger.total_seconds() if is_lake else None,
+        tables_trigger_s=settings.tables_trigger.total_seconds() if is_lake else None,
         inserts=_inserts(query, past, now),
         unknown=tuple(each for each in (_no_lag(lags, lag, now), no_part, no_stages) if each is not None),
     )

@@ -148,6 +148,11 @@ class Observed:
         return None if since is None else max(0.0, (self.now - since).total_seconds())
 
 
+def batches_of(number: int) -> str:
+    """In words."""
+    return "1 batch" if number == 1 else f"{number} batches"
+
+
 def lasted_s(stage: StageSeen, now: datetime) -> float | None:
     """How long a stage took, waiting for slots included; None when Spark has not said when it began."""
     if stage.submitted_at is None:

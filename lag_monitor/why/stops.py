@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from controlplane.contract.facts import PartState
 from controlplane.contract.gates import BreakerState, Outcome, Stage
 from controlplane.contract.lag import Cause, LagVerdict, Suspect
-from lag_monitor.why.observed import LEAST
+from lag_monitor.why.observed import LEAST, batches_of
 from lag_monitor.why.writes import gate_s
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def gate(observed: Observed) -> Suspect | None:
     return Suspect(
         cause=Cause.GATE,
         share=share,
-        evidence=f"judging took {gated:.1f} s of {took:.1f} s in the last {len(judged)} judged batches: "
+        evidence=f"judging took {gated:.1f} s of {took:.1f} s in {batches_of(len(judged))}: "
         f"{len(last.rules)} rules on {last.judged:,} of {last.rows:,} rows.",
         advice=f"Lower `gates.{last.stage}.sample` in {observed.query.stream}'s stream.yaml, or take costly rules out of its "
         f"suite.json; see the page Quality.",
@@ -113,7 +113,7 @@ def not_running(observed: Observed) -> Suspect | None:
             page="/",
             numbers={"restarts": part.restarts},
         )
-    return None if is_held(observed) or observed.running else _still(observed)
+    return None if observed.running else _still(observed)
 
 
 def _still(observed: Observed) -> Suspect | None:

@@ -34,16 +34,17 @@ def too_few_slots(observed: Observed) -> Suspect | None:
     if saved is None or (slots := observed.slots) is None:
         return None
     share, worst = saved
-    tasks, lasted = worst.tasks, lasted_s(worst, observed.now) or 0.0
-    one = "1 slot" if slots == 1 else f"{slots} slots"
+    lasted, one = lasted_s(worst, observed.now) or 0.0, "1 slot" if slots == 1 else f"{slots} slots"
+    tasks = "1 task" if worst.tasks == 1 else f"{worst.tasks} tasks"
+    others = "" if worst.tasks > slots else ", on which other work ran"
     return Suspect(
         cause=Cause.TOO_FEW_SLOTS,
         share=share,
-        evidence=f"stage {worst.stage} has {tasks} tasks for {one} and took {lasted:.1f} s; with a slot for each task the "
+        evidence=f"stage {worst.stage} has {tasks} for {one}{others}, and took {lasted:.1f} s; with a slot for each task the "
         f"batches would take {share:.0%} less.",
-        advice=_more_slots(observed, tasks),
+        advice=_more_slots(observed, max(worst.tasks, 2 * slots)),
         page="/scaling",
-        numbers={"tasks": tasks, "slots": slots, "stage_s": lasted},
+        numbers={"tasks": worst.tasks, "slots": slots, "stage_s": lasted},
     )
 
 
@@ -71,14 +72,14 @@ def _more_slots(observed: Observed, tasks: int) -> str:
     if observed.query.part == "route":
         return "Run `tidegate restart route`: it takes slots for the partitions that its topics have now."
     return (
-        f"Give {observed.query.part} more executors on the page Scaling, up to {tasks} slots; where it runs in one process "
-        f"(`local`), start the platform with `tidegate up --spark standalone`."
+        f"Run `tidegate scaling scale {observed.query.part} N` for up to {tasks} slots; where it runs in one process "
+        f"(`tidegate scaling ls` says `local`), start the platform with `tidegate up --spark standalone`."
     )
 
 
 def _queued_s(stage: StageSeen, observed: Observed) -> float:
     lasted, slots = lasted_s(stage, observed.now), observed.slots
-    if lasted is None or slots is None or stage.tasks < 2:  # noqa: PLR2004 (one task waits for nobody of its own)
+    if lasted is None or slots is None or not stage.tasks:
         return 0.0
     if stage.completed_at is None:  # of what will take so many rounds, one would do
         is_full = stage.active_tasks >= slots and stage.tasks > stage.active_tasks + stage.completed_tasks
@@ -169,9 +170,7 @@ def garbage_collection(observed: Observed) -> Suspect | None:
 
 def _collected_s(stage: StageSeen, observed: Observed) -> float:
     lasted = lasted_s(stage, observed.now)
-    if lasted is None or not stage.run_s:
-        return 0.0
-    return lasted * min(1.0, stage.gc_s / stage.run_s)
+    return 0.0 if lasted is None or not stage.run_s else lasted * min(1.0, stage.gc_s / stage.run_s)
 
 
 def _saved(observed: Observed, seconds: Callable[[StageSeen], float]) -> tuple[float, StageSeen] | None:

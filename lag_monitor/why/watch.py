@@ -36,7 +36,7 @@ def watch_why(settings: Settings, streams: Sequence[StreamDefinition]) -> Callab
     def look() -> list[LagExplained]:
         answers = ask(client)
         past.fold(answers.facts)
-        return said.news(explained(each) for each in observe(answers, past, streams, settings.tables_trigger))
+        return said.news(explained(each) for each in observe(answers, past, streams, settings))
 
     return look
 

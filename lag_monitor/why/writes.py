@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controlplane.contract.lag import Cause, Suspect
-from lag_monitor.why.observed import LEAST, covered_s, lasted_s
+from lag_monitor.why.observed import LEAST, batches_of, covered_s, lasted_s
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +41,10 @@ def sink(observed: Observed) -> Suspect | None:
     share = min(1.0, (commits + blocked) / took)
     if share < LEAST:
         return None
-    count = "1 batch" if len(batches) == 1 else f"{len(batches)} batches"
     return Suspect(
         cause=Cause.SINK,
         share=share,
-        evidence=f"of {took:.1f} s in {count} {commits:.1f} s were at work without a task (commits, and "
+        evidence=f"of {took:.1f} s in {batches_of(len(batches))} {commits:.1f} s were at work without a task (commits, and "
         f"what the sink waits for) and {blocked:.1f} s were tasks that wrote and waited.",
         advice=_SINK_ADVICE.get(
             observed.query.part, "Look at what the query writes to: is its disk full, slow or far away?"

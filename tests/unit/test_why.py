@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -140,6 +141,10 @@ BURST = rates(100, 1100)
 FIRST = [
     pytest.param(observed(stage(**EIGHT)), Cause.TOO_FEW_SLOTS, 0.74, id="eight-tasks-for-two-slots-that-work-all-the-time"),
     pytest.param(
+        observed(stage(run_s=3.0, cpu_s=3.0), beside=(stage(query=None, tasks=2, run_s=17.0),)),
+        Cause.TOO_FEW_SLOTS, 0.7, id="other-work-of-the-application-holds-the-slots",
+    ),
+    pytest.param(
         observed(stage(**{**EIGHT, **OPEN, "active_tasks": 2, "completed_tasks": 2})),
         Cause.TOO_FEW_SLOTS, 0.82, id="a-stage-that-runs-has-tasks-that-wait",
     ),
@@ -260,6 +265,10 @@ QUIET = [
     pytest.param(Observed(LAKE, NOW), id="nothing-is-known"),
     pytest.param(observed(stage(**SKEWED), trigger_s=10.5), id="a-batch-within-its-trigger-may-be-skewed"),
     pytest.param(observed(stage(**EIGHT), is_realtime=True), id="a-real-time-batch-is-as-long-as-it-was-asked-to-be"),
+    pytest.param(
+        observed(stage(**EIGHT), lag=lag(verdict=LagVerdict.OK, lag_events=0)),
+        id="a-long-batch-after-which-nothing-is-left",
+    ),
     pytest.param(lagging(lag=lag(verdict=LagVerdict.OK, lag_s=5.0)), id="a-lag-that-burrow-calls-well"),
     pytest.param(Observed(LAKE, NOW, part=part(PartState.RUNNING)), id="its-part-runs"),
     pytest.param(Observed(LAKE, NOW, part=part(PartState.STARTING)), id="it-starts-and-nothing-is-left-to-take"),
@@ -296,12 +305,32 @@ def test_suspects_are_ranked_by_the_same_measure() -> None:
     assert [round(each.share, 2) for each in found] == [0.35, 0.3, 0.15]
 
 
+def seconds(*lags: float) -> Observed:
+    """A live that is looked at every second; nobody has judged it yet."""
+    found = tuple(
+        lag(len(lags) - 1 - n, LIVE, verdict=LagVerdict.UNKNOWN, lag_s=float(each)) for n, each in enumerate(lags)
+    )
+    return Observed(LIVE, NOW, lag=found[-1], lags=found)
+
+
 def test_a_lag_that_grows_is_slow_before_its_verdict_says_so() -> None:
-    fine = LagVerdict.UNKNOWN
-    lags = tuple(lag(40 - n, verdict=fine, lag_s=10.0 + n) for n in range(0, 42, 2))
-    assert slow_because(Observed(LAKE, NOW, lag=lags[-1], lags=lags)) == "its lag grew by 30 s in 30 s"
-    level = tuple(lag(40 - n, verdict=fine, lag_s=10.0) for n in range(0, 42, 2))
-    assert slow_because(Observed(LAKE, NOW, lag=level[-1], lags=level)) is None
+    assert slow_because(seconds(*range(40))) == "its lag grew by 20 s in 20 s"
+    assert slow_because(seconds(*[20] * 40)) is None
+    assert slow_because(seconds(*[n / 5 + 20 for n in range(40)])) is None
+    assert slow_because(seconds(*range(24))) is None, "not watched for long enough"
+    assert slow_because(seconds(*[n * 0.28 for n in range(40)])) is None, "a few seconds"
+
+
+def test_a_lag_that_grows_between_two_batches_does_not_grow() -> None:
+    """Lake takes all there is every ten seconds, and needs two for it."""
+    saw = seconds(*[2 + n % 10 for n in range(60)])
+    for shift in range(10):
+        shifted = replace(
+            saw, query=LAKE, trigger_s=10.0, now=NOW - timedelta(seconds=shift), lags=saw.lags[: 60 - shift]
+        )
+        assert slow_because(replace(shifted, lag=shifted.lags[-1])) is None
+    one_late = replace(seconds(*[2] * 60, *range(2, 14)), query=LAKE, trigger_s=10.0)
+    assert slow_because(one_late) is None
 
 
 def test_what_is_not_known_is_said_and_not_guessed() -> None:

@@ -9,7 +9,7 @@ from controlplane.contract.facts import Fact, PartChanged, PartState
 from controlplane.contract.folders import load_stream
 from controlplane.contract.gates import GateDecided, Outcome, Stage
 from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged
-from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.contract.settings import SHIPPED_STREAMS, Settings
 from controlplane.contract.spark import (
     QueryProgressed,
     SparkFrame,
@@ -72,13 +72,13 @@ def spark(*stages: StageSeen, batches: tuple[QueryProgressed, ...] = (), reason:
 
 def of_lake(past: Past, *facts: Fact, frame: SparkFrame | None = None) -> Observed:
     past.fold(facts)
-    return {each.query.name: each for each in observe(Answers(NOW, facts, frame), past, [SHOP], timedelta(seconds=20))}[
+    return {each.query.name: each for each in observe(Answers(NOW, facts, frame), past, [SHOP], Settings())}[
         "lake shop"
     ]
 
 
 def test_every_query_of_every_stream_is_asked_about() -> None:
-    found = [each.query.name for each in observe(Answers(NOW, ()), Past(), [SHOP], timedelta(seconds=20))]
+    found = [each.query.name for each in observe(Answers(NOW, ()), Past(), [SHOP], Settings())]
     assert found == ["route shop", "lake shop", "live shop"]
 
 
@@ -159,3 +159,15 @@ def test_the_same_is_said_again_after_five_seconds_and_another_thing_at_once() -
     assert explained(17, is_slow=True)
     assert not explained(14, is_slow=True)
     assert explained(12, is_slow=True)
+
+
+def test_a_real_time_batch_that_never_ended_yet_is_known_to_be_one() -> None:
+    found = {
+        each.query.name: each for each in observe(Answers(NOW, ()), Past(), [SHOP], Settings(route_mode="realtime"))
+    }
+    assert found["route shop"].is_realtime
+    assert not found["lake shop"].is_realtime
+    found = {
+        each.query.name: each for each in observe(Answers(NOW, ()), Past(), [SHOP], Settings(route_mode="microbatch"))
+    }
+    assert not found["route shop"].is_realtime
