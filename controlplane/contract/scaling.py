@@ -137,6 +137,8 @@ class ExecutorsChanged(Reported):
     """Why `have` is not `want` yet."""
     shares_partitions: bool = False
     """Several of its tasks may read one partition of a topic, so that partitions are no ceiling for its executors."""
+    batch_events: int | None = None
+    """Most events of a micro-batch for each executor: it does no more in an interval, however fast it is; None: no such bound."""
     failed: int = 0
     """Executors that ended by themselves since the part started."""
 

@@ -49,6 +49,8 @@ class Cluster:
     least: int
     most: int
     cores: int = 1
+    batch_events: int | None = None
+    """Most events of a micro-batch for each executor."""
 
 
 class Reconcile:
@@ -141,6 +143,7 @@ class Reconcile:
             port=cluster.port,
             waits_for=act.waits_for,
             shares_partitions=True,  # `minPartitions`, see the writer
+            batch_events=cluster.batch_events,
             failed=self._target.failed(),
         )
         if self._said is None or _differs(fact, self._said) or now - self._said.at >= _SAY_AGAIN:

@@ -22,7 +22,8 @@ def cluster_of(settings: Settings) -> Cluster | None:
     if not settings.lake_master:
         return None
     least, most = settings.executors_range
-    return Cluster(_PORTS[settings.lake_master.split("://")[0]], least, most)
+    port = _PORTS[settings.lake_master.split("://")[0]]
+    return Cluster(port, least, most, batch_events=settings.executor_batch)
 
 
 def spark_settings(settings: Settings) -> dict[str, str]:

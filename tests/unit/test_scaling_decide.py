@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -210,10 +211,17 @@ CASES = (
     ),
     Case(
         "who-is-not-busy-with-its-backlog-is-held-up-by-something-else",
-        Load(executors(), (shop(2_500, 1_250_000),), at_work=0.3),
+        Load(executors(), (shop(2_500, 1_250_000),), at_work=0.2),
         4,
         7,
-        "tasks run on 30 % of 4 executors: what holds it up is not how many there are",
+        "tasks run on 20 % of 4 executors: what holds it up is not how many there are",
+    ),
+    Case(
+        "who-may-do-no-more-than-its-share-of-a-batch-is-idle-for-the-rest",
+        Load(executors(), (replace(shop(2_500, 1_250_000), capacity=Capacity(5_000.0).within(1_000)),), at_work=0.1),
+        9,
+        11,
+        "an executor does 1,000",
     ),
     Case("a-rate-counts-before-anybody-is-busy-with-it", Load(executors(), (shop(9_000),), at_work=0.3), 14, 11, ""),
     Case(
@@ -345,3 +353,20 @@ def test_after_a_moment_that_was_not_known_the_while_begins_anew() -> None:
     plan = decide(of(shop(1_000, 0)), ScalingPolicy(), None, before, NOW)
     assert (plan.want, plan.rule) == (4, 13)
     assert "for another 180 s" in plan.reason
+
+
+@pytest.mark.parametrize(
+    ("measured", "bound", "per_s"),
+    [
+        (Capacity(500, 500), 1_000, 500),
+        (Capacity(5_000, 5_000), 1_000, 1_000),
+        (Capacity(None, 5_000), 1_000, 1_000),
+        (Capacity(), 1_000, None),
+        (Capacity(5_000, 5_000), None, 5_000),
+    ],
+    ids=["slower-than-its-share", "faster-than-its-share", "at-least-its-share", "not-measured", "no-bound"],
+)
+def test_an_executor_does_no_more_than_its_share_of_a_batch(
+    measured: Capacity, bound: float | None, per_s: float | None
+) -> None:
+    assert measured.within(bound).about == per_s

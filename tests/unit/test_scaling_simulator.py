@@ -76,8 +76,8 @@ def test_a_dry_run_decides_and_leaves_the_cluster_alone() -> None:
 
 
 def test_a_limit_of_the_micro_batch_is_no_reason_for_ever_more_executors() -> None:
-    cluster = Cluster(batch_events=20_000)
-    moments = list(simulate(parse_profile("4m:1300,20m:3000"), ScalingPolicy(most=64), cluster))
+    cluster = Cluster(batch_events=8_000)
+    moments = list(simulate(parse_profile("4m:700,20m:3000"), ScalingPolicy(most=64), cluster))
     assert moments[-1].decided.have == 5
     assert moments[-1].decided.rule == 7
     assert "what holds it up is not how many there are" in moments[-1].decided.reason

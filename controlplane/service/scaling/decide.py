@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from controlplane.contract.scaling import ScaleOrdered, ScalingPolicy
     from controlplane.service.scaling.load import Load
 
+IDLE_BELOW = 0.25
+"""When tasks run for less than that, no number of executors makes it a third faster."""
 MISSING_AFTER = timedelta(seconds=60)
 """Executors that were asked for so long ago should be there."""
 
@@ -140,9 +142,14 @@ def _unknown(look: _Look) -> _Said | None:
 
 
 def _not_busy(look: _Look) -> _Said | None:
-    """A limit of the micro-batch, a gate, planning, one partition with everything: no executor makes these faster."""
-    share, (low, _) = look.load.at_work, look.policy.utilisation
-    if look.needs.more <= look.asked or look.needs.more_by_rate > look.asked or share is None or share >= low:
+    """A limit of the micro-batch, a gate, planning, one partition with everything: no executor makes these faster.
+
+    One that may only do its share of a micro-batch is idle for the rest of the interval, and another one brings another share.
+    """
+    share = look.load.at_work
+    if look.needs.more <= look.asked or look.needs.more_by_rate > look.asked or share is None:
+        return None
+    if share >= IDLE_BELOW or any(each.capacity.is_bound for each in look.load.moving if each.waiting > 0):
         return None
     return look.asked, (
         f"{look.needs.why}: tasks run on {share * 100:.0f} % of {look.asked} executors: "

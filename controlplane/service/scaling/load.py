@@ -30,6 +30,15 @@ class Capacity:
     """None: not measured, or not enough."""
     at_least: float | None = None
     how: str = "not measured yet"
+    is_bound: bool = False
+    """It is its share of a micro-batch that it can't do more than, not how fast it is."""
+
+    def within(self, bound: float | None) -> Capacity:
+        """Not more than a bound."""
+        known = self.about or self.at_least
+        if bound is None or known is None or known <= bound:
+            return self
+        return Capacity(bound, bound, "its share of a micro-batch", is_bound=True)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def load_of(
 ) -> Load:
     """A target's load as known at `now`."""
     executors, reason = executors_of(known, target, now)
-    demands = tuple(_demand(known, work, target, stream, policy, now) for stream in streams)
+    demands = tuple(_demand(known, work, target, stream, policy, executors, now) for stream in streams)
     if (why := not_scaled(target, executors)) is not None:
         executors, reason = None, why
     return Load(executors, demands, reason, target, work.at_work(now))
@@ -58,9 +58,25 @@ def not_scaled(target: str, executors: ExecutorsChanged | None) -> str | None:
     return NOT_SCALED.format(target=target) if executors is not None and executors.port == LOCAL else None
 
 
-def _demand(known: Known, work: Work, target: str, stream: str, policy: ScalingPolicy, now: datetime) -> Demand:
+def _share_per_s(executors: ExecutorsChanged | None, trigger_s: float | None) -> float | None:
+    """What an executor can do when each micro-batch brings it so much at most; None: no such bound, or not known."""
+    if executors is None or executors.batch_events is None or not trigger_s:
+        return None
+    return executors.batch_events / trigger_s
+
+
+def _demand(  # noqa: PLR0913 (what it is made of)
+    known: Known,
+    work: Work,
+    target: str,
+    stream: str,
+    policy: ScalingPolicy,
+    executors: ExecutorsChanged | None,
+    now: datetime,
+) -> Demand:
     given = policy.events_per_s
-    capacity = work.capacity(stream) if given is None else Capacity(given, given, "given")
+    measured = work.capacity(stream) if given is None else Capacity(given, given, "given")
+    capacity = measured.within(_share_per_s(executors, work.trigger_s(stream)))
     lag, unknown = _lag(known, target, stream, now)
     ordinary_s = work.ordinary_s(stream) or _ORDINARY_S
     stopped = _stopped(known, target, stream, lag)

@@ -100,6 +100,10 @@ class Work:
         about = _trimmed(list(self._looks))
         return Capacity(about, about, f"measured over {len(self._looks)} looks")
 
+    def trigger_s(self, stream: str) -> float | None:
+        """How often a micro-batch of a stream is to begin."""
+        return self._query(stream).trigger_s
+
     def ordinary_s(self, stream: str) -> float | None:
         """How long a record of a stream waits when all is well; None while no batch has said so.
 
