@@ -1,7 +1,7 @@
 """One round: where is every consumer, where are the ends, what must be read to know its seconds, and what is to be thought of it?
 
 A round asks the broker a handful of questions for all partitions at once, and reads a bounded number of single records: first the
-outputs of route that have moved, then what is needed to date a position. Whoever's lag in seconds is the least known comes first.
+outputs of route that have moved, then what is needed to date a position (`dating`).
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from controlplane.contract.lag import ConsumerKind, LagSource
+from controlplane.contract.lag import ConsumerKind
 from controlplane.contract.names import Hop, topic
+from lag_monitor.dating import Dating
 from lag_monitor.heard import Heard
 from lag_monitor.judge import Consumer, Judge, Looked, Reading
 from lag_monitor.kafka.records import Records
 from lag_monitor.kafka.shadow import Shadow, shadow_group
 from lag_monitor.positions.groups import LIVE_GROUP, Groups
 from lag_monitor.positions.route import OUTPUTS, RouteTails
-from lag_monitor.seconds import Mark, Marks
 from lag_monitor.unknown import UnknownError
 
 if TYPE_CHECKING:
@@ -28,15 +28,9 @@ if TYPE_CHECKING:
     from controlplane.contract.lag import LagJudged
     from controlplane.contract.settings import Settings
     from lag_monitor.kafka.cluster import Cluster
-    from lag_monitor.kafka.records import Found, Place
+    from lag_monitor.kafka.records import Place
     from lag_monitor.positions.lake import LakeEnds
 
-READS = 64
-"""So many single records a round, at most, to date positions."""
-CLOSE_ENOUGH_S = 1.0
-"""A lag in seconds with a smaller error needs no reading."""
-CLOSE_ENOUGH = 0.02
-"""Nor one whose error is a smaller share of it."""
 _TOPICS_EVERY_S = 10.0
 _LOWS_EVERY_S = 5.0
 _CONFIG_EVERY_S = 60.0
@@ -78,7 +72,7 @@ class Lag:
         self._cluster, self._records, self._lake, self._heard = cluster, records, lake, heard
         self._shadow, self._now = shadow, now
         self._route, self._groups, self._judge = RouteTails(), Groups(cluster), Judge()
-        self._marks: dict[Place, Marks] = {}
+        self._dating = Dating(records)
         self._topics: Mapping[str, tuple[int, ...]] = {}
         self._lows: dict[Place, int] = {}
         self._ends: dict[Place, int] = {}
@@ -93,8 +87,7 @@ class Lag:
         except UnknownError as error:
             return self._silent(str(error))
         looked = self._looked()
-        self._date(looked)
-        facts = [self._judge.judge(each) for each in self._aged(looked)]
+        facts = [self._judge.judge(each) for each in self._dating.date(looked)]
         self._judge.forget({(fact.consumer, fact.topic) for fact in facts})
         if self._shadow is not None:
             self._shadow.mirror(facts)
@@ -110,8 +103,8 @@ class Lag:
             self._lows = self._cluster.lows(places)
         ends = self._cluster.ends(places)
         for place, end in ends.items():
-            if end < self._ends.get(place, 0) and place in self._marks:
-                self._marks[place].forget()
+            if end < self._ends.get(place, 0):
+                self._dating.forget(place)
         self._ends = ends
         if self._is_due("config", _CONFIG_EVERY_S) or not names & set(self._topics) <= self._retained.keys():
             self._retained = self._cluster.retained_s(sorted(names & set(self._topics)))
@@ -136,7 +129,7 @@ class Lag:
         found = self._records.first(wanted)
         self._route.take(wanted, found)
         for place, record in found.items():
-            self._learn(place, wanted[place], record)
+            self._dating.learn(place, wanted[place], record)
 
     def _of_route(self, stream: str) -> Looked:
         consumer = self._query("route", stream, Hop.RAW, Hop.VALID)
@@ -207,54 +200,6 @@ class Lag:
             reason=f"there is no topic {consumer.topic}" if not readings else None,
         )
 
-    def _date(self, looked: Iterable[Looked]) -> None:
-        """Read what is needed to say how old the oldest record is that nobody has taken."""
-        wanted: dict[Place, tuple[float, int, int]] = {}
-        for each in looked:
-            for partition, reading in each.readings.items():
-                place = (each.consumer.topic, partition)
-                need = self._need(place, reading)
-                if need > wanted.get(place, (0.0, 0, 0))[0]:
-                    wanted[place] = (need, _from(reading), reading.end or 0)
-        worst = sorted(wanted, key=lambda place: wanted[place][0], reverse=True)[:READS]
-        places = {place: wanted[place][1:] for place in worst}
-        for place, record in self._records.first(places).items():
-            self._learn(place, places[place], record)
-
-    def _need(self, place: Place, reading: Reading) -> float:
-        """How much reading there would tell; 0: nothing that matters."""
-        if reading.position is None or reading.end is None or reading.position >= reading.end:
-            return 0.0
-        age = self._of(place).age(_from(reading), reading.end, self._now().timestamp() * 1000)
-        if age is None:
-            return float("inf")
-        if age.source is not LagSource.BETWEEN or age.error_s <= max(CLOSE_ENOUGH_S, CLOSE_ENOUGH * age.lag_s):
-            return 0.0
-        return age.error_s
-
-    def _learn(self, place: Place, asked: tuple[int, int], found: Found) -> None:
-        marks = self._of(place)
-        if found.offset is None:
-            marks.read_nothing(asked[0], found.until)
-        else:
-            marks.read(asked[0], Mark(found.offset, found.timestamp_ms), grows=found.is_stamped_by_broker)
-
-    def _of(self, place: Place) -> Marks:
-        return self._marks.setdefault(place, Marks())
-
-    def _aged(self, looked: Iterable[Looked]) -> list[Looked]:
-        return [replace(each, readings=self._dated(each)) for each in looked]
-
-    def _dated(self, looked: Looked) -> dict[int, Reading]:
-        now_ms = looked.at.timestamp() * 1000
-        dated = {}
-        for partition, reading in looked.readings.items():
-            age = None
-            if reading.position is not None and reading.end is not None:
-                age = self._of((looked.consumer.topic, partition)).age(_from(reading), reading.end, now_ms)
-            dated[partition] = replace(reading, age=age)
-        return dated
-
     def _silent(self, reason: str) -> list[LagJudged]:
         """Nothing is known of anybody; those that were known are said to be unknown."""
         self._ends = {}
@@ -270,8 +215,3 @@ class Lag:
         for group in self._groups.others():
             looked += [self._at(self._group(group.name, name), {}, reason) for name in group.positions]
         return [self._judge.judge(replace(each, reason=reason)) for each in looked]
-
-
-def _from(reading: Reading) -> int:
-    """The first offset that it can still take."""
-    return max(reading.position or 0, reading.low or 0)

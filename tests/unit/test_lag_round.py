@@ -11,11 +11,12 @@ import pytest
 from controlplane.contract.lag import ConsumerKind, LagJudged, LagSource, LagVerdict
 from controlplane.contract.names import Hop
 from controlplane.contract.settings import Settings
+from lag_monitor.dating import READS
 from lag_monitor.heard import heard_in
 from lag_monitor.hops.counts import Counts
 from lag_monitor.kafka.cluster import Group
 from lag_monitor.kafka.records import Found, Place
-from lag_monitor.lag import READS, Lag
+from lag_monitor.lag import Lag
 from lag_monitor.unknown import UnknownError
 
 if TYPE_CHECKING:

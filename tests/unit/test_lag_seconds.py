@@ -108,6 +108,7 @@ def test_between_two_records_the_error_is_half_of_what_they_are_apart() -> None:
     age = marks.age(20, 40, NOW_MS)
     assert age is not None
     assert (age.lag_s, age.error_s, age.source) == (40.0, 20.001, LagSource.BETWEEN)
+    assert marks.age(9, 40, NOW_MS) is None, "how old a record before all that are known is, nobody knows"
     newest = marks.age(35, 40, NOW_MS)
     assert newest is not None, "a record cannot be younger than now"
     assert (newest.lag_s, newest.error_s) == (10.0, 10.001)
