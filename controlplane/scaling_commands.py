@@ -114,7 +114,7 @@ def history(
 
 def changes_of(told: Sequence[ScalingPoint]) -> list[ScalingPoint]:
     """Of decisions, oldest first, those for another number than the one before; the newest first."""
-    decided = [each for each in told if each.kind == "decided"]
+    decided = [each for each in told if each.kind == "decided" and each.want is not None]
     return [each for before, each in pairwise(decided) if each.want != before.want][::-1]
 
 

@@ -79,14 +79,22 @@ def test_show_says_by_which_policy_and_what_was_looked_at(service: Service) -> N
     assert json.loads(asked("show", "lake", "-o", "json").output)["policy"]["most"] == 8
 
 
-def _point(minute: int, want: int, *, dry: bool = False) -> dict[str, Any]:
+def _point(minute: int, want: int | None, *, dry: bool = False) -> dict[str, Any]:
     at = datetime(2026, 1, 1, 3, minute, tzinfo=UTC)
     said = {"have": 2, "want": want, "rule": 11, "reason": f"{want} are needed", "by": "autoscaler", "is_dry_run": dry}
     return {"at": at, "kind": "decided", **said}
 
 
 def test_history_lists_what_changed_the_newest_first(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = [_point(1, 2), _point(2, 2), _point(3, 8), _point(4, 8), _point(5, 2, dry=True)]
+    told = [
+        _point(0, None),
+        _point(1, 2),
+        _point(2, None),
+        _point(2, 2),
+        _point(3, 8),
+        _point(4, 8),
+        _point(5, 2, dry=True),
+    ]
     points = [ScalingPoint.model_validate(each) for each in told]
     wanted: list[str] = []
 
