@@ -155,6 +155,19 @@ def test_what_makes_no_sense_is_refused(method: str, path: str, body: dict[str, 
     assert said in answer.json()["detail"]
 
 
+def test_who_watches_is_told_of_a_decision_without_asking() -> None:
+    service = _service()
+    _says(service, 1)
+    with TestClient(create_api(service)) as client, client.websocket_connect("/api/v1/push") as socket:
+        assert socket.receive_json()["type"] == "welcome"
+        socket.send_json({"type": "subscribe", "topics": ["scaling"]})
+        update = socket.receive_json()
+        while not update["data"]["targets"][0]["changes"]:
+            update = socket.receive_json()
+    [target] = update["data"]["targets"]
+    assert (update["topic"], target["wanted"]["executors"], target["changes"][0]["rule"]) == ("scaling", 2, 4)
+
+
 @pytest.mark.parametrize(("method", "path"), [("POST", "scale"), ("PUT", "policy"), ("DELETE", "scale")])
 def test_another_page_may_not_scale(method: str, path: str) -> None:
     body = {"executors": 2} if path == "scale" else {}
