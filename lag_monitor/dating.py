@@ -50,7 +50,7 @@ class Dating:
         """The same, with ages where they are known.
 
         Raises:
-            KafkaException: if the broker refuses.
+            UnknownError: if nothing can be read at all.
         """
         self._read(looked)
         return [

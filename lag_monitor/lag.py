@@ -84,10 +84,10 @@ class Lag:
         self._heard.ask()
         try:
             self._ask_broker()
+            looked = self._dating.date(self._looked())
         except UnknownError as error:
             return self._silent(str(error))
-        looked = self._looked()
-        facts = [self._judge.judge(each) for each in self._dating.date(looked)]
+        facts = [self._judge.judge(each) for each in looked]
         self._judge.forget({(fact.consumer, fact.topic) for fact in facts})
         if self._shadow is not None:
             self._shadow.mirror(facts)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaException, TopicPartition
 
+from lag_monitor.unknown import UnknownError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -51,18 +53,25 @@ class Records:
     """Reads single records."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = Consumer({"bootstrap.servers": bootstrap, **_SETTINGS})
+        self._settings = {"bootstrap.servers": bootstrap, **_SETTINGS}
+        self._consumer = Consumer(self._settings)
 
     def first(self, places: Mapping[Place, tuple[int, int]]) -> dict[Place, Found]:
-        """The first record in each `[start, end)`; a place that has not answered in 2 s is left out.
+        """The first record in each `[start, end)`; left out is what is refused, or has not answered in 2 s.
 
         Raises:
-            KafkaException: if the broker refuses.
+            UnknownError: if nothing can be asked for at all.
         """
-        waits = dict(places)
-        found: dict[Place, Found] = {}
-        if not waits:
-            return found
+        try:
+            found = self._first(dict(places)) if places else {}
+        except KafkaException as error:
+            self._consumer.close()
+            self._consumer = Consumer(self._settings)  # what was assigned to the other is forgotten
+            raise UnknownError(f"no record can be read: {error.args[0]}") from error
+        return {place: answer for place, answer in found.items() if answer is not None}
+
+    def _first(self, waits: dict[Place, tuple[int, int]]) -> dict[Place, Found | None]:
+        found: dict[Place, Found | None] = {}
         self._consumer.incremental_assign([TopicPartition(*place, start) for place, (start, _) in waits.items()])
         deadline = time.monotonic() + _AT_MOST_S
         while waits and time.monotonic() < deadline:
@@ -75,7 +84,7 @@ class Records:
             self._consumer.incremental_unassign([TopicPartition(*place) for place in waits])
         return found
 
-    def _polled(self, waits: Mapping[Place, tuple[int, int]]) -> dict[Place, Found]:
+    def _polled(self, waits: Mapping[Place, tuple[int, int]]) -> dict[Place, Found | None]:
         """A record if one has come; else the places that have passed their end without one."""
         message = self._consumer.poll(_POLL_S)
         if message is None:
@@ -83,16 +92,13 @@ class Records:
             passed = {(each.topic, each.partition): each.offset for each in at}
             return {place: Found(None, passed[place]) for place, (_, end) in waits.items() if passed[place] >= end}
         place = (message.topic() or "", message.partition() or 0)
-        if place not in waits or (answer := _answer(message)) is None:
-            return {}
-        return {place: answer}
+        return {place: _answer(message)} if place in waits else {}
 
 
 def _answer(message: Message) -> Found | None:
-    if (error := message.error()) is not None:
-        if error.retriable():
-            return None
-        raise KafkaException(error)
+    """None when the partition is refused: it is gone, say."""
+    if message.error() is not None:
+        return None
     kind, timestamp_ms = message.timestamp()
     offset = message.offset() or 0
     headers = tuple((name, value or b"") for name, value in message.headers() or ())
