@@ -88,7 +88,8 @@ class Lag:
         except UnknownError as error:
             return self._silent(str(error))
         facts = [self._judge.judge(each) for each in looked]
-        self._judge.forget({(fact.consumer, fact.topic) for fact in facts})
+        groups = {(group.name, name) for group in self._groups.others() for name in group.positions}
+        self._judge.forget({(fact.consumer, fact.topic) for fact in facts} | groups)
         if self._shadow is not None:
             self._shadow.mirror(facts)
         return facts
@@ -157,7 +158,7 @@ class Lag:
 
     def _of_groups(self) -> list[Looked]:
         looked = []
-        for group in self._groups.others():
+        for group in self._groups.asked():
             for name, positions in group.positions.items():
                 reason = f"the group has committed nothing for it, or there is no topic {name} any more"
                 each = self._at(

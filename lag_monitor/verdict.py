@@ -68,10 +68,10 @@ def patience(window: Window) -> timedelta:
 
 def is_idle(window: Window, now: datetime) -> bool:
     """Has nothing been produced for a while, and is nothing left?"""
-    last, began = window.last, window.began
+    last = window.last
     if last is None or last.left != 0 or last.end is None:
         return False
-    quiet_since = window.arrived_at or began
+    quiet_since = window.arrived_at or window.watched_since
     return quiet_since is not None and now - quiet_since >= IDLE_AFTER
 
 
@@ -153,7 +153,7 @@ def rule_7_took_all(window: Window, now: datetime) -> Judged | None:
 def rule_8_first_samples(window: Window, now: datetime) -> Judged | None:
     """It is watched for too short a time to speak of a trend."""
     moves = _compared(window, now)
-    began = window.began
+    began = window.watched_since
     if began is not None and now - began >= WATCHED_AT_LEAST and len(moves) >= _LEAST_MOVES:
         return None
     for_s = _seconds(now - began) if began is not None else "0 s"

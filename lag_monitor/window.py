@@ -28,7 +28,7 @@ _FIRST_PACE = timedelta(seconds=10)
 """As long as nothing is known: what a consumer that commits for itself takes at most by default, and lake's trigger."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One look at one partition; None where it could not be had, with a reason."""
 
@@ -59,7 +59,7 @@ class Sample:
         return max(0, self.end - max(self.position, self.low or 0))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Move:
     """A look at which the position had changed."""
 
@@ -76,7 +76,7 @@ class Window:
 
     def __init__(self) -> None:
         self.samples: deque[Sample] = deque()
-        """Those with a known position and end."""
+        """Those with a known position and end, of the window's length: a large cluster has many windows."""
         self.moves: deque[Move] = deque()
         self.last: Sample | None = None
         """The newest, known or not."""
@@ -86,12 +86,8 @@ class Window:
         """When its end last changed, as far as was seen."""
         self.furthest: int | None = None
         """The highest position in the window."""
+        self.watched_since: datetime | None = None
         self._paces: deque[timedelta] = deque(maxlen=_PACES_KEPT)
-
-    @property
-    def began(self) -> datetime | None:
-        """Since when it is watched without a gap that would matter."""
-        return self.samples[0].at if self.samples else None
 
     @property
     def moved_at(self) -> datetime | None:
@@ -117,6 +113,7 @@ class Window:
         if before is not None and sample.end < (before.end or 0):
             self._forget()  # another topic of the same name
             before = None
+        self.watched_since = self.watched_since or sample.at
         if before is not None and before.end != sample.end:
             self.arrived_at = sample.at
         if before is not None and sample.at - before.at > _BLIND:
@@ -155,7 +152,7 @@ class Window:
             self.waiting_since = sample.at
 
     def _trim(self, now: datetime) -> None:
-        while self.samples[0].at < now - LONGEST:
+        while self.samples[0].at < now - self.length:
             self.samples.popleft()
         # One more than the window holds: the first move in it is judged by what was there at the one before.
         while len(self.moves) > 1 and self.moves[1].at < now - self.length:
@@ -166,4 +163,4 @@ class Window:
         self.samples.clear()
         self.moves.clear()
         self._paces.clear()
-        self.waiting_since = self.furthest = None
+        self.waiting_since = self.furthest = self.watched_since = None

@@ -38,6 +38,7 @@ class Groups:
         self._cluster = cluster
         self._committed: dict[str, dict[Place, int]] = {}
         self._members: dict[str, bool] = {}
+        self._asked: set[str] = set()
 
     def ask(self) -> None:
         """Ask which groups there are, and those that were asked the longest ago for their offsets.
@@ -53,6 +54,7 @@ class Groups:
         asked = {name: self._cluster.committed(name) for name in islice(order, at_once)}
         kept = {name: places for name, places in self._committed.items() if name in found and name not in asked}
         self._committed = {**kept, **asked}
+        self._asked = set(asked)
 
     def topics(self) -> set[str]:
         """Every topic that a group has committed an offset of."""
@@ -61,6 +63,10 @@ class Groups:
     def committed(self, group: str) -> dict[Place, int]:
         """Of one group; a group that is not there has committed nothing."""
         return self._committed.get(group, {})
+
+    def asked(self) -> list[Committed]:
+        """Of `others` those that were asked for their offsets this round."""
+        return [each for each in self.others() if each.name in self._asked]
 
     def others(self) -> list[Committed]:
         """The groups that are not parts of ours, by name."""

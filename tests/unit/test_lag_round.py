@@ -170,6 +170,18 @@ def test_groups_of_others_are_told_of_by_topic_and_shadows_are_not() -> None:
     assert [each.lag_events for each in facts[1].partitions] == [0, 2]
 
 
+def test_of_many_groups_a_few_are_asked_each_round_and_all_within_a_few() -> None:
+    world = shop()
+    world.commits = {f"group-{number}": {("shop.valid", 0): 80} for number in range(50)}
+    lag, told = made(world), []
+    for _ in range(5):
+        facts = [fact.consumer for fact in lag.look() if fact.consumer_kind is ConsumerKind.GROUP]
+        assert len(facts) <= 20
+        told += facts
+    assert set(told) == set(world.commits)
+    assert lag.look()[-1].since == NOON, "who is not asked is remembered"
+
+
 def test_a_group_whose_topic_is_gone_is_unknown() -> None:
     world = shop()
     world.commits = {"billing": {("gone", 0): 50}}
