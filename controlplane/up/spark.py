@@ -133,7 +133,8 @@ class Standalone:
             probe=lambda: _answers(ports.spark_worker_ui),
             address=f"http://127.0.0.1:{ports.spark_worker_ui}",
             stop_within_s=15,
-            nice=19,
+            # Not lake's 19: each executor has to warm up, and on a busy machine their first batch took a minute with it.
+            nice=10,
         )
 
     def _environment(self) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ turn a halt into a commit or a diversion. Nothing is written meanwhile, and the 
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,7 @@ from pipeline.gate import stops
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
 
@@ -117,6 +119,7 @@ class BatchGate:
         orders: what operators say.
         reporter: hears of a halt at once.
         closing: set when the part is to stop.
+        resting: around waiting for an operator, when a batch needs no executor.
     """
 
     def __init__(  # noqa: PLR0913 (what it stands between)
@@ -128,10 +131,12 @@ class BatchGate:
         orders: OrderSource,
         reporter: Reporter,
         closing: threading.Event,
+        resting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._stream, self._settings, self._gate, self._suites = stream, settings, gate, suites
         self._orders, self._reporter, self._closing = orders, reporter, closing
         self._in_a_row = 0
+        self._resting = resting
         self.waits_for = ""
         """Why nothing is committed, in a sentence; empty while it is."""
 
@@ -153,7 +158,8 @@ class BatchGate:
         decision, halted_at = self._judged(batch), datetime.now(UTC)
         try:
             while decision.waits:
-                ordered = self._wait(decision, halted_at)
+                with self._resting():
+                    ordered = self._wait(decision, halted_at)
                 if ordered is None or ordered.order is Order.RESUME:
                     self._in_a_row = 0
                     decision = self._judged(batch)

@@ -88,7 +88,16 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
     followed = {stream.name: FollowedSuites(stream, _GATES) for stream in streams}
     closing = threading.Event()
     gates = {
-        stream.name: BatchGate(stream.name, stream.gates.lake, gate, followed[stream.name], orders, reporter, closing)
+        stream.name: BatchGate(
+            stream.name,
+            stream.gates.lake,
+            gate,
+            followed[stream.name],
+            orders,
+            reporter,
+            closing,
+            scale.boundary.resting,
+        )
         for stream in streams
     }
     writers = {

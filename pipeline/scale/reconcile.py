@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 TARGET = "lake"
 _EVERY_S = 0.5
 _SAY_AGAIN = timedelta(seconds=15)
-_BOUNDARY_WITHIN_S = 15.0
-_BOUNDARY_AGAIN = timedelta(seconds=30)
-"""A micro-batch that waits at its gate holds no boundary up for long, nor does it let the others through any slower."""
+_BOUNDARY_WITHIN_S = 30.0
+"""So long work is held back for a boundary; longer, and nobody would hear meanwhile how many executors there are."""
+_BOUNDARY_AGAIN = timedelta(seconds=5)
+"""Between two tries, so that a micro-batch that takes minutes does not stop all others."""
 _STEADY_AFTER = timedelta(seconds=15)
 """Fewer executors than wanted for so long are all that there will be for now."""
 _log = logging.getLogger(__name__)
@@ -122,12 +123,13 @@ class Reconcile:
             self.slots = len(have)
 
     def _let_go(self, ids: Sequence[str], now: datetime) -> None:
-        with self._boundary.between(_BOUNDARY_WITHIN_S) as is_reached:
+        have = len(self._target.have())
+        with self._boundary.between(_BOUNDARY_WITHIN_S, lambda: self._want() < have) as is_reached:
             gone = self._target.let_go(ids) if is_reached else ()
         if gone:
             _log.info("%d executors are let go", len(gone))
         else:
-            self._held_up_until = now + _BOUNDARY_AGAIN
+            self._held_up_until = now + timedelta(seconds=_BOUNDARY_WITHIN_S) + _BOUNDARY_AGAIN
         self._going.update(dict.fromkeys(gone, now))
 
     def _say(self, have: int, want: int, act: Act, now: datetime) -> None:

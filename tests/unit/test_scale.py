@@ -219,6 +219,29 @@ def test_work_that_does_not_end_holds_nobody_up_for_ever() -> None:
         pass
 
 
+def test_a_batch_that_waits_for_an_operator_keeps_no_executor() -> None:
+    boundary = Boundary()
+    with boundary.working():
+        with boundary.resting(), boundary.between(0.01) as is_reached:
+            assert is_reached
+        with boundary.between(0.01) as is_reached:
+            assert not is_reached
+    with boundary.between(0.01) as is_reached:
+        assert is_reached
+
+
+def test_work_goes_on_as_soon_as_nobody_is_to_go_any_more() -> None:
+    boundary, asked = Boundary(), list[int]()
+
+    def is_wanted() -> bool:
+        asked.append(1)
+        return False
+
+    with boundary.working(), boundary.between(60, is_wanted) as is_reached:
+        assert not is_reached
+    assert asked == [1]
+
+
 def test_one_that_works_is_not_let_go() -> None:
     lake = Lake(wanted=4)
     lake.beats(4)
