@@ -223,6 +223,13 @@ CASES = (
         11,
         "an executor does 1,000",
     ),
+    Case(
+        "who-is-busy-for-a-third-of-the-time-can-be-helped",
+        Load(executors(), (shop(2_500, 1_250_000),), at_work=0.3),
+        9,
+        11,
+        "9 instead of 4",
+    ),
     Case("a-rate-counts-before-anybody-is-busy-with-it", Load(executors(), (shop(9_000),), at_work=0.3), 14, 11, ""),
     Case(
         "a-backlog-in-two-partitions-can-use-two-executors",
@@ -317,6 +324,22 @@ CASES = (
         12,
         "more than 3 do nothing",
         quiet(3.0),
+    ),
+    Case(
+        "without-such-a-ceiling-there-is-no-surplus",
+        of(shop(3_000, partitions=3), there=executors(shares=True)),
+        4,
+        15,
+        "4 are 75 % busy",
+        quiet(3.0),
+    ),
+    Case(
+        "those-of-a-new-step-may-take-their-time-too",
+        of(there=executors(3, 4)),
+        4,
+        15,
+        "4 are enough",
+        Standing(changed_at=NOW - timedelta(seconds=30), missing_since=NOW - timedelta(minutes=2)),
     ),
     Case(
         "what-was-asked-for-and-has-not-come-is-said",

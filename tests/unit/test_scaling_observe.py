@@ -10,7 +10,7 @@ import pytest
 from controlplane.contract.gates import GateDecided, Outcome, Stage
 from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict, PartitionLag
 from controlplane.contract.scaling import ExecutorsChanged, ScalingPolicy
-from controlplane.contract.spark import ExecutorSeen, SparkObserved
+from controlplane.contract.spark import ExecutorSeen, QueryProgressed, SparkObserved
 from controlplane.service.scaling.observe import load_of
 from controlplane.service.scaling.work import Work
 from controlplane.service.state import Known
@@ -69,6 +69,16 @@ def test_a_query_that_goes_on_is_a_demand() -> None:
     assert (demand.arriving_per_s, demand.lag_events, demand.partitions) == (250.0, 900, 4)
     assert (demand.capacity.about, demand.stopped, demand.lacks, load.ceiling) == (1000, None, None, 2)
     assert load.executors is not None
+
+
+def test_an_executor_is_bound_by_its_share_of_a_micro_batch() -> None:
+    known, work = Known(), Work("lake")
+    known.fold([_lag(), _executors().model_copy(update={"batch_events": 5000})])
+    assert load_of(known, work, "lake", ["shop"], GIVEN, NOW).demands[0].capacity.about == 1000, "no interval known"
+    batch = {"query": "lake shop", "stream": "shop", "mode": "microbatch", "batch_id": 1, "trigger_s": 10.0}
+    work.fold([QueryProgressed.model_validate({"at": NOW, **batch})])
+    capacity = load_of(known, work, "lake", ["shop"], GIVEN, NOW).demands[0].capacity
+    assert (capacity.about, capacity.is_bound) == (500, True)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,14 @@ def test_one_batch_that_was_held_up_changes_little() -> None:
     assert work.capacity("shop").about == pytest.approx(1000)
 
 
+def test_the_first_slow_batch_of_a_start_is_left_out() -> None:
+    work = Work("lake")
+    work.fold([_looked(0, 0.0)])
+    for number in range(1, 6):
+        work.fold([_batch(number, 10 * number), _looked(10 * number + 1, 90.0 + 10 * number)])
+    assert work.capacity("shop").about == pytest.approx(1000)
+
+
 def test_a_new_application_begins_at_nothing() -> None:
     work = Work("lake")
     work.fold([_looked(0, 500.0)])
@@ -154,6 +162,10 @@ def test_what_arrives_is_what_came_in_the_last_seconds() -> None:
     assert work.arriving_per_s("shop") is None
     work.fold([_judged(628, 1, 1), _judged(630, 1, 1)])
     assert work.arriving_per_s("shop") is None, "not over two seconds"
+    work.fold([_judged(640, 9_000, 9_000), _judged(650, 0, 0), _judged(659, 45, 45)])
+    assert work.arriving_per_s("shop") is None, "a topic that was made anew"
+    work.fold([_judged(669, 95, 95)])
+    assert work.arriving_per_s("shop") == pytest.approx(10)
 
 
 def test_at_work_is_the_share_of_cores_with_a_task_in_the_last_minute() -> None:
