@@ -60,7 +60,7 @@ def gates(
 
 @app.command()
 def observing(
-    rate: Annotated[float, typer.Option(min=100, help="Events a second of the shop.")] = 5000.0,
+    rate: Annotated[float, typer.Option(min=100, help="Events a second of the shop.")] = 3000.0,
     pairs: Annotated[int, typer.Option(min=1, help="Turns of each kind, 20 s each.")] = 5,
     output: Output = "text",
 ) -> None:

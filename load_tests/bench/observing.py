@@ -52,7 +52,7 @@ Turn = dict[str, float]
 class Plan:
     """How long it takes."""
 
-    rate: float = 5000.0
+    rate: float = 3000.0
     warm_up_s: float = 75.0
     turn_s: float = 20.0
     pairs: int = 5
