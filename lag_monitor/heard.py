@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _EVERY_S = 5.0
 _TIMEOUT_S = 2.0
+_KEPT = httpx.Limits(keepalive_expiry=2.0)
+"""The server closes a connection after five seconds, which would be just when the next question is asked."""
 _SAID = {"kind": ["schema_read", "query_progressed"]}
 
 
@@ -24,7 +26,7 @@ class Heard:
     """When each query was last heard of."""
 
     def __init__(self, api: str) -> None:
-        self._client = httpx.Client(base_url=api, timeout=_TIMEOUT_S)
+        self._client = httpx.Client(base_url=api, timeout=_TIMEOUT_S, limits=_KEPT)
         self._asked_at = -_EVERY_S
         self._heard: Mapping[str, datetime] = {}
 
