@@ -128,10 +128,15 @@ def _spark(name: str, answers: Answers) -> tuple[SparkPart | None, str | None]:
 
 
 def _told(query: Query, spark: SparkPart | None, now: datetime) -> tuple[QueryProgressed, ...]:
-    """Its last batches, oldest first; the newest one however old, because a batch may take as long."""
+    """Its last batches, oldest first; the newest one however old, because a batch may take as long.
+
+    The first one of a run is left out once there is another: it loads classes and compiles, and nobody can mend that.
+    """
     found = () if spark is None else spark.batches.get(query.name, ())
-    ended = [each for each in found if each.batch_id is not None and each.took_s is not None][-_BATCHES:]
-    return tuple(each for each in ended if each is ended[-1] or now - each.at <= LATELY)
+    ended = [each for each in found if each.batch_id is not None and each.took_s is not None]
+    firsts = {each.run_id: each for each in reversed(ended)}
+    warm = [each for each in ended if each is not firsts[each.run_id] or each is ended[-1]][-_BATCHES:]
+    return tuple(each for each in warm if each is warm[-1] or now - each.at <= LATELY)
 
 
 def _batches(told: Sequence[QueryProgressed], stages: Sequence[StageSeen], now: datetime) -> tuple[Batch, ...]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from controlplane.contract.facts import Fact, PartChanged, PartState
+import httpx
+import pytest
+
+from controlplane.contract.facts import FACTS, Fact, PartChanged, PartState
 from controlplane.contract.folders import load_stream
 from controlplane.contract.gates import GateDecided, Outcome, Stage
 from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged
@@ -20,7 +23,7 @@ from controlplane.contract.spark import (
 )
 from lag_monitor.why.observe import Answers, observe
 from lag_monitor.why.past import Past
-from lag_monitor.why.watch import Said
+from lag_monitor.why.watch import Said, ask
 
 if TYPE_CHECKING:
     from lag_monitor.why.observed import Observed
@@ -38,7 +41,7 @@ def lag(age_s: float, consumer: str = "lake shop", **more: Any) -> LagJudged:
     return LagJudged(at=ago(age_s), consumer=consumer, **fields)
 
 
-def ended(number: int, age_s: float, took_s: float = 10.0) -> QueryProgressed:
+def ended(number: int, age_s: float, took_s: float = 10.0, run: str = "run") -> QueryProgressed:
     return QueryProgressed(
         at=ago(age_s),
         query="lake shop",
@@ -47,6 +50,7 @@ def ended(number: int, age_s: float, took_s: float = 10.0) -> QueryProgressed:
         batch_id=number,
         took_s=took_s,
         trigger_s=10.0,
+        run_id=run,
     )
 
 
@@ -124,17 +128,31 @@ def test_a_halt_holds_however_long_ago_it_was_said() -> None:
 def test_stages_are_of_the_batch_that_has_their_number_and_their_time() -> None:
     """A query that was started again has counted from 0 before."""
     stages = (
-        stage(1, 0, 500, 490),  # of the run before
-        stage(5, 0, 60, 55),
-        stage(6, 1, 30, 25),
+        stage(1, 3, 500, 490),  # of the run before
+        stage(5, 3, 60, 55),
+        stage(6, 4, 30, 25),
         stage(7, None, 28, 27, query=None),
-        stage(8, 1, 28, 27, query="lake flights"),
+        stage(8, 4, 28, 27, query="lake flights"),
     )
-    found = of_lake(Past(), frame=spark(*stages, batches=(ended(0, 50), ended(1, 21))))
-    assert [(batch.number, [each.stage for each in batch.stages]) for batch in found.batches] == [(0, [5]), (1, [6])]
+    found = of_lake(Past(), frame=spark(*stages, batches=(ended(2, 90), ended(3, 50), ended(4, 21))))
+    assert [(batch.number, [each.stage for each in batch.stages]) for batch in found.batches] == [(3, [5]), (4, [6])]
     assert [each.stage for each in found.beside] == [7, 8]
     assert found.slots == 2
     assert found.trigger_s == 10.0
+
+
+def test_the_first_batch_of_a_run_is_left_out_once_there_is_another() -> None:
+    """It loads classes and compiles."""
+    one, two = ended(7, 40, run="a"), ended(8, 30, run="a")
+    other = ended(9, 20, run="b")
+
+    def numbers(*batches: QueryProgressed) -> list[int]:
+        return [batch.number for batch in of_lake(Past(), frame=spark(batches=batches)).batches]
+
+    assert numbers(one) == [7]
+    assert numbers(one, two) == [8]
+    assert numbers(one, two, other) == [8, 9]
+    assert numbers(one, two, other, ended(10, 10, run="b")) == [8, 10]
 
 
 def test_a_batch_is_open_from_its_first_stage_on() -> None:
@@ -171,3 +189,23 @@ def test_a_real_time_batch_that_never_ended_yet_is_known_to_be_one() -> None:
         each.query.name: each for each in observe(Answers(NOW, ()), Past(), [SHOP], Settings(route_mode="microbatch"))
     }
     assert not found["route shop"].is_realtime
+
+
+def test_a_round_asks_for_the_facts_and_for_spark() -> None:
+    judged = lag(0)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        frame = spark(batches=(ended(1, 5),))
+        content = {"/api/v1/facts": FACTS.dump_json([judged]), "/api/v1/spark": frame.model_dump_json().encode()}
+        return httpx.Response(200, content=content[request.url.path])
+
+    answers = ask(httpx.Client(base_url="http://api", transport=httpx.MockTransport(answer)))
+    assert answers.facts == (judged,)
+    assert answers.spark is not None
+    assert [each.batch_id for each in answers.spark.parts[0].batches["lake shop"]] == [1]
+
+
+def test_a_control_plane_that_does_not_answer_fails_the_round() -> None:
+    away = httpx.MockTransport(lambda _: httpx.Response(503))
+    with pytest.raises(httpx.HTTPError):
+        ask(httpx.Client(base_url="http://api", transport=away))
