@@ -11,6 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from deltalake.exceptions import DeltaError
+
 from controlplane.contract.lag import ConsumerKind
 from controlplane.contract.names import Hop, topic
 from lag_monitor.dating import Dating
@@ -145,7 +147,7 @@ class Lag:
         consumer = self._query("lake", stream, Hop.VALID, Hop.LAKE)
         try:
             ends = self._lake.ends(stream)
-        except (UnknownError, OSError) as error:
+        except (UnknownError, DeltaError, OSError) as error:
             return self._at(consumer, {}, str(error).splitlines()[0][:200])
         lows = {part: self._lows.get((consumer.topic, part), 0) for part in self._topics.get(consumer.topic, ())}
         return self._at(consumer, {partition: ends.get(partition, low) for partition, low in lows.items()})

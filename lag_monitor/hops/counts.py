@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import clickhouse_connect
 import httpx
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from deltalake.exceptions import DeltaError
 
 from controlplane.contract.names import Hop, arrivals_table, topic
 from lag_monitor.unknown import UnknownError
@@ -59,7 +60,7 @@ class Counts:
         }
         try:
             return sources[hop](stream) if hop in sources else self._ends(stream, hop)
-        except (ClickHouseError, httpx.HTTPError, OSError) as error:
+        except (ClickHouseError, DeltaError, httpx.HTTPError, OSError) as error:
             raise UnknownError(f"{type(error).__name__}: {str(error).splitlines()[0][:160]}") from error
 
     def _ends(self, stream: str, hop: Hop) -> int:

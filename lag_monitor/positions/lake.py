@@ -80,7 +80,7 @@ class LakeEnds:
 
         Raises:
             UnknownError: with the reason.
-            OSError: if the log cannot be read.
+            OSError, DeltaError: if the log cannot be read.
         """
         with self._lock:
             at, known = self._asked.get(stream, (float("-inf"), {}))

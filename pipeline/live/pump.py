@@ -38,6 +38,7 @@ _GATHER_S = 0.1
 _AT_LEAST_S = 0.01
 _GATHER_EVENTS = 50_000
 _RETRY_AFTER_S = 0.5
+_CLOSED_AFTER_S = 1.0
 _REPORT_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -94,6 +95,8 @@ class Pump:
         self._positions: dict[int, int] = {}
         self._done = Done(since=time.monotonic())
         self._next_at = 0.0
+        self._open_since: float | None = None
+        """When the last insert ended, while the group's offsets do not say so yet."""
         self._settings = {
             "format_avro_schema_registry_url": registry,
             **INSERT_SETTINGS,
@@ -140,11 +143,16 @@ class Pump:
             ranges = ranges_of(messages, self._positions)
             self._intend(ranges, stopping)
             self._insert(messages, ranges, stopping)
+        elif self._open_since is not None and time.monotonic() - self._open_since >= _CLOSED_AFTER_S:
+            self.close_ranges(
+                stopping
+            )  # else who reads the group's offsets would see a lag for as long as nothing comes
         self._report()
 
     def close_ranges(self, stopping: threading.Event) -> None:
         """Say that nothing is under way."""
         self._intend((), stopping)
+        self._open_since = None
 
     def _remembered(self) -> dict[int, Remembered]:
         lows = {partition: low for partition, (low, _) in self._watermarks().items()}
@@ -215,6 +223,7 @@ class Pump:
                 stopping,
             )
         self._positions.update({each.partition: each.until for each in ranges})
+        self._open_since = time.monotonic()
         self._done.rows += len(messages)
         self.inserted += len(messages)
         self._done.inserts += 1

@@ -1,8 +1,8 @@
 """Which offsets does the next insert cover, and what does the group remember of it?
 
 The intent is in the offset commit. Before `[s, e)` of a partition is inserted, offset `s` is committed with metadata `e`;
-the commit before the next insert closes it. All partitions go in one commit, so a crash leaves one insert open at most,
-and it is made again with the same token: ClickHouse drops it if it had landed.
+the commit before the next insert closes it, or one for itself when nothing more comes. All partitions go in one commit, so a
+crash leaves one insert open at most, and it is made again with the same token: ClickHouse drops it if it had landed.
 """
 
 from __future__ import annotations

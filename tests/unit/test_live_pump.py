@@ -1,0 +1,80 @@
+"""What live commits: before an insert where it begins and ends, and once nothing more comes that all of it is in."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.live import pump
+from pipeline.live.pump import Pump
+
+if TYPE_CHECKING:
+    import pytest
+    from confluent_kafka import TopicPartition
+
+
+@dataclass
+class Message:
+    at: int
+    place: int = 0
+
+    def error(self) -> None:
+        return None
+
+    def partition(self) -> int:
+        return self.place
+
+    def offset(self) -> int:
+        return self.at
+
+    def value(self) -> bytes:
+        return b"\0\0\0\0\1event"
+
+
+class World:
+    """A consumer, a ClickHouse and a reporter, in the order in which they were asked."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, dict[int, tuple[int, str]]] | str] = []
+        self.comes: list[list[Message]] = []
+
+    def consume(self, *_: Any, **__: Any) -> list[Message]:
+        return self.comes.pop(0) if self.comes else []
+
+    def commit(self, offsets: list[TopicPartition], **_: Any) -> None:
+        self.said.append(("commit", {each.partition: (each.offset, each.metadata) for each in offsets}))
+
+    def raw_insert(self, *_: Any, **__: Any) -> None:
+        self.said.append("insert")
+
+    def report(self, *_: Any) -> None:
+        """Nobody listens."""
+
+
+def made(world: Any) -> Pump:
+    made = Pump("shop", (0, 1), world, world, "http://registry", world)
+    made._positions = {0: 5, 1: 9}
+    return made
+
+
+def test_an_insert_is_closed_once_nothing_more_comes_and_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "_CLOSED_AFTER_S", 0.0)
+    world, stopping = World(), threading.Event()
+    live = made(world)
+    world.comes = [[Message(5), Message(6)], [], []]
+    for _ in range(3):
+        live.beat(stopping)
+    intent, closed = {0: (5, "7"), 1: (9, "")}, {0: (7, ""), 1: (9, "")}
+    assert world.said == [("commit", intent), "insert", ("commit", closed)]
+
+
+def test_while_events_come_the_next_insert_closes_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "_CLOSED_AFTER_S", 3600.0)
+    world, stopping = World(), threading.Event()
+    live = made(world)
+    world.comes = [[Message(5)], [], [Message(6)]]
+    for _ in range(3):
+        live.beat(stopping)
+    first, second = {0: (5, "6"), 1: (9, "")}, {0: (6, "7"), 1: (9, "")}
+    assert world.said == [("commit", first), "insert", ("commit", second), "insert"]
