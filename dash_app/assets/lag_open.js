@@ -81,7 +81,7 @@
     bar.title = "Share of the time or of the lag that it explains";
     told.append(make("strong", "", page().causes(cause)), ` ${evidence}`);
     const line = make("div", "quiet");
-    line.append(...prose(advice), " ");
+    line.append(...window.tidegate.make.prose(advice), " ");
     if (href && href.startsWith("/")) {
       const link = line.appendChild(make("a", "more", "Show"));
       link.href = href;
@@ -91,9 +91,6 @@
     made.append(bar, text);
     return made;
   }
-
-  /* `commands` in backticks are set as code. */
-  const prose = (text) => text.split("`").map((part, index) => (index % 2 ? make("code", "", part) : part));
 
   function partitions({ lag }) {
     const body = find("partitions").tBodies[0];

@@ -39,5 +39,7 @@
       return isCopied;
     }
   }
-  window.tidegate.make = { element, redraw, copyButton };
+  /* `commands` in backticks are set as code. */
+  const prose = (text) => text.split("`").map((part, index) => (index % 2 ? element("code", "", part) : part));
+  window.tidegate.make = { element, redraw, copyButton, prose };
 })();

@@ -27,7 +27,7 @@
     const why = find("reason", name), isLocal = executors !== null && executors.port === "local";
     why.hidden = !reason;
     why.classList.toggle("is-unknown", !isLocal);
-    if (why.textContent !== (reason || "")) why.textContent = reason || "";
+    redraw(why, reason, () => (reason ? window.tidegate.make.prose(reason) : []));
     redraw(find("port", name), JSON.stringify(executors && [executors.port, executors.cores]), () => (executors ? [make("span", "chip", executors.port), make("span", "quiet", ` ${executors.cores} core${executors.cores === 1 ? "" : "s"} an executor`)] : []));
     mode(name, policy, ordered, isLocal);
     redraw(find("now", name), JSON.stringify([policy, ordered, executors && { ...executors, at: null, id: null }, decided, wanted.executors, wanted.reason, decided && isOld(decided)]), () => now(target));
@@ -95,13 +95,13 @@
     box.setAttribute("aria-label", `${count(have)} there, ${wanted.executors === null ? "as it is" : wanted.executors} wanted, ${least} to ${most} allowed`);
     return box;
   }
-  function decision({ decided, policy }) {
+  function decision({ decided, policy, ordered }) {
     if (!decided) return make("p", "is-unknown", "Nothing has been decided yet.");
     const made = make("p", "scaling-decided"), isStale = isOld(decided);
     made.classList.toggle("is-unknown", isStale);
     if (isStale) made.append("Unknown: the last look was ", moment("", decided.at), ". Then: ");
-    const dry = decided.is_dry_run && policy.is_on ? "Dry run, nothing is done: " : "";
-    made.append(dry, sentence(decided.reason), make("span", "quiet", ` Rule ${decided.rule}, `), quietly(moment("looked at ", decided.at)));
+    const dry = decided.is_dry_run && policy.is_on && !ordered ? "Dry run, nothing is done: " : "";
+    made.append(dry, ...window.tidegate.make.prose(sentence(decided.reason)), make("span", "quiet", ` Rule ${decided.rule}, `), quietly(moment("looked at ", decided.at)));
     return made;
   }
   const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
@@ -109,7 +109,8 @@
     element.className = "quiet";
     return element;
   }
-  function busy({ utilisation: [low, high] }, { inputs: { utilisation: share = null } }) {
+  function busy({ utilisation: [low, high] }, { inputs: given }) {
+    const share = isMeasured(given) && given.utilisation !== undefined ? given.utilisation : null;
     const box = make("div", "scale scale-busy"), line = box.appendChild(make("div", "scale-line")), at = (value) => `${Math.min(100, 100 * value).toFixed(1)}%`;
     const band = line.appendChild(make("i", "scale-band"));
     band.style.left = at(low);
@@ -128,10 +129,14 @@
     arriving_events_per_s: ["arriving", "/s"], lag_events: ["lag", " events"], backlog_events: ["of it backlog", " events"], capacity_events_per_s: ["an executor does", "/s"],
     busy_executors: ["busy", " executors"], needed_executors: ["needed", " executors"], ceiling_executors: ["partitions for", " executors"],
   };
+  /* Sums are of the streams of which enough is known; of none they would be 0, and 0 is what they are not. */
+  const isMeasured = (given) => given.capacity_events_per_s !== null && given.capacity_events_per_s !== undefined;
+  const SUMS = ["arriving_events_per_s", "lag_events", "backlog_events", "busy_executors"];
   function inputs(given) {
     const line = make("div", "spark-facts scaling-inputs");
-    for (const [key, value] of Object.entries(given)) {
+    for (const [key, found] of Object.entries(given)) {
       if (key === "utilisation") continue;
+      const value = SUMS.includes(key) && !isMeasured(given) ? null : found;
       const [name, unit] = inputWords[key] || [key.replaceAll("_", " "), ""], made = line.appendChild(make("span", "spark-fact"));
       made.append(make("span", "quiet", `${name} `), make("span", value === null ? "is-unknown" : "figure", value === null ? "unknown" : `${window.tidegate.show.number(value)}${unit}`));
     }
@@ -171,7 +176,7 @@
     told.classList.toggle("is-unknown", Boolean(reason));
     const { timechart, range, stamp } = window.tidegate.timechart, within = range(minutes), there = points.filter(({ kind }) => kind !== "decided");
     const wanted = points.filter(({ kind, want }) => kind !== "executors" && want !== null);
-    timechart(document.querySelector(`[data-scaling-chart="${name} executors"]`), { ...within, traces: [
+    timechart(document.querySelector(`[data-scaling-chart="${name} executors"]`), { ...within, isAligned: true, traces: [
       { name: "there", x: there.map(({ at }) => stamp(at)), y: there.map(({ have }) => have), colour: 0, step: true, fill: true },
       { name: "wanted", x: wanted.map(({ at }) => stamp(at)), y: wanted.map(({ want }) => want), colour: 1, step: true, dash: "dot" },
     ] });
@@ -181,8 +186,8 @@
       const its = past(`lag/history?${new URLSearchParams({ consumer, topic, minutes })}`).said, list = Array.isArray(its) ? its : [];
       const x = list.map(({ at }) => stamp(Date.parse(at))), column = (key) => list.map((each) => each[key]);
       traces.push({ name: `${consumer}: behind`, x, y: column("lag_s"), colour: 3 * index, unit: " s", fill: true });
-      traces.push({ name: "arrive (right)", x, y: column("arriving_per_s"), colour: 3 * index + 1, unit: "/s", second: true, size: 1.1 });
-      traces.push({ name: "taken (right)", x, y: column("taken_per_s"), colour: 3 * index + 2, unit: "/s", second: true, size: 1.1 });
+      traces.push({ name: `${consumer}: arrive (right)`, x, y: column("arriving_per_s"), colour: 3 * index + 1, unit: "/s", second: true, size: 1.1 });
+      traces.push({ name: "are taken (right)", x, y: column("taken_per_s"), colour: 3 * index + 2, unit: "/s", second: true, size: 1.1 });
     });
     timechart(document.querySelector(`[data-scaling-chart="${name} load"]`), { ...within, unit: " s", second: "/s", traces });
   }

@@ -23,8 +23,11 @@
   const written = ({ utilisation: [low, high], ...policy }) => ({ ...policy, low: Math.round(100 * low), high: Math.round(100 * high) });
   const value = (target, name) => inputOf(target, name).value.trim();
 
+  /* A frame from before a policy was set from here has the one of before: built on, it would take that back. */
+  const setAt = new Map();
+  const newest = ({ name, policy, wanted }) => (Date.parse(wanted.at) < (setAt.get(name) || 0) ? policies.get(name) : policy);
   function forms(target) {
-    const { name, policy, ordered, executors } = target, shown = written(policy);
+    const { name, ordered, executors } = target, policy = newest(target), shown = written(policy);
     policies.set(name, policy);
     for (const field of fields) {
       const input = inputOf(name, field);
@@ -79,6 +82,7 @@
     const { said, reason } = await window.tidegate.inquire.ask(`scaling/${target}/policy`, { method: "PUT", body: policy });
     if (said) {
       policies.set(target, said);
+      setAt.set(target, window.tidegate.hubNow());
       touched.delete(target);
     }
     tell(target, said ? done : `Nothing was changed: ${reason}`, Boolean(said));

@@ -5,7 +5,7 @@
   const drawn = new WeakMap();
 
   /* `traces`: { name, x, y, colour, unit, second, dash, step, bars, fill, size }; a null in `y` is a gap. */
-  function timechart(box, { traces, start, end, unit = "", second = null, top = null }) {
+  function timechart(box, { traces, start, end, unit = "", second = null, top = null, isAligned = false }) {
     const graph = box && box.querySelector(".js-plotly-plot");
     if (!graph || !window.Plotly || !graph.offsetParent) return false;
     const shades = window.tidegate.show.shade(), picture = JSON.stringify([traces, start, end, unit, second, top, graph.clientWidth]);
@@ -16,7 +16,7 @@
     const axis = (suffix, more) => ({ ...tick, visible: true, rangemode: "tozero", autorange: true, gridcolor: shades.grid, ticksuffix: suffix, ...more });
     const layout = {
       ...graph.layout, autosize: true, barmode: "stack", bargap: 0.15,
-      margin: { l: 52, r: second === null ? 8 : 52, t: 6, b: 26 },
+      margin: { l: 52, r: second === null && !isAligned ? 8 : 52, t: 6, b: 26 },
       font: { family: "inherit", size: 11, color: shades.text },
       xaxis: { ...graph.layout.xaxis, ...tick, visible: true, autorange: false, range: [start, end], color: shades.text, linecolor: shades.grid, nticks: Math.max(3, Math.floor(graph.clientWidth / 90)), tickangle: 0 },
       yaxis: axis(unit, top === null ? {} : { autorange: false, range: [0, top] }),

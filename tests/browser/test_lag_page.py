@@ -28,12 +28,17 @@ from dash_app.data import ConsoleData
 from load_tests.bench.browser import opened_console, says, served
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from controlplane.contract.streams import StreamDefinition
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
+
+
+def _away(sql: str, **parameters: object) -> Sequence[tuple[object, ...]]:
+    raise OSError("ClickHouse does not answer: refused")
 
 
 def _partition(number: int, lag_s: float | None, verdict: LagVerdict, **more: Any) -> PartitionLag:
@@ -101,7 +106,7 @@ def _facts() -> list[Any]:
 def test_the_lag_page_says_who_is_behind_since_when_why_and_until_when(shop: StreamDefinition, tmp_path: Path) -> None:
     api, console = free_port(), free_port()
     address, hub = f"http://127.0.0.1:{console}", f"http://127.0.0.1:{api}"
-    service = Service([shop], lambda *_, **__: [], address, 0.1)
+    service = Service([shop], _away, address, 0.1)
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),
         served(create_api(service), api),
@@ -182,7 +187,7 @@ def opens(page: Any) -> None:
     _says(page, '[data-lag-open="why"] [data-cause="input_burst"]', "<b>3x</b> arrives")
     assert page.get_attribute('[data-cause="small_files"] a', "href") == "/lake"
     _says(page, '[data-lag-partitions="shop"], [data-lag-open="partitions"]', "2 hot", "90,000", "8,460", "rule 4")
-    _says(page, '[data-lag-open="history"]', "unknown")
+    _says(page, '[data-lag-open="history"]', "is unknown: ", "ClickHouse does not answer: refused")
     copies = page.eval_on_selector_all("#lag-open [data-copies]", "all => all.map(each => each.dataset.copies)")
     assert copies == ["tidegate lag show 'lake shop'", "tidegate lag why 'lake shop'"]
     page.click('#lag-open [data-minutes="360"]')

@@ -90,8 +90,9 @@ def test_the_scaling_page_says_how_many_and_why_and_takes_orders(shop: StreamDef
         page.keyboard.press("t")
         page.screenshot(path=str(tmp_path / "scaling-dark.png"), full_page=True)
         report(_executors(0, 0, port="local"))
-        _says(page, '[data-scaling-reason="lake"]', "`tidegate up --spark standalone` gives it some")
+        _says(page, '[data-scaling-reason="lake"]', "tidegate up --spark standalone gives it some")
         _says(page, '[data-scaling-mode="lake"]', "not scaled")
+        page.fill('[data-scaling-input="executors"]', "3")
         page.click('[data-scaling-ask="plan"]')
         _says(page, '[data-scaling-plan="lake"]', "This can’t be ordered", "tidegate up --spark standalone")  # noqa: RUF001
         assert complaints == []
