@@ -129,7 +129,7 @@ class Standalone:
             ),
             env=self._environment(),
             needs=(MASTER, *after),
-            prepare=_Fresh(work),
+            prepare=_Fresh(work, self._scratch),
             probe=lambda: _answers(ports.spark_worker_ui),
             address=f"http://127.0.0.1:{ports.spark_worker_ui}",
             stop_within_s=15,
@@ -137,13 +137,17 @@ class Standalone:
             nice=10,
         )
 
+    @property
+    def _scratch(self) -> Path:
+        """Where executors shuffle; one that was killed leaves its files."""
+        return self.home / "scratch"
+
     def _environment(self) -> Mapping[str, str]:
-        scratch = self.home / "scratch"
         return {
             "SPARK_HOME": str(spark_home()),
             "SPARK_SCALA_VERSION": _scala_version(),
             "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_LOCAL_DIRS": str(scratch),
+            "SPARK_LOCAL_DIRS": str(self._scratch),
         }
 
 
@@ -166,14 +170,14 @@ def _answers(port: int) -> bool:
 
 
 class _Fresh:
-    """Empties a folder before the first start, and leaves it alone before those that follow a crash."""
+    """Empties folders before the first start, and leaves them alone before those that follow a crash."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._is_first = folder, True
+    def __init__(self, *folders: Path) -> None:
+        self._folders, self._is_first = folders, True
 
     def __call__(self) -> None:
-        if self._is_first:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._is_first = False
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder.parent / "scratch").mkdir(exist_ok=True)
+        for folder in self._folders:
+            if self._is_first:
+                shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+        self._is_first = False

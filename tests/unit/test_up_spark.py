@@ -55,6 +55,18 @@ def test_what_a_master_kept_survives_its_crash_but_not_the_platforms_next_start(
     assert kept.exists()
 
 
+def test_what_killed_executors_have_left_is_gone_at_the_next_start(parts: dict[str, Part], tmp_path: Path) -> None:
+    left = tmp_path / "spark" / "scratch" / "blockmgr-1"
+    left.mkdir(parents=True)
+    prepare = parts[WORKER].prepare
+    assert prepare is not None
+    prepare()
+    assert not left.exists()
+    left.mkdir()
+    prepare()
+    assert left.exists()
+
+
 def test_a_worker_is_told_the_version_of_scala_that_its_jars_have(parts: dict[str, Part]) -> None:
     assert parts[WORKER].env["SPARK_SCALA_VERSION"] == "2.13"
 
