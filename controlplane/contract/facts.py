@@ -106,7 +106,7 @@ class EntitiesUpserted(Reported):
     inserted: int
     updated: int
     files_read: int | None = None
-    """Of the table's files, those that the condition could not leave out; None for the first write."""
+    """Of the table's files, those that it opened; where Delta does not tell, those that it changed. None for the first write."""
     files_there: int | None = None
     bytes_written: int
     took_s: float

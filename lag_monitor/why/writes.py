@@ -115,10 +115,11 @@ def small_files(observed: Observed) -> Suspect | None:
         return None
     share, worst = max(found, key=lambda each: each[0])
     read, rows = worst.files_read or 0, worst.inserted + worst.updated
+    there = "" if worst.files_there is None else f" of {worst.files_there}"
     return Suspect(
         cause=Cause.SMALL_FILES,
         share=share,
-        evidence=f"a MERGE into {worst.table} read {read} of {worst.files_there} files and wrote "
+        evidence=f"a MERGE into {worst.table} opened {read}{there} files and wrote "
         f"{worst.bytes_written / 2**20:.1f} MiB for {rows:,} rows, {worst.took_s:.1f} s every {_every_s(worst, observed):.0f} s.",
         advice=f"Run `tidegate maintain run --stream {worst.stream}`: it puts small files together; if they come back within "
         f"hours, set `maintenance.every` lower in stream.yaml.",

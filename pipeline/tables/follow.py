@@ -23,7 +23,7 @@ from pipeline.tables.news import Events
 from pipeline.tables.rollups import Closed, RollupTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pyspark.sql import SparkSession
 
@@ -118,7 +118,7 @@ class Following:
                 events=done.events,
                 inserted=figures.get("numTargetRowsInserted", figures.get("numOutputRows", 0)),
                 updated=figures.get("numTargetRowsUpdated", 0),
-                files_read=figures.get("numTargetFilesAfterSkipping"),
+                files_read=_files_read(figures),
                 files_there=figures.get("numTargetFilesBeforeSkipping"),
                 bytes_written=figures.get("numTargetBytesAdded", figures.get("numOutputBytes", 0)),
                 took_s=done.took_s,
@@ -133,3 +133,11 @@ class Following:
             corrected=done.corrected,
             took_s=done.took_s,
         )
+
+
+def _files_read(figures: Mapping[str, int]) -> int | None:
+    """Delta 4.4 does not keep in its log how many files a MERGE opened: those that it changed it did open."""
+    if "numTargetFilesAfterSkipping" in figures:
+        return figures["numTargetFilesAfterSkipping"]
+    removed = figures.get("numTargetFilesRemoved")
+    return None if removed is None else removed + figures.get("numTargetDeletionVectorsAdded", 0)

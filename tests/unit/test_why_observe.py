@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from controlplane.contract.facts import FACTS, Fact, PartChanged, PartState
+from controlplane.contract.facts import FACTS, EntitiesUpserted, Fact, PartChanged, PartState
 from controlplane.contract.folders import load_stream
 from controlplane.contract.gates import GateDecided, Outcome, Stage
-from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged
+from controlplane.contract.lag import Cause, ConsumerKind, LagExplained, LagJudged
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
 from controlplane.contract.spark import (
     QueryProgressed,
@@ -21,9 +21,13 @@ from controlplane.contract.spark import (
     SparkStarted,
     StageSeen,
 )
+from lag_monitor.why.explain import explained
 from lag_monitor.why.observe import Answers, observe
 from lag_monitor.why.past import Past
 from lag_monitor.why.watch import Said, ask
+from pipeline.tables.cursor import Cursor
+from pipeline.tables.entities import Upserts
+from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
     from lag_monitor.why.observed import Observed
@@ -209,3 +213,36 @@ def test_a_control_plane_that_does_not_answer_fails_the_round() -> None:
     away = httpx.MockTransport(lambda _: httpx.Response(503))
     with pytest.raises(httpx.HTTPError):
         ask(httpx.Client(base_url="http://api", transport=away))
+
+
+RECORDED = {
+    "numTargetRowsUpdated": 300, "numTargetRowsInserted": 0, "numTargetFilesAdded": 2, "numTargetFilesRemoved": 150,
+    "numTargetBytesAdded": 6630, "numTargetBytesRemoved": 370_499, "numTargetDeletionVectorsAdded": 0, "scanTimeMs": 1602,
+    "rewriteTimeMs": 837, "executionTimeMs": 2560,
+}  # fmt: skip
+"""What Delta 4.4.0 wrote into its log of a MERGE into 150 files of two rows each."""
+
+
+def test_what_delta_says_of_a_merge_into_many_files_is_understood() -> None:
+    no_session: Any = None
+    following = Following(no_session, SHOP, "/lake")
+    merged = following._fact("entity_visitor", Upserts(2, Cursor("d", 1), 300, RECORDED, 4.0))
+    assert isinstance(merged, EntitiesUpserted)
+    assert merged.files_read == 150
+    marked = Upserts(
+        2, Cursor("d", 1), 300, {**RECORDED, "numTargetFilesRemoved": 3, "numTargetDeletionVectorsAdded": 20}, 4.0
+    )
+    assert following._fact("entity_visitor", marked).files_read == 23
+    began = Upserts(0, Cursor("d", 0), 300, {"numFiles": 1, "numOutputRows": 300, "numOutputBytes": 4073}, 4.0)
+    assert following._fact("entity_visitor", began).files_read is None
+    past = Past()
+    past.fold([merged.model_copy(update={"at": NOW})])
+    settings = Settings(tables_trigger=timedelta(seconds=1))
+    found = explained(
+        next(each for each in observe(Answers(NOW, ()), past, [SHOP], settings) if each.query.part == "lake")
+    )
+    assert found.is_slow
+    assert [each.cause for each in found.suspects] == [Cause.SMALL_FILES]
+    assert found.suspects[0].evidence.startswith(
+        "a MERGE into entity_visitor opened 150 files and wrote 0.0 MiB for 300 rows"
+    )
