@@ -16,7 +16,7 @@
       for (const query of part.queries) paintQuery(part, query);
       for (const unsaid of document.querySelectorAll(`[data-of-part="${part.part}"] [data-spark-query]`)) {
         const name = unsaid.dataset.sparkQuery;
-        if (!part.queries.some((each) => each.query === name)) redraw(unsaid, "none", () => [make("span", "is-unknown", "unknown: it has not finished a batch since the control plane started")]);
+        if (!part.queries.some((each) => each.query === name)) unfinished(unsaid, name, part.latencies.find((each) => each.query === name));
         chart(part, name);
       }
       window.tidegate.spark.tables(part);
@@ -34,6 +34,12 @@
     if (!here || brought === location.href) return;
     brought = location.href;
     here.scrollIntoView({ block: "center" });
+  }
+
+  /* A real-time batch lasts minutes: until the first one has ended there is only the latency. */
+  function unfinished(box, name, latency) {
+    const said = "unknown: it has not finished a batch since the control plane started";
+    redraw(box, JSON.stringify(["none", latency]), () => [make("div", "is-unknown", said), ...(latency ? [latencyOf(latency, name)] : [])]);
   }
 
   function application({ part, started, observed, reason }) {

@@ -93,8 +93,8 @@
     if (each.failure) state.title = each.failure;
     row.append(make("td", each.failed_tasks ? "is-bad" : "", `${each.completed_tasks} of ${each.tasks}${each.active_tasks ? `, ${each.active_tasks} run` : ""}${each.failed_tasks ? `, ${each.failed_tasks} failed` : ""}`));
     row.append(skewCell(each));
-    const gc = percent(each.gc_s, each.run_s);
-    row.append(make("td", "", lasting(each.run_s)), make("td", "", said(percent(Math.min(each.cpu_s, each.run_s), each.run_s))), make("td", gc > GC_FROM ? "is-bad" : "", said(gc)));
+    const gc = percent(Math.min(each.gc_s, each.run_s), each.run_s), isLong = each.run_s >= SKEWED_FROM_S;
+    row.append(make("td", "", lasting(each.run_s)), make("td", "", said(percent(Math.min(each.cpu_s, each.run_s), each.run_s))), make("td", isLong && gc > GC_FROM ? "is-bad" : "", said(gc)));
     const read = row.appendChild(make("td", "", each.input_rows || each.input_bytes ? size(each.input_bytes) : "\u2013"));
     read.title = `${window.tidegate.show.exact(each.input_rows)} rows`;
     row.append(make("td", "", each.shuffle_read_bytes || each.shuffle_write_bytes ? `${size(each.shuffle_read_bytes)} / ${size(each.shuffle_write_bytes)}` : "\u2013"));
