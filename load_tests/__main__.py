@@ -233,7 +233,7 @@ def scaling(
     on: Annotated[
         str, typer.Option(help="standalone, or kubernetes: a stand-in of its API that runs pods as processes.")
     ] = ("standalone"),
-    short: Annotated[bool, typer.Option(help="Under load: 2, 3 and 2 executors, as the tests have it.")] = False,  # noqa: FBT002
+    short: Annotated[bool, typer.Option(help="Under load: 2, 3 and 2 executors, one of which is killed.")] = False,  # noqa: FBT002
     output: Output = "text",
 ) -> None:
     """Four times the load on 2 executors: 8 come and go. Or how soon many executors come; exit code 1 when not as promised."""

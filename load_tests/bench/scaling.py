@@ -116,7 +116,7 @@ SHORT = Load(
     kills=1,
     within_s=90.0,
 )
-"""The same with one executor more, for the tests."""
+"""The same with one executor more, and one that is killed."""
 
 
 @dataclass
