@@ -23,10 +23,11 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from pyspark.errors import StreamingQueryException
 
-from controlplane.contract.facts import Fact, PartChanged, PartState
+from controlplane.contract.facts import EntitiesUpserted, Fact, PartChanged, PartState
 from controlplane.contract.folders import load_stream
 from controlplane.contract.gates import GateDecided, Stage
 from controlplane.contract.lag import Cause, LagExplained
+from controlplane.contract.names import EVENT_DATE, lake_entity, lake_table
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
 from controlplane.contract.spark import SparkStarted
 from controlplane.service.observed import Observed
@@ -45,11 +46,15 @@ from lag_monitor.spark.ask import Application
 from lag_monitor.why.explain import explained
 from lag_monitor.why.observe import Answers, observe
 from lag_monitor.why.past import Past
+from pipeline.lake.append import table_options
 from pipeline.lake.gate import Batch, BatchGate, ClosingError, FakeOrders
 from pipeline.listener import Listening
+from pipeline.maintenance.measure import Measures
+from pipeline.maintenance.tables import Table
 from pipeline.progress import progressed
 from pipeline.spark import started
 from pipeline.suites import FollowedSuites
+from pipeline.tables.follow import Following
 from quality.gate import ExpectationsGate
 from quality.results import Results
 
@@ -154,6 +159,33 @@ def clicks(folder: Path, policy: str = "pass", suite: list[dict[str, Any]] | Non
     (folder / "schema.avsc").write_text(json.dumps(SCHEMA))
     (folder / "suite.json").write_text(json.dumps({"lake": {"name": "lake", "expectations": suite}} if suite else {}))
     return load_stream(folder)
+
+
+def upserted(
+    spark: SparkSession, stream: StreamDefinition, root: str, following: Following, since: int
+) -> EntitiesUpserted:
+    """Fold one event of each of three hundred people in, those of the raw topic's next three hundred offsets."""
+    rows = spark.range(since, since + 300).selectExpr(
+        "concat('person ', id % 300) AS who", "CAST(id AS int) AS amount", "current_timestamp() AS at",
+        "0 AS tg_partition", "id AS tg_offset", "current_timestamp() AS tg_raw_at", f"current_date() AS {EVENT_DATE}",
+    )  # fmt: skip
+    events = rows.write.format("delta").mode("append").partitionBy(EVENT_DATE).options(**table_options(stream))
+    events.save(lake_table(root, stream.name))
+    return next(fact for fact in following.beat() if isinstance(fact, EntitiesUpserted))
+
+
+def test_a_merge_into_many_small_files_is_named_first(spark: SparkSession, tmp_path: Path) -> None:
+    stream, root, seen = clicks(tmp_path), str(tmp_path / "lake"), Seen()
+    following = Following(spark, stream, root)
+    path = lake_table(root, stream.name, lake_entity("person"))
+    measures = Measures([(Table(stream.name, lake_entity("person"), path), stream)])
+    upserted(spark, stream, root, following, 0)
+    many = spark.read.format("delta").load(path).repartition(150)
+    many.write.format("delta").mode("overwrite").option("dataChange", "false").save(path)
+    seen.fold(*measures.take(datetime.now(UTC)), upserted(spark, stream, root, following, 300))
+    scattered = seen.explain("lake", stream, trigger_s=0.5)
+    assert first(scattered) is Cause.SMALL_FILES, scattered
+    assert scattered.suspects[0].numbers["files_read"] >= 100
 
 
 class Reports:
