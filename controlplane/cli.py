@@ -17,18 +17,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.account import COLUMNS, account, mismatch_lines
-from controlplane.alert_commands import app as alerts_app
+from controlplane.commands.account import COLUMNS, account, mismatch_lines
+from controlplane.commands.alerts import app as alerts_app
+from controlplane.commands.gates import app as gate_app
+from controlplane.commands.lag import app as lag_app
+from controlplane.commands.quarantine import app as quarantine_app
+from controlplane.commands.scaling import app as scaling_app
+from controlplane.commands.schemas import app as schema_app
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output
+from controlplane.commands.terminal import fail as _fail
+from controlplane.commands.terminal import running_in as _running
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
-from controlplane.gate_commands import app as gate_app
-from controlplane.lag_commands import app as lag_app
-from controlplane.quarantine_commands import app as quarantine_app
-from controlplane.scaling_commands import app as scaling_app
-from controlplane.schema_commands import app as schema_app
-from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output
-from controlplane.terminal import fail as _fail
-from controlplane.terminal import running_in as _running
 from controlplane.up.borrowed import acting_on_folder
 from controlplane.up.checks import StartError
 from controlplane.up.drained import Drained

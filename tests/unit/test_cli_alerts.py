@@ -9,8 +9,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from controlplane import alert_commands
 from controlplane.cli import app
+from controlplane.commands import alerts as alert_commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from controlplane import cli, gate_commands
+from controlplane import cli
+from controlplane.commands import gates as gate_commands
 from controlplane.contract.gates import (
     BreakerChanged,
     BreakerState,

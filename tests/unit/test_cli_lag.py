@@ -10,7 +10,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from controlplane import cli, lag_commands
+from controlplane import cli
+from controlplane.commands import lag as lag_commands
 from controlplane.contract.lag import (
     ConsumerKind,
     ConsumerState,

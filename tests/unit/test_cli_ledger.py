@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controlplane import cli
-from controlplane.account import account, mismatch_lines
+from controlplane.commands.account import account, mismatch_lines
 from controlplane.contract.facts import (
     LedgerPartition,
     LedgerRecord,

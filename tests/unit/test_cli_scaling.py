@@ -11,7 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from controlplane import cli, scaling_client
+from controlplane import cli
+from controlplane.commands import scaling_client
 from controlplane.contract.folders import load_stream
 from controlplane.contract.scaling import ExecutorsChanged, ScalingPoint
 from controlplane.contract.settings import SHIPPED_STREAMS

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from typer.testing import CliRunner
 
-from controlplane import cli, schema_commands
+from controlplane import cli
+from controlplane.commands import schemas as schema_commands
 from controlplane.contract.streams import Compatibility
 from controlplane.service.registry import FakeRegistry, RegistryAwayError
 from controlplane.up.running import Running

@@ -12,7 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from controlplane import why_command
+from controlplane.commands import why as why_command
 from controlplane.contract.lag import (
     Cause,
     ConsumerKind,

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from controlplane import quarantine_commands
+from controlplane.commands import quarantine as quarantine_commands
 from controlplane.contract.fix_steps import SetField
 from controlplane.contract.replays import Action, Selection, Work, WorkAsked, WorkState
 from pipeline.feed.shop import event

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, fail, running_in
 from controlplane.contract.scaling import ScalingFrame
 from controlplane.contract.wants import PATH
-from controlplane.terminal import EXIT_NOT_RUNNING, fail, running_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
-from controlplane.why_command import why
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
+from controlplane.commands.why import why
 
 if TYPE_CHECKING:
     from pathlib import Path

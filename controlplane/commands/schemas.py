@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 from controlplane.contract.differences import differences
 from controlplane.contract.folders import StreamInvalidError, load_stream, stream_folders
 from controlplane.contract.names import Hop, subject
@@ -19,7 +20,6 @@ from controlplane.contract.settings import Settings
 from controlplane.service.confluent import HttpRegistry
 from controlplane.service.registry import NotASchemaError, RegistryAwayError, read_schema
 from controlplane.service.schemas import judged, registered
-from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,9 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.contract.durations import parse_duration
-from controlplane.contract.scaling import ScalingPolicy
-from controlplane.policy_options import (
+from controlplane.commands.policy_options import (
     CatchUp,
     EventsPerS,
     InCoolDown,
@@ -25,11 +23,13 @@ from controlplane.policy_options import (
     changed_policy,
     given_options,
 )
-from controlplane.scaling_client import MISTAKEN, target_of
+from controlplane.commands.scaling_client import MISTAKEN, target_of
+from controlplane.commands.terminal import Data, Output, fail
+from controlplane.contract.durations import parse_duration
+from controlplane.contract.scaling import ScalingPolicy
 from controlplane.service.scaling.profile import parse_profile
 from controlplane.service.scaling.simulated import Cluster
 from controlplane.service.scaling.simulator import simulate as simulated
-from controlplane.terminal import Data, Output, fail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.commands.quarantine_words import attempt_line, tell_groups, tell_records, tell_work
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 from controlplane.contract.fix_steps import STEP_FORMS, parse_step
 from controlplane.contract.replays import Action, Judged, Selection, Work, WorkAsked, WorkState
-from controlplane.quarantine_words import attempt_line, tell_groups, tell_records, tell_work
-from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 from controlplane.contract.gates import Order, Stage
 from controlplane.contract.orders import PATH
 from controlplane.contract.verdicts import QualityFrame
-from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

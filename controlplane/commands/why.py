@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import httpx
 import typer
 
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 from controlplane.contract.lag import LagFrame
-from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.contract.durations import format_duration, parse_duration
-from controlplane.contract.scaling import ScalePlanned, ScalingFrame, ScalingPoint, ScalingPolicy
-from controlplane.contract.wants import PATH
-from controlplane.policy_options import (
+from controlplane.commands.policy_options import (
     CatchUp,
     EventsPerS,
     InCoolDown,
@@ -28,9 +25,12 @@ from controlplane.policy_options import (
     changed_policy,
     given_options,
 )
-from controlplane.scaling_client import MISTAKEN, REFUSED, asked, target_of
-from controlplane.simulate_command import simulate
-from controlplane.terminal import Data, Output, fail
+from controlplane.commands.scaling_client import MISTAKEN, REFUSED, asked, target_of
+from controlplane.commands.simulate import simulate
+from controlplane.commands.terminal import Data, Output, fail
+from controlplane.contract.durations import format_duration, parse_duration
+from controlplane.contract.scaling import ScalePlanned, ScalingFrame, ScalingPoint, ScalingPolicy
+from controlplane.contract.wants import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""What `tidegate` is told, a file a group of commands; `controlplane.cli` puts them together."""
