@@ -393,3 +393,9 @@ def test_an_executor_does_no_more_than_its_share_of_a_batch(
     measured: Capacity, bound: float | None, per_s: float | None
 ) -> None:
     assert measured.within(bound).about == per_s
+
+
+def test_what_is_known_of_no_stream_is_unknown_and_not_0() -> None:
+    inputs = decide(Load(executors(), (shop(about=None),)), ScalingPolicy(), None, Standing(), NOW).inputs
+    assert (inputs["arriving_events_per_s"], inputs["lag_events"], inputs["utilisation"]) == (None, None, None)
+    assert decide(Load(executors(), ()), ScalingPolicy(), None, Standing(), NOW).inputs["lag_events"] == 0

@@ -121,7 +121,7 @@ def needs_of(load: Load, policy: ScalingPolicy, before: Standing, now: datetime)
         known_for=known_for,
         why=_why(sums, policy, asked or 0, left),
         why_fewer=_why_fewer(peaks, policy, asked or 0, ceiling),
-        inputs=_inputs(sums, asked, more, fewer, load.ceiling),
+        inputs=_inputs(load, sums, asked, more, fewer),
     )
     missing_since = _missing_since(load, asked, before, now)
     return needs, replace(before, peaks=peaks, looked_at=now, behind_since=behind_since, missing_since=missing_since)
@@ -256,17 +256,17 @@ def _per_cent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
-def _inputs(
-    sums: _Sums, asked: int | None, more: int | None, fewer: int | None, ceiling: int | None
-) -> dict[str, float | None]:
+def _inputs(load: Load, sums: _Sums, asked: int | None, more: int | None, fewer: int | None) -> dict[str, float | None]:
+    """What the sums are of no stream, because too little is known of each, is not 0."""
     needed = None if more is None or fewer is None else more if more != asked else fewer
-    return {
+    is_known = bool(load.moving) or not load.lacking
+    looked_at: dict[str, float | None] = {
         "arriving_events_per_s": sums.arriving_per_s,
         "lag_events": sums.lag,
         "backlog_events": sums.waiting,
         "capacity_events_per_s": sums.per_s,
         "busy_executors": sums.busy,
         "utilisation": sums.busy / asked if asked else None,
-        "needed_executors": needed,
-        "ceiling_executors": ceiling,
     }
+    said = looked_at if is_known else dict.fromkeys(looked_at)
+    return {**said, "needed_executors": needed, "ceiling_executors": load.ceiling}
