@@ -103,7 +103,7 @@ class Lag:
         names = {topic(stream, hop) for stream in self._streams for hop in (Hop.RAW, *OUTPUTS)} | self._groups.topics()
         places = [(name, partition) for name in sorted(names) for partition in self._topics.get(name, ())]
         if self._is_due("lows", _LOWS_EVERY_S):
-            self._lows = self._cluster.lows(places)
+            self._lows |= self._cluster.lows(places)  # of one that nobody can tell of now it is as it was
         ends = self._cluster.ends(places)
         for place, end in ends.items():
             if end < self._ends.get(place, 0):

@@ -128,9 +128,12 @@ class Cluster:
         )
         for place, future in futures.items():
             try:
-                found[place.topic, place.partition] = future.result().offset
+                offset = future.result().offset
             except KafkaException as error:
                 failed = error
+                continue
+            if offset >= 0:  # a broker that has just started may say -1: it does not know yet
+                found[place.topic, place.partition] = offset
         if failed is not None and not found:
             raise _unknown(failed) from failed
         return found
