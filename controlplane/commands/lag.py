@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import httpx
@@ -35,12 +35,13 @@ def ls(context: typer.Context, data: Data = None, output: Output = "text") -> No
     if output == "json":
         typer.echo(json.dumps(frame, indent=2))
     else:
+        now = datetime.fromisoformat(frame["at"])
         table = _table("consumer", "topic", "events", "seconds", "verdict", "since", "caught up in", "reason")
         for state in frame["consumers"]:
             lag = state["lag"]
             table.add_row(
-                lag["consumer"], lag["topic"], events(lag), seconds(lag), verdict(state), since(lag), caught_up_in(lag),
-                lag["reason"] or "",
+                lag["consumer"], lag["topic"], events(lag), seconds(lag), verdict(state), since(lag, now),
+                caught_up_in(lag), lag["reason"] or "",
             )  # fmt: skip
         Console().print(
             table if frame["consumers"] else f"No consumer is known: {frame['reason'] or 'nobody says why'}."
@@ -64,12 +65,12 @@ def show(
         typer.echo(json.dumps(found, indent=2))
         return
     for state in found:
-        _show(state)
+        _show(state, datetime.fromisoformat(frame["at"]))
 
 
-def _show(state: dict[str, Any]) -> None:
+def _show(state: dict[str, Any], now: datetime) -> None:
     lag = state["lag"]
-    typer.echo(f"{lag['consumer']} on {lag['topic']}: {verdict(state)} since {since(lag)}: {lag['reason'] or ''}")
+    typer.echo(f"{lag['consumer']} on {lag['topic']}: {verdict(state)} since {since(lag, now)}: {lag['reason'] or ''}")
     hot = "" if lag["hot_partition"] is None else f"; partition {lag['hot_partition']} is hot"
     shadow = "" if lag["shadow"] is None else f"; any Kafka tool reads it as group {lag['shadow']}"
     typer.echo(f"{events(lag)} events, {seconds(lag)} s, caught up in {caught_up_in(lag)}{hot}{shadow}")
@@ -105,12 +106,12 @@ def verdict(state: dict[str, Any]) -> str:
     return "idle" if state["lag"]["is_idle"] else str(state["lag"]["verdict"])
 
 
-def since(lag: dict[str, Any], now: datetime | None = None) -> str:
-    """When the verdict became what it is, local time, and how long ago that was."""
+def since(lag: dict[str, Any], now: datetime) -> str:
+    """When the verdict became what it is, local time, and how long before `now`, which is the control plane's."""
     if lag["since"] is None:
         return "?"
     at = datetime.fromisoformat(lag["since"])
-    return f"{at.astimezone():%H:%M:%S} ({_for((now or datetime.now(UTC)) - at)})"
+    return f"{at.astimezone():%H:%M:%S} ({_for(now - at)})"
 
 
 def caught_up_in(lag: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-NOW = datetime.now(UTC)
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LAKE = LagJudged(
     at=NOW,
     consumer="lake shop",
