@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
+from controlplane.commands.asking import asked
+from controlplane.commands.terminal import Data, Output  # noqa: TC001 (typer reads them)
 from controlplane.contract.gates import Order, Stage
 from controlplane.contract.orders import PATH
 from controlplane.contract.verdicts import QualityFrame
@@ -25,14 +25,12 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Gates: how each stands, and orders to one that has stopped its stage.")
 Stream = Annotated[str, typer.Argument(help="A stream's name.")]
 At = Annotated[Stage, typer.Argument(help="Where the gate stands.")]
-_REFUSED = 1
-_TIMEOUT_S = 10.0
 
 
 @app.command()
 def ls(data: Data = None, output: Output = "text") -> None:
     """Each stage's gate: policy, suite, last verdict, breaker, and its share of the stage's time."""
-    answer = _asked(data, "GET", "/api/v1/gates")
+    answer = asked(data, "GET", "/api/v1/gates")
     if output == "json":
         typer.echo(json.dumps(answer, indent=2))
         return
@@ -77,21 +75,8 @@ def release(
 
 def _order(data: Path | None, stream: str, stage: Stage, order: Order, subject: str | None = None) -> None:
     given = {"stream": stream, "stage": stage, "order": order, "subject": subject, "by": "tidegate gate"}
-    found = _asked(data, "POST", PATH, given)
+    found = asked(data, "POST", PATH, given)
     typer.echo(f"{order} is ordered at {stage} of {stream}, {found['at']}; `tidegate gate ls` shows what came of it.")
-
-
-def _asked(data: Path | None, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 (JSON)
-    url = f"{running_in(data).environment['TIDEGATE_API']}{path}"
-    try:
-        answer = httpx.request(method, url, json=body, timeout=_TIMEOUT_S)
-    except httpx.HTTPError as error:
-        fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
-    if answer.is_client_error:
-        fail(str(answer.json().get("detail", answer.text)), _REFUSED)
-    if answer.is_error:
-        fail(f"the control plane at {url} answers {answer.status_code}: {answer.text[:200]}", EXIT_NOT_RUNNING)
-    return answer.json()
 
 
 def _cells(gate: GateState) -> tuple[str, str, str, str]:

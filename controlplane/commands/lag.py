@@ -5,22 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
-from controlplane.commands.why import why
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from controlplane.commands.asking import MISTAKEN, asked
+from controlplane.commands.terminal import Data, Output, fail
+from controlplane.commands.why import LAG, why
 
 app = typer.Typer(help="Lag of every query and consumer group, in events and seconds, with a verdict.")
 app.command()(why)
-_MISTAKEN = 2
 _STANDS = ("stall", "stop")
 _SHORT_S = 10.0
 _MINUTES_FROM_S = 120
@@ -31,7 +27,7 @@ def ls(context: typer.Context, data: Data = None, output: Output = "text") -> No
     """Every consumer, the worst first. Exit code 1 when one of our queries stands still."""
     if context.invoked_subcommand is not None:
         return
-    frame = _asked(data)
+    frame = asked(data, "GET", LAG)
     if output == "json":
         typer.echo(json.dumps(frame, indent=2))
     else:
@@ -56,11 +52,11 @@ def show(
     output: Output = "text",
 ) -> None:
     """One consumer, partition by partition."""
-    frame = _asked(data)
+    frame = asked(data, "GET", LAG)
     found = [state for state in frame["consumers"] if state["lag"]["consumer"] == consumer]
     if not found:
         names = ", ".join(sorted({state["lag"]["consumer"] for state in frame["consumers"]})) or "none"
-        fail(f"there is no consumer {consumer!r}; known are: {names}", _MISTAKEN)
+        fail(f"there is no consumer {consumer!r}; known are: {names}", MISTAKEN)
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
@@ -147,13 +143,3 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
-
-
-def _asked(data: Path | None) -> dict[str, Any]:
-    url = f"{running_in(data).environment['TIDEGATE_API']}/api/v1/lag"
-    try:
-        answer = httpx.get(url, timeout=5).raise_for_status()
-    except httpx.HTTPError as error:
-        fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
-    frame: dict[str, Any] = answer.json()
-    return frame

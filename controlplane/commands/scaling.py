@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.commands.asking import MISTAKEN, REFUSED, asked
 from controlplane.commands.policy_options import (
     CatchUp,
     EventsPerS,
@@ -25,7 +26,7 @@ from controlplane.commands.policy_options import (
     changed_policy,
     given_options,
 )
-from controlplane.commands.scaling_client import MISTAKEN, REFUSED, asked, target_of
+from controlplane.commands.scaling_client import target_of
 from controlplane.commands.simulate import simulate
 from controlplane.commands.terminal import Data, Output, fail
 from controlplane.contract.durations import format_duration, parse_duration

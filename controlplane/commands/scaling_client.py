@@ -1,12 +1,11 @@
-"""How does a command ask the control plane of scaling? An answer, or the end of the command with the reason."""
+"""Which target is meant?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
-
-from controlplane.commands.terminal import EXIT_NOT_RUNNING, fail, running_in
+from controlplane.commands.asking import MISTAKEN, asked
+from controlplane.commands.terminal import fail
 from controlplane.contract.scaling import ScalingFrame
 from controlplane.contract.wants import PATH
 
@@ -14,10 +13,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controlplane.contract.scaling import ScalingTarget
-
-REFUSED = 1
-MISTAKEN = 2
-_TIMEOUT_S = 10.0
 
 
 def target_of(data: Path | None, name: str) -> ScalingTarget:
@@ -27,17 +22,3 @@ def target_of(data: Path | None, name: str) -> ScalingTarget:
     if found is None:
         fail(f"{name!r} is not scaled; there is: {', '.join(each.name for each in targets)}", MISTAKEN)
     return found
-
-
-def asked(data: Path | None, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 (JSON)
-    """What the control plane answers; None when that is nothing."""
-    url = f"{running_in(data).environment['TIDEGATE_API']}{path}"
-    try:
-        answer = httpx.request(method, url, json=body, timeout=_TIMEOUT_S)
-    except httpx.HTTPError as error:
-        fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
-    if answer.is_client_error:
-        fail(str(answer.json().get("detail", answer.text)), REFUSED)
-    if answer.is_error:
-        fail(f"the control plane at {url} answers {answer.status_code}: {answer.text[:200]}", EXIT_NOT_RUNNING)
-    return answer.json() if answer.content else None

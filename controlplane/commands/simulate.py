@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.commands.asking import MISTAKEN
 from controlplane.commands.policy_options import (
     CatchUp,
     EventsPerS,
@@ -23,7 +24,7 @@ from controlplane.commands.policy_options import (
     changed_policy,
     given_options,
 )
-from controlplane.commands.scaling_client import MISTAKEN, target_of
+from controlplane.commands.scaling_client import target_of
 from controlplane.commands.terminal import Data, Output, fail
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.scaling import ScalingPolicy

@@ -6,20 +6,18 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-import httpx
 import typer
 
-from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
+from controlplane.commands.asking import MISTAKEN, asked
+from controlplane.commands.terminal import Data, Output, fail
 from controlplane.contract.lag import LagFrame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from controlplane.contract.lag import ConsumerState, LagExplained
 
-_MISTAKEN = 2
-_TIMEOUT_S = 5.0
+LAG = "/api/v1/lag"
 
 
 def why(
@@ -30,12 +28,12 @@ def why(
     output: Output = "text",
 ) -> None:
     """Why a query is slow: causes, the one that explains most first, with what speaks for each and what to do."""
-    frame = _asked(data)
+    frame = LagFrame.model_validate(asked(data, "GET", LAG))
     queries = [each for each in frame.consumers if each.lag.hop is not None]
     chosen = [each for each in queries if query in (None, each.lag.consumer)]
     if query is not None and not chosen:
         there = ", ".join(sorted(each.lag.consumer for each in queries)) or "none"
-        fail(f"there is no query {query!r}; there are: {there}", _MISTAKEN)
+        fail(f"there is no query {query!r}; there are: {there}", MISTAKEN)
     if output == "json":
         found = (each.explained for each in chosen if each.explained is not None)
         typer.echo(json.dumps([each.model_dump(mode="json") for each in found], indent=2))
@@ -46,14 +44,6 @@ def why(
             typer.echo(line)
     if not shown:
         typer.echo("No query is slow.")
-
-
-def _asked(data: Path | None) -> LagFrame:
-    url = f"{running_in(data).environment['TIDEGATE_API']}/api/v1/lag"
-    try:
-        return LagFrame.model_validate_json(httpx.get(url, timeout=_TIMEOUT_S).raise_for_status().content)
-    except httpx.HTTPError as error:
-        fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
 
 
 def _is_told(state: ConsumerState) -> bool:

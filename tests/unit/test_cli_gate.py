@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controlplane import cli
-from controlplane.commands import gates as gate_commands
+from controlplane.commands import asking
 from controlplane.contract.gates import (
     BreakerChanged,
     BreakerState,
@@ -93,7 +93,7 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Api:
     api = Api()
     client = httpx.Client(transport=httpx.MockTransport(api))
     running = Running(tmp_path, 1, {"TIDEGATE_API": "http://api"}, [])
-    monkeypatch.setattr(gate_commands, "running_in", lambda _: running)
+    monkeypatch.setattr(asking, "running_in", lambda _: running)
     monkeypatch.setattr(httpx, "request", client.request)
     monkeypatch.setenv("COLUMNS", "200")
     return api

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from controlplane import cli
-from controlplane.commands import lag as lag_commands
+from controlplane.commands import asking
 from controlplane.contract.lag import (
     ConsumerKind,
     ConsumerState,
@@ -63,8 +63,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *words: str, states: li
         return httpx.Response(200, content=frame.model_dump_json(), request=httpx.Request("GET", "http://a"))
 
     running = Running(tmp_path, 1, {"TIDEGATE_API": "http://a"}, [])
-    monkeypatch.setattr(lag_commands, "running_in", lambda _: running)
-    monkeypatch.setattr(httpx, "get", answer)
+    monkeypatch.setattr(asking, "running_in", lambda _: running)
+    monkeypatch.setattr(httpx, "request", answer)
     return CliRunner().invoke(cli.app, ["lag", *words], env={"COLUMNS": "240"})
 
 

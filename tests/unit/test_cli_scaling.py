@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from controlplane import cli
-from controlplane.commands import scaling_client
+from controlplane.commands import asking
 from controlplane.contract.folders import load_stream
 from controlplane.contract.scaling import ExecutorsChanged, ScalingPoint
 from controlplane.contract.settings import SHIPPED_STREAMS
@@ -41,7 +41,7 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
         return httpx.Response(answer.status_code, content=answer.content)
 
     running = Running(tmp_path, 1, {"TIDEGATE_API": "http://api"}, [])
-    monkeypatch.setattr(scaling_client, "running_in", lambda _: running)
+    monkeypatch.setattr(asking, "running_in", lambda _: running)
     monkeypatch.setattr(httpx, "request", request)
     monkeypatch.setenv("COLUMNS", "200")
     says(service, "spark standalone")

@@ -12,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from controlplane.commands import asking
 from controlplane.commands import why as why_command
 from controlplane.contract.lag import (
     Cause,
@@ -65,12 +66,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def running_in(data: Path | None) -> Running:
         return Running(tmp_path, 1, {"TIDEGATE_API": "http://api"}, [])
 
-    def get(url: str, **_: Any) -> httpx.Response:
+    def get(_method: str, url: str, **_: Any) -> httpx.Response:
         assert url == "http://api/api/v1/lag"
         return httpx.Response(200, content=FRAME.model_dump_json(), request=httpx.Request("GET", url))
 
-    monkeypatch.setattr(why_command, "running_in", running_in)
-    monkeypatch.setattr(httpx, "get", get)
+    monkeypatch.setattr(asking, "running_in", running_in)
+    monkeypatch.setattr(httpx, "request", get)
     app = typer.Typer()
     app.command()(why_command.why)
     return lambda *arguments: CliRunner().invoke(app, arguments)

@@ -1,0 +1,30 @@
+"""How does a command ask the control plane? An answer, or the end of the command with the reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, fail, running_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+REFUSED = 1
+MISTAKEN = 2
+_TIMEOUT_S = 10.0
+
+
+def asked(data: Path | None, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 (JSON)
+    """What the control plane answers; None when that is nothing."""
+    url = f"{running_in(data).environment['TIDEGATE_API']}{path}"
+    try:
+        answer = httpx.request(method, url, json=body, timeout=_TIMEOUT_S)
+    except httpx.HTTPError as error:
+        fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
+    if answer.is_client_error:
+        fail(str(answer.json().get("detail", answer.text)), REFUSED)
+    if answer.is_error:
+        fail(f"the control plane at {url} answers {answer.status_code}: {answer.text[:200]}", EXIT_NOT_RUNNING)
+    return answer.json() if answer.content else None
