@@ -112,6 +112,8 @@ def kubernetes(kubelet: Callable[[Store], Kubelet]) -> Iterator[tuple[str, Store
     thread = threading.Thread(target=server.run, name="kubernetes", daemon=True)
     thread.start()
     while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the stand-in of Kubernetes could not be served: see what uvicorn has logged")
         time.sleep(_LOOK_EVERY_S)
     [port] = {each.getsockname()[1] for listener in server.servers for each in listener.sockets}
     try:
