@@ -6,9 +6,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from controlplane.contract.facts import FACTS
 from controlplane.contract.lag import (
     Cause,
     ConsumerKind,
@@ -20,18 +17,12 @@ from controlplane.contract.lag import (
     Suspect,
 )
 from controlplane.contract.names import Hop
-from controlplane.service.api import create_api
-from controlplane.service.service import Service
-from controlplane.up.checks import free_port
-from dash_app.app import create_app
-from dash_app.data import ConsoleData
-from load_tests.bench.browser import opened_console, says, served
+from load_tests.bench.browser import says
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from controlplane.contract.streams import StreamDefinition
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -103,43 +94,30 @@ def _facts() -> list[Any]:
     ]
 
 
-def test_the_lag_page_says_who_is_behind_since_when_why_and_until_when(shop: StreamDefinition, tmp_path: Path) -> None:
-    api, console = free_port(), free_port()
-    address, hub = f"http://127.0.0.1:{console}", f"http://127.0.0.1:{api}"
-    service = Service([shop], _away, address, 0.1)
-    with (
-        served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_api(service), api),
-        opened_console("about:blank") as page,
-    ):
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.set_viewport_size({"width": 1280, "height": 720})
-        page.goto(address)
-        page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
-        page.wait_for_selector('.nav a[href="/lag"]', timeout=_WITHIN_MS)
-        page.keyboard.press("g")
-        page.keyboard.press("d")
+def test_the_lag_page_says_who_is_behind_since_when_why_and_until_when(opened: Any, tmp_path: Path) -> None:
+    with opened(_away) as console:
+        page = console.page
+        console.press("d", "/lag")
         _says(page, "#lag-said", "Nothing is known of lag now: the lag monitor has not reported yet.")
         _says(page, '[data-lag-rows="query"]', "lake shop", "live shop", "route shop", "unknown")
         page.screenshot(path=str(tmp_path / "lag-empty.png"), full_page=True)
 
-        httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(_facts())).raise_for_status()
+        console.report(*_facts())
         one_look(page)
         page.screenshot(path=str(tmp_path / "lag-light.png"), full_page=True)
         opens(page)
         page.screenshot(path=str(tmp_path / "lag-open-light.png"), full_page=True)
         page.keyboard.press("t")
         page.screenshot(path=str(tmp_path / "lag-open-dark.png"), full_page=True)
-        links(page, address)
+        links(page, console.address)
         healed = [_judged("lake shop", LagVerdict.OK, 0.4, catch_up_s=0.1, since=datetime.now(UTC))]
         healed += [_judged("route shop", LagVerdict.OK, 0.0, catch_up_s=0.0)]
         healed += [_judged("billing", LagVerdict.OK, 0.0, catch_up_s=0.0)]
         healed += [_judged("live flights", LagVerdict.OK, 0.0, topic="flights.valid", catch_up_s=0.0)]
         healed += [_judged("reports", LagVerdict.OK, 0.0, catch_up_s=0.0)]
-        httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(healed)).raise_for_status()
+        console.report(*healed)
         _says(page, '#lag-said [data-key="well"]', "Everybody", "The furthest behind is lake shop: 0.4")
-        assert complaints == []
+        assert console.complaints == []
 
 
 def one_look(page: Any) -> None:

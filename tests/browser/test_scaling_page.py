@@ -8,21 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from controlplane.contract.facts import FACTS
 from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict, PartitionLag
 from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.contract.spark import QueryProgressed
-from controlplane.service.api import create_api
-from controlplane.service.service import Service
-from controlplane.up.checks import free_port
-from dash_app.app import create_app
-from dash_app.data import ConsoleData
-from load_tests.bench.browser import opened_console, says, served
+from load_tests.bench.browser import says
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controlplane.contract.streams import StreamDefinition
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -57,45 +50,28 @@ def _facts() -> list[Any]:
     return [lag, batch, _executors(2, 4, waits_for="2 of 4 are not there yet, asked for 12 s ago", failed=1)]
 
 
-def test_the_scaling_page_says_how_many_and_why_and_takes_orders(shop: StreamDefinition, tmp_path: Path) -> None:
-    api, console = free_port(), free_port()
-    address, hub = f"http://127.0.0.1:{console}", f"http://127.0.0.1:{api}"
-    service = Service([shop], lambda *_, **__: [], address, 0.1)
-    with (
-        served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_api(service), api),
-        opened_console("about:blank") as page,
-    ):
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.set_viewport_size({"width": 1280, "height": 720})
-        page.goto(address)
-        page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
-        page.wait_for_selector('.nav a[href="/scaling"]', timeout=_WITHIN_MS)
-        page.keyboard.press("g")
-        page.keyboard.press("c")
+def test_the_scaling_page_says_how_many_and_why_and_takes_orders(opened: Any, tmp_path: Path) -> None:
+    with opened(lambda *_, **__: []) as console:
+        page = console.page
+        console.press("c", "/scaling")
         _says(page, '[data-scaling-reason="lake"]', "lake has not said how many executors it has")
         _says(page, '[data-scaling-now="lake"]', "unknown")
         page.screenshot(path=str(tmp_path / "scaling-empty.png"), full_page=True)
-
-        def report(*facts: Any) -> None:
-            httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(list(facts))).raise_for_status()
-
-        report(*_facts())
+        console.report(*_facts())
         _says(page, '[data-scaling-now="lake"] .totals', "2there", "2 of 4 are not there yet", "1have failed")
         _says(page, '[data-scaling-mode="lake"]', "autoscaler on")
-        sets_the_policy(page, hub)
-        orders(page, hub)
+        sets_the_policy(page, console.api)
+        orders(page, console.api)
         page.screenshot(path=str(tmp_path / "scaling-light.png"), full_page=True)
         page.keyboard.press("t")
         page.screenshot(path=str(tmp_path / "scaling-dark.png"), full_page=True)
-        report(_executors(0, 0, port="local"))
+        console.report(_executors(0, 0, port="local"))
         _says(page, '[data-scaling-reason="lake"]', "tidegate up --spark standalone gives it some")
         _says(page, '[data-scaling-mode="lake"]', "not scaled")
         page.fill('[data-scaling-input="executors"]', "3")
         page.click('[data-scaling-ask="plan"]')
         _says(page, '[data-scaling-plan="lake"]', "This can’t be ordered", "tidegate up --spark standalone")  # noqa: RUF001
-        assert complaints == []
+        assert console.complaints == []
 
 
 def sets_the_policy(page: Any, hub: str) -> None:

@@ -6,9 +6,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
-from controlplane.contract.facts import FACTS
 from controlplane.contract.spark import (
     ExecutorSeen,
     LatencyMeasured,
@@ -18,17 +15,11 @@ from controlplane.contract.spark import (
     SparkStarted,
     StageSeen,
 )
-from controlplane.service.api import create_api
-from controlplane.service.service import Service
-from controlplane.up.checks import free_port
-from dash_app.app import create_app
-from dash_app.data import ConsoleData
-from load_tests.bench.browser import opened_console, says, served
+from load_tests.bench.browser import says
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from controlplane.contract.streams import StreamDefinition
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -138,35 +129,22 @@ def _facts() -> list[Any]:
     ]
 
 
-def test_the_spark_page_says_where_the_time_of_a_batch_goes(shop: StreamDefinition, tmp_path: Path) -> None:
-    api, console = free_port(), free_port()
-    address, hub = f"http://127.0.0.1:{console}", f"http://127.0.0.1:{api}"
-    service = Service([shop], lambda *_, **__: [], address, 0.1)
-    with (
-        served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_api(service), api),
-        opened_console("about:blank") as page,
-    ):
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.set_viewport_size({"width": 1280, "height": 720})
-        page.goto(address)
-        page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
-        page.wait_for_selector('.nav a[href="/spark"]', timeout=_WITHIN_MS)
-        page.keyboard.press("g")
-        page.keyboard.press("p")
+def test_the_spark_page_says_where_the_time_of_a_batch_goes(opened: Any, tmp_path: Path) -> None:
+    with opened(lambda *_, **__: []) as console:
+        page = console.page
+        console.press("p", "/spark")
         _says(page, '[data-spark-reason="lake"]', "lake has not said yet that its Spark runs")
         _says(page, '[data-spark-executors="lake"]', "unknown: ")
         page.screenshot(path=str(tmp_path / "spark-empty.png"), full_page=True)
-        httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(_facts())).raise_for_status()
+        console.report(*_facts())
         queries(page)
         tables(page)
         page.screenshot(path=str(tmp_path / "spark-light.png"), full_page=True)
         page.keyboard.press("t")
         page.screenshot(path=str(tmp_path / "spark-dark.png"), full_page=True)
-        httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(_facts())).raise_for_status()
-        links(page, address)
-        assert complaints == []
+        console.report(*_facts())
+        links(page, console.address)
+        assert console.complaints == []
 
 
 def queries(page: Any) -> None:

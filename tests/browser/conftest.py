@@ -1,0 +1,73 @@
+"""The console in Chromium, over an API in the test's own process that is told facts over HTTP."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from controlplane.contract.facts import FACTS
+from controlplane.service.api import create_api
+from controlplane.service.service import Service
+from controlplane.up.checks import free_port
+from dash_app.app import create_app
+from dash_app.data import ConsoleData
+from load_tests.bench.browser import opened_console, served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from controlplane.contract.facts import Fact
+    from controlplane.contract.streams import StreamDefinition
+    from controlplane.service.frames import Query
+
+_WITHIN_MS = 15_000
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A console of one stream that is open and connected."""
+
+    page: Any
+    address: str
+    """Of the console."""
+    api: str
+    complaints: list[str] = field(default_factory=list)
+    """Errors of the page's scripts."""
+
+    def report(self, *facts: Fact) -> None:
+        """Tell the API."""
+        httpx.post(f"{self.api}/api/v1/facts", content=FACTS.dump_json(list(facts))).raise_for_status()
+
+    def press(self, key: str, page: str) -> None:
+        """Go to a page by `g` and its key."""
+        self.page.wait_for_selector(f'.nav a[href="{page}"]', timeout=_WITHIN_MS)
+        self.page.keyboard.press("g")
+        self.page.keyboard.press(key)
+
+
+@contextmanager
+def _opened(shop: StreamDefinition, query: Query) -> Iterator[Opened]:
+    api, console = free_port(), free_port()
+    address = f"http://127.0.0.1:{console}"
+    with (
+        served(create_app(ConsoleData({"shop": shop}, api)).server, console),
+        served(create_api(Service([shop], query, address, 0.1)), api),
+        opened_console("about:blank") as page,
+    ):
+        opened = Opened(page, address, f"http://127.0.0.1:{api}")
+        page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.goto(address)
+        page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
+        yield opened
+
+
+@pytest.fixture
+def opened(shop: StreamDefinition) -> Callable[[Query], AbstractContextManager[Opened]]:
+    """Opens a console; `query` answers for ClickHouse."""
+    return lambda query: _opened(shop, query)
