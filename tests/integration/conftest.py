@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from pyspark.sql import SparkSession
 
+    from controlplane.contract.spark import SparkObserved, SparkStarted
+    from lag_monitor.spark.ask import Application
+
 DOCKER = Path(__file__).parents[2] / "docker"
 
 
@@ -33,6 +37,24 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     )
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def looked(eventually: Callable[..., Any]) -> Callable[[Application, SparkStarted], SparkObserved]:
+    """What an application answers. A cold one can leave a look without an answer: it is asked again, as the lag monitor does."""
+
+    def look(application: Application, begun: SparkStarted) -> SparkObserved:
+        silent: list[str] = []
+
+        def answer() -> SparkObserved | None:
+            found = application.look(begun, (), lambda: datetime.now(UTC))
+            silent[:] = [found.reason] if found.reason else []
+            return None if silent else found
+
+        found: SparkObserved = eventually(answer, silent)
+        return found
+
+    return look
 
 
 class Prometheus:

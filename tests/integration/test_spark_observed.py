@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,9 +14,12 @@ from pipeline.progress import progressed
 from pipeline.spark import started
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
+
+    from controlplane.contract.spark import SparkObserved, SparkStarted
 
 BATCHES = 6
 
@@ -49,14 +52,16 @@ def test_no_batch_is_missed_however_late_the_loop_looks(spark: SparkSession, tmp
     assert {fact.run_id for fact in facts} == {query.runId}
 
 
-def test_a_skewed_stage_is_told_with_its_query_its_batch_and_its_tasks(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_skewed_stage_is_told_with_its_query_its_batch_and_its_tasks(
+    spark: SparkSession, tmp_path: Path, looked: Callable[[Application, SparkStarted], SparkObserved]
+) -> None:
     def work(batch: DataFrame, _: int) -> None:
         key = sf.when(batch.id % 20 == 0, batch.id).otherwise(sf.lit(0))
         batch.withColumn("key", key).repartition(4, "key").write.format("noop").mode("overwrite").save()
 
     fact = started(spark, "lake")
     application = Application(fact.app_id, httpx.Client(trust_env=False))
-    application.look(fact, (), lambda: datetime.now(UTC))
+    looked(application, fact)
     # So many that it takes a while also in a warm JVM: of a shorter stage nobody asks how its tasks differ.
     spark.range(2_000_000).write.parquet(str(tmp_path / "in"))
     query = (
@@ -71,8 +76,7 @@ def test_a_skewed_stage_is_told_with_its_query_its_batch_and_its_tasks(spark: Sp
     query.awaitTermination(60)
     query.stop()
     spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty(5000)  # type: ignore[union-attr]
-    found = application.look(fact, (), lambda: datetime.now(UTC))
-    assert found.reason is None
+    found = looked(application, fact)
     assert [each.executor for each in found.executors] == ["driver"]
     skewed = next(each for each in found.stages if each.query == "lake skewed" and each.tasks == 4)
     assert (skewed.batch_id, skewed.state, skewed.completed_tasks) == (0, "complete", 4)
@@ -80,4 +84,4 @@ def test_a_skewed_stage_is_told_with_its_query_its_batch_and_its_tasks(spark: Sp
     median, _, longest = skewed.task_rows
     assert longest > 1_900_000
     assert median < 100_000
-    assert application.look(fact, (), lambda: datetime.now(UTC)).stages == ()
+    assert looked(application, fact).stages == ()

@@ -29,7 +29,7 @@ from controlplane.contract.gates import GateDecided, Stage
 from controlplane.contract.lag import Cause, LagExplained
 from controlplane.contract.names import EVENT_DATE, lake_entity, lake_table
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
-from controlplane.contract.spark import SparkStarted
+from controlplane.contract.spark import SparkObserved, SparkStarted
 from controlplane.service.observed import Observed
 from controlplane.service.spark import spark_frame
 from controlplane.service.state import Known
@@ -109,7 +109,9 @@ def first(found: LagExplained) -> Cause | None:
 
 
 @pytest.fixture(scope="module")
-def explanations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LagExplained]:
+def explanations(
+    tmp_path_factory: pytest.TempPathFactory, looked: Callable[[Application, SparkStarted], SparkObserved]
+) -> dict[str, LagExplained]:
     """Scenario -> what was said when it had run."""
     scratch, program = tmp_path_factory.mktemp("why"), Path(__file__).with_name("why_scenarios.py")
     command = [sys.executable, "-P", str(program), str(scratch)]
@@ -127,7 +129,7 @@ def explanations(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LagExpla
             assert not told["error"]
             begun = SparkStarted.model_validate(told["application"]).model_copy(update={"at": datetime.now(UTC)})
             application = application or Application(begun.app_id, client)
-            seen.fold(begun, application.look(begun, (), lambda: datetime.now(UTC)))
+            seen.fold(begun, looked(application, begun))
             seen.fold(*progressed(told["said"], "lake", "microbatch", timedelta(seconds=told["trigger_s"])))
             name = told["scenario"]
             found[name] = seen.explain("lake", SHOP.model_copy(update={"name": name}))
@@ -199,7 +201,9 @@ class Reports:
 
 
 @pytest.fixture
-def gated(spark: SparkSession, tmp_path: Path) -> Iterator[Callable[..., tuple[Seen, Reports, StreamDefinition]]]:
+def gated(
+    spark: SparkSession, tmp_path: Path, looked: Callable[[Application, SparkStarted], SparkObserved]
+) -> Iterator[Callable[..., tuple[Seen, Reports, StreamDefinition]]]:
     """Runs a query whose batches pass lake's own gate; says what was told when that is enough."""
     closing, listening, queries = threading.Event(), Listening(spark), []
 
@@ -232,7 +236,7 @@ def gated(spark: SparkSession, tmp_path: Path) -> Iterator[Callable[..., tuple[S
         eventually(lambda: is_enough(reports) or not query.isActive, "the gate has decided")
         seen, begun = Seen(), started(spark, "lake")
         with httpx.Client(trust_env=False) as client:
-            seen.fold(begun, Application(begun.app_id, client).look(begun, (), lambda: datetime.now(UTC)))
+            seen.fold(begun, looked(Application(begun.app_id, client), begun))
         seen.fold(*reports.facts, *progressed(listening.take(), "lake", "microbatch", timedelta(milliseconds=100)))
         return seen, reports, stream
 
