@@ -18,10 +18,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
 
     from controlplane.contract.spark import SparkObserved, SparkStarted
 
 BATCHES = 6
+
+
+def ran(source: DataFrame, name: str, folder: Path, work: Callable[[DataFrame, int], None]) -> StreamingQuery:
+    """A query that has taken all that is there, batch by batch."""
+    query = (
+        source.writeStream.queryName(name)
+        .option("checkpointLocation", str(folder / "checkpoint"))
+        .trigger(availableNow=True)
+        .foreachBatch(work)
+        .start()
+    )
+    query.awaitTermination(60)
+    query.stop()
+    return query
 
 
 def test_no_batch_is_missed_however_late_the_loop_looks(spark: SparkSession, tmp_path: Path) -> None:
@@ -35,15 +50,7 @@ def test_no_batch_is_missed_however_late_the_loop_looks(spark: SparkSession, tmp
     for number in range(BATCHES):
         spark.range(number + 1).write.mode("append").parquet(str(tmp_path / "in"))
     source = spark.readStream.schema("id long").option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "in"))
-    query = (
-        source.writeStream.queryName("lake test")
-        .option("checkpointLocation", str(tmp_path / "checkpoint"))
-        .trigger(availableNow=True)
-        .foreachBatch(work)
-        .start()
-    )
-    query.awaitTermination(60)
-    query.stop()
+    query = ran(source, "lake test", tmp_path, work)
     facts = progressed(listening.close(), "lake", "microbatch", timedelta())
     assert [fact.batch_id for fact in facts] == seen
     assert len(seen) == BATCHES
@@ -64,17 +71,7 @@ def test_a_skewed_stage_is_told_with_its_query_its_batch_and_its_tasks(
     looked(application, fact)
     # So many that it takes a while also in a warm JVM: of a shorter stage nobody asks how its tasks differ.
     spark.range(2_000_000).write.parquet(str(tmp_path / "in"))
-    query = (
-        spark.readStream.schema("id long")
-        .parquet(str(tmp_path / "in"))
-        .writeStream.queryName("lake skewed")
-        .option("checkpointLocation", str(tmp_path / "checkpoint"))
-        .trigger(availableNow=True)
-        .foreachBatch(work)
-        .start()
-    )
-    query.awaitTermination(60)
-    query.stop()
+    ran(spark.readStream.schema("id long").parquet(str(tmp_path / "in")), "lake skewed", tmp_path, work)
     spark.sparkContext._jsc.sc().listenerBus().waitUntilEmpty(5000)  # type: ignore[union-attr]
     found = looked(application, fact)
     assert [each.executor for each in found.executors] == ["driver"]
