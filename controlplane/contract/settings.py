@@ -36,6 +36,17 @@ class Settings(BaseSettings):
     api: str = Field("http://127.0.0.1:8090", description="Control plane: API and hub.")
     quality: str = Field("http://127.0.0.1:8091", description="Quality: quarantine, replay, Data Docs.")
     alerts: str = Field("http://127.0.0.1:8092", description="Alerts: incidents, and what PagerDuty was told.")
+    operations: str = Field(
+        "http://127.0.0.1:8093", description="Worker of operations: plans and runs them, reads the lake, answers SQL."
+    )
+    operations_memory: str = Field("768m", description="Heap ceiling of the Spark of each running operation.")
+    database: SecretStr = Field(
+        SecretStr(""),
+        description=(
+            "Database of operations, users and audit: `postgresql://...` or `sqlite:///...`; "
+            "empty: `control/operations.sqlite` in the data folder."
+        ),
+    )
     pagerduty_routing_key: SecretStr = Field(
         SecretStr(""),
         description="Integration key of a PagerDuty service (Events API v2); empty: incidents are in the console only.",
@@ -119,6 +130,11 @@ class Settings(BaseSettings):
     def checkpoint_root(self) -> str:
         """Root path or URL of Spark's checkpoints."""
         return self.checkpoints or str(self.data.resolve() / "checkpoints")
+
+    @property
+    def database_url(self) -> str:
+        """Where operations, users and audit are kept; may hold a password."""
+        return self.database.get_secret_value() or f"sqlite:///{self.data.resolve() / 'control' / 'operations.sqlite'}"
 
     @property
     def stream_roots(self) -> tuple[Path, ...]:
