@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from controlplane.contract.metrics.meter import METER
 from controlplane.contract.scaling import ScalingDecided
+from controlplane.service.audit.port import NotKept
 from controlplane.service.frames import StreamFrames
 from controlplane.service.hub import LAG, LAKE, LEDGER, OVERVIEW, QUALITY, SCALING, SPARK, Hub
 from controlplane.service.keeping import save_unsaved
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from controlplane.contract.spark import SparkFrame
     from controlplane.contract.streams import StreamDefinition
     from controlplane.contract.verdicts import QualityFrame
+    from controlplane.service.audit.port import Audit
     from controlplane.service.frames import Arrived, Query
     from controlplane.service.history import HistoryFile
     from controlplane.service.observations.keeper import Keeper
@@ -74,6 +76,7 @@ class Service:
         verdict_file: VerdictFile | None = None,
         scaling: ScalingFile | None = None,
         keeper: Keeper | None = None,
+        audit: Audit | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
@@ -82,6 +85,7 @@ class Service:
         self.observed = Observed()
         self.past = Past(query)
         self.keeper = keeper
+        self.audit = audit or NotKept()
         self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()
