@@ -65,13 +65,24 @@ def route(
         broken_rules: turns row rules into an array column of the names of those that a row breaks.
         tails: what is already in each output; such rows are dropped.
     """
-    decoded = _decode(raw.where(sf.col("offset") > _tail(_least(tails), "partition")), stream, schemas)
-    enriched = _enrich(decoded, stream, references)
-    judged = _judge(enriched, stream, broken_rules)
-    return _address(judged, stream, schemas, tails)
+    new = raw.where(sf.col("offset") > _tail(_least(tails), "partition"))
+    return _address(judged(decode(new, stream, schemas), stream, references, broken_rules), stream, schemas, tails)
 
 
-def _decode(raw: DataFrame, stream: StreamDefinition, schemas: Schemas) -> DataFrame:
+def judged(
+    decoded: DataFrame, stream: StreamDefinition, references: Mapping[str, DataFrame], broken_rules: RuleCompiler
+) -> DataFrame:
+    """Rows of `decode` with what enrichment adds, the names of broken rules and, where a row is turned away, its `reason`."""
+    return _judge(_enrich(decoded, stream, references), stream, broken_rules)
+
+
+def valid_record(stream: StreamDefinition, schemas: Schemas) -> Column:
+    """What is written to `<s>.valid` of a row of `judged`."""
+    return valid_bytes(stream, schemas, _added(stream))
+
+
+def decode(raw: DataFrame, stream: StreamDefinition, schemas: Schemas) -> DataFrame:
+    """Kafka source rows in; key, value, where they came from, `event`, and why there is none in `undecoded`."""
     identified = raw.select(
         "key",
         "value",
@@ -120,7 +131,7 @@ def _judge(enriched: DataFrame, stream: StreamDefinition, broken_rules: RuleComp
 
 
 def _address(
-    judged: DataFrame, stream: StreamDefinition, schemas: Schemas, tails: Mapping[Hop, Mapping[int, int]]
+    rows: DataFrame, stream: StreamDefinition, schemas: Schemas, tails: Mapping[Hop, Mapping[int, int]]
 ) -> DataFrame:
     valid = sf.col("reason").isNull()
     dead = sf.col("undecoded").isNotNull()
@@ -129,8 +140,8 @@ def _address(
         return sf.when(valid, of(Hop.VALID)).when(dead, of(Hop.DEAD)).otherwise(of(Hop.QUARANTINE))
 
     is_new = sf.col(SOURCE_OFFSET) > by_hop(lambda hop: _tail(tails.get(hop, {})))
-    record = valid_bytes(stream, schemas, _added(stream))
-    return judged.where(is_new).select(
+    record = valid_record(stream, schemas)
+    return rows.where(is_new).select(
         by_hop(lambda hop: sf.lit(topic(stream.name, hop))).alias("topic"),
         sf.col(SOURCE_PARTITION).alias("partition"),
         "key",

@@ -1,0 +1,1 @@
+"""Days of events anew: from the lake's history, from what was turned away, or from files."""
