@@ -50,7 +50,13 @@ def main() -> None:
         scaling=scaling,
         keeper=Keeper(settings.clickhouse),
     )
-    rooms = {"quarantine": settings.quality, "quality": settings.quality, "alerts": settings.alerts}
+    rooms = {
+        "quarantine": settings.quality,
+        "quality": settings.quality,
+        "alerts": settings.alerts,
+        "tables": settings.operations,
+        "sql": settings.operations,
+    }
     address = urlsplit(settings.api)
     uvicorn.run(
         create_api(service, rooms),

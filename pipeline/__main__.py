@@ -108,6 +108,24 @@ def lake() -> None:
 
 
 @app.command()
+def operations() -> None:
+    """The worker of operations: plans and runs what operators ask for, and reads the lake for them."""
+    import uvicorn
+
+    from pipeline.operate.serve import create_api
+
+    settings = Settings()
+    address = urlsplit(settings.operations)
+    uvicorn.run(
+        create_api(settings),
+        host=address.hostname or "127.0.0.1",
+        port=address.port or 8093,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+    )
+
+
+@app.command()
 def live() -> None:
     """Valid events to ClickHouse."""
     from pipeline.live.run import run

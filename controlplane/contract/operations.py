@@ -197,16 +197,45 @@ class Operation(Frozen):
     undone_by: str | None = None
     schedule: str | None = None
     """The schedule that asked for it."""
+    dry_run: bool = False
+    """It was only to be planned: it cannot be confirmed."""
     attempts: int = 0
     """How often a worker has begun or gone on with it."""
     cli: str = ""
     """The command that asks for the same."""
 
 
+class Does(StrEnum):
+    """What a worker is to do with an operation that it leases."""
+
+    PLAN = "plan"
+    RUN = "run"
+    CLEAN_UP = "clean_up"
+    """It was cancelled, or cannot be done: only what it has left is taken back."""
+
+
+class Leased(Frozen):
+    """Work for a worker: nobody else does it while the worker is heard of."""
+
+    operation: Operation
+    does: Does
+    lease: str
+    """What the worker says it by; who has an older one is not listened to."""
+
+
+class LogLine(Frozen):
+    """A line of an operation's log."""
+
+    number: int
+    at: AwareDatetime
+    text: str
+
+
 class WorkerSays(Frozen):
     """What the worker tells of an operation that it has leased; None says nothing of a field."""
 
     worker: str
+    """The lease."""
     state: OperationState | None = None
     plan: Plan | None = None
     stream: str | None = None
@@ -220,8 +249,34 @@ class WorkerSays(Frozen):
     """New lines."""
 
 
+class ScheduleAsked(Frozen):
+    """An operation that is asked for again and again."""
+
+    cron: str = Field(max_length=100)
+    """Five fields of a crontab, in UTC, such as `30 3 * * 1`."""
+    ask: OperationAsked
+    confirm: bool = False
+    """Does it run without anybody's confirmation? Only who may confirm the operation may say so."""
+    is_on: bool = True
+
+
+class Schedule(ScheduleAsked):
+    """A schedule as it is kept. A run that was missed while nothing ran is made up for once."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)
+    by: str
+    """Who made it what it is: its operations are asked for in this name."""
+    at: AwareDatetime
+    next_at: AwareDatetime | None = None
+    """None while it is off."""
+    last_at: AwareDatetime | None = None
+    last_operation: str | None = None
+    reason: str | None = None
+    """Why its last run asked for nothing."""
+
+
 class OperationsFrame(Frozen):
-    """What the hub pushes: the newest operations, without plans and previews, newest first."""
+    """What the hub pushes: the newest operations, newest first, without plans and results; stages of those that have not ended."""
 
     at: AwareDatetime
     operations: tuple[Operation, ...]

@@ -45,14 +45,15 @@ def add_forwarded(api: FastAPI, service: Service, rooms: Mapping[str, str]) -> N
 
 
 def _add(router: APIRouter, service: Service, client: httpx.AsyncClient, prefix: str, address: str) -> None:
-    @router.api_route(f"/api/v1/{prefix}/{{path:path}}", methods=_METHODS)
-    async def forward(path: str, request: Request) -> Response:
+    @router.api_route(f"/api/v1/{prefix}", methods=_METHODS)
+    @router.api_route(f"/api/v1/{prefix}/{{_path:path}}", methods=_METHODS)
+    async def forward(request: Request) -> Response:
         if request.method != "GET" and not service.may_open(request.headers.get("origin")):
             raise HTTPException(403, "this page may not ask for that")
         try:
             answer = await client.request(
                 request.method,
-                f"{address}/api/v1/{prefix}/{path}",
+                f"{address}{request.url.path}",
                 params=request.query_params,
                 content=await request.body(),
                 headers={"content-type": request.headers.get("content-type", "application/json")},

@@ -31,6 +31,7 @@ class Addresses(BaseModel):
     api: int
     quality: int
     alerts: int
+    operations: int
     console: int
     spark_master: int
     spark_master_ui: int
@@ -48,6 +49,7 @@ class Addresses(BaseModel):
             "TIDEGATE_API": f"http://127.0.0.1:{self.api}",
             "TIDEGATE_QUALITY": f"http://127.0.0.1:{self.quality}",
             "TIDEGATE_ALERTS": f"http://127.0.0.1:{self.alerts}",
+            "TIDEGATE_OPERATIONS": f"http://127.0.0.1:{self.operations}",
             "TIDEGATE_CONSOLE": f"http://127.0.0.1:{self.console}",
         }
 

@@ -55,6 +55,16 @@ class Plan:
             self._answering("quality", self.addresses.quality, needs=("kafka", "control"), nice=15),
             self._answering("alerts", self.addresses.alerts, needs=("control",)),
             self._room("maintenance", "pipeline", "maintenance", needs=("control", "lake"), stop_within_s=20, nice=19),
+            self._room(
+                "operations",
+                "pipeline",
+                "operations",
+                port=self.addresses.operations,
+                path="/healthz",
+                needs=("control",),
+                stop_within_s=20,
+                nice=15,
+            ),
             self._room("console", "dash_app", port=self.addresses.console, path="/healthz", needs=("control",)),
             *(self._feed(stream, options) for stream, options in self.feeds.items()),
         ]

@@ -12,10 +12,25 @@ from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
 ROUTE, LAKE, LIVE, LAG, LEDGER, MAINTENANCE = "route", "lake", "live", "lag", "ledger", "maintenance"
-QUALITY, ALERTS, CONTROL, CONSOLE, CLICKHOUSE, FEED, UP = (
-    "quality", "alerts", "control", "console", "clickhouse", "feed", "up",
+QUALITY, ALERTS, CONTROL, CONSOLE, CLICKHOUSE, FEED, UP, OPERATIONS = (
+    "quality", "alerts", "control", "console", "clickhouse", "feed", "up", "operations",
 )  # fmt: skip
-PROCESSES = (UP, CLICKHOUSE, CONTROL, ROUTE, LAKE, LIVE, LAG, LEDGER, QUALITY, ALERTS, MAINTENANCE, CONSOLE, FEED)
+PROCESSES = (
+    UP,
+    CLICKHOUSE,
+    CONTROL,
+    ROUTE,
+    LAKE,
+    LIVE,
+    LAG,
+    LEDGER,
+    QUALITY,
+    ALERTS,
+    MAINTENANCE,
+    OPERATIONS,
+    CONSOLE,
+    FEED,
+)
 """Every kind of process of ours; there is a feed for each demo stream."""
 _REPORTERS = tuple(each for each in PROCESSES if each not in (CLICKHOUSE, CONTROL, CONSOLE))
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
