@@ -11,13 +11,16 @@ from fastapi import Response
 from controlplane.contract.metrics.meter import METER
 from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import CONSOLE
+from controlplane.contract.operations import PLAN_HOLDS_S
 from dash_app.pages.alerts import alerts_page
+from dash_app.pages.backfills import backfills_page
 from dash_app.pages.elements import message
 from dash_app.pages.frame import banner, frame
 from dash_app.pages.lag import lag_page
 from dash_app.pages.lake import lake_page
 from dash_app.pages.ledger import ledger_page
 from dash_app.pages.live import live_page
+from dash_app.pages.operations import operation_page, operations_page
 from dash_app.pages.overview import overview_page
 from dash_app.pages.quality import quality_page
 from dash_app.pages.quarantine import quarantine_page
@@ -32,7 +35,20 @@ if TYPE_CHECKING:
 
 
 _OURS = ("/healthz", "/metrics")
-_PAGES = ("live", "alerts", "lake", "ledger", "quality", "quarantine", "schemas", "lag", "spark", "scaling")
+_PAGES = (
+    "live",
+    "alerts",
+    "lake",
+    "ledger",
+    "quality",
+    "quarantine",
+    "schemas",
+    "lag",
+    "spark",
+    "scaling",
+    "backfills",
+    "operations",
+)
 _NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
 
 
@@ -51,7 +67,10 @@ def create_app(data: ConsoleData) -> Dash:
     server: Any = app.server
     if type(server).__name__ != "FastAPI":
         raise RuntimeError(f"the console needs Dash's FastAPI backend, not {type(server).__name__}")
-    port: dict[str, Any] = {"data-push-port": "" if data.push_port is None else str(data.push_port)}
+    port: dict[str, Any] = {
+        "data-push-port": "" if data.push_port is None else str(data.push_port),
+        "data-plan-holds": str(PLAN_HOLDS_S),
+    }
     app.layout = html.Div(
         [
             dcc.Location(id="location"),
@@ -113,12 +132,18 @@ def _page(data: ConsoleData, path: str) -> Component:  # noqa: C901, PLR0911, PL
             return live_page(data.streams, rest[0] if rest else next(iter(data.streams), ""))
         case ["alerts", *rest]:
             return alerts_page(rest[0] if rest else None)
+        case ["backfills", *rest]:
+            return backfills_page(data.streams, rest[0] if rest else None)
         case ["lag", *_]:
             return lag_page()
         case ["lake"]:
             return lake_page(data.streams)
         case ["ledger", *rest]:
             return ledger_page(data.streams, rest[0] if rest else None)
+        case ["operations"]:
+            return operations_page()
+        case ["operations", name]:
+            return operation_page(unquote(name))
         case ["quality", *rest]:
             return quality_page(data.streams, rest[0] if rest else None)
         case ["quarantine", *rest]:

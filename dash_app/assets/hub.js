@@ -86,7 +86,8 @@
   }
   function subscribe() {
     const page = document.querySelector("[data-topics]");
-    const topics = page ? page.dataset.topics.split(" ").filter((topic) => topic && !isAway(topic)) : [];
+    const nav = document.querySelector("[data-topics-too]"), named = `${page ? page.dataset.topics : ""} ${nav ? nav.dataset.topicsToo : ""}`;
+    const topics = [...new Set(named.split(" "))].filter((topic) => topic && !isAway(topic));
     if (topics.join(" ") === state.topics || !state.socket || state.socket.readyState !== 1) return;
     state.topics = topics.join(" ");
     send({ type: "subscribe", topics });

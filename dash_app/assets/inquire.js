@@ -10,9 +10,9 @@
   }
 
   /* What it says, or why nothing is known; a refusal has its status. */
-  async function ask(path, { method = "GET", body, within = WITHIN_MS } = {}) {
+  async function ask(path, { method = "GET", body, headers = {}, within = WITHIN_MS } = {}) {
     try {
-      const how = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+      const how = body === undefined ? { method, headers } : { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } };
       const answer = await fetch(address(path), { ...how, signal: AbortSignal.timeout(within) });
       const text = await answer.text(), said = text ? JSON.parse(text) : null;
       if (answer.ok) return { said, reason: null };

@@ -29,15 +29,17 @@
     q: { name: "quarantine", link: '[href="/quarantine"]' },
     s: { name: "schemas", link: '[href="/schemas"]' },
     k: { name: "lake", link: '[href="/lake"]' },
+    f: { name: "backfills", link: '[href="/backfills"]' },
+    w: { name: "operations (work)", link: '[href="/operations"]' },
     a: { name: "alerts", link: '[href="/alerts"]' },
   };
   const help = [...Array.from(Object.entries(places), ([key, { name }]) => `g ${key}  ${name}`), "t    light or dark", "?    this help", "Esc  close"].join("\n");
-  const hasPages = ["/alerts", "/lag", "/ledger", "/quality", "/quarantine", "/schemas", "/spark"];
+  const hasPages = ["/alerts", "/backfills", "/lag", "/lake", "/ledger", "/operations", "/quality", "/quarantine", "/schemas", "/spark"];
   const isHere = (href) => href === location.pathname || (hasPages.includes(href) && location.pathname.startsWith(`${href}/`));
   let waiting = "";
   function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
   document.addEventListener("keydown", (event) => {
-    if (event.target.matches("input, select, textarea") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.matches("input, select, textarea") || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
     const panel = document.getElementById("help");
     if (waiting === "g" && places[event.key]) go(`.nav a${places[event.key].link}`);
     else if (event.key === "t") toggle();

@@ -39,7 +39,20 @@
       return isCopied;
     }
   }
+  /* A link to a page of the console, without loading the console anew; what Dash's own links say to its location. */
+  function link(text, href, className = "more") {
+    const made = element("a", className, text);
+    made.href = href;
+    made.addEventListener("click", (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      window.history.pushState({}, "", href);
+      window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+      window.scrollTo(0, 0);
+    });
+    return made;
+  }
   /* `commands` in backticks are set as code. */
   const prose = (text) => text.split("`").map((part, index) => (index % 2 ? element("code", "", part) : part));
-  window.tidegate.make = { element, redraw, copyButton, prose };
+  window.tidegate.make = { element, redraw, copyButton, link, prose };
 })();

@@ -52,6 +52,16 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
                 className="nav-link",
             ),
             dcc.Link(["Lake", html.Kbd("g k")], href="/lake", className="nav-link"),
+            dcc.Link(["Backfills", html.Kbd("g f")], href="/backfills", className="nav-link"),
+            dcc.Link(
+                [
+                    "Operations",
+                    html.Span(className="count", hidden=True, **data(operations_count="all")),
+                    html.Kbd("g w"),
+                ],
+                href="/operations",
+                className="nav-link",
+            ),
             html.Div(
                 [
                     html.Div(
@@ -64,4 +74,5 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
             ),
         ],
         className="nav",
+        **data(topics_too="operations"),
     )

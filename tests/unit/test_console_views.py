@@ -113,3 +113,14 @@ def test_no_page_polls() -> None:
 
 def test_the_hub_is_found_by_its_port() -> None:
     assert push_port("http://127.0.0.1:8090") == 8090
+
+
+def test_operations_have_a_list_and_each_a_page_of_its_own() -> None:
+    assert '"data-operations": "all"' in written("/operations")
+    assert '"data-operation-page": "a 1"' in written("/operations/a%201")
+    assert '"data-operations": "backfill"' in written("/backfills")
+    assert "nobody" in written("/backfills/nobody")
+
+
+def test_every_page_hears_of_operations_for_their_number_beside_the_navigation() -> None:
+    assert '"data-topics-too": "operations"' in written("/live/shop")

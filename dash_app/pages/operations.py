@@ -1,0 +1,80 @@
+"""What is done to the platform, and what was? Every operation, and one with its plan, stages, log and buttons (`operate*.js`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dash import dcc, html
+
+from dash_app.pages.elements import data
+
+if TYPE_CHECKING:
+    from dash.development.base_component import Component
+
+_COLUMNS = (
+    ("operation", "Its own page has its plan, its stages and its log"),
+    ("kind", ""),
+    ("stream", ""),
+    ("state", ""),
+    ("stages done", ""),
+    ("rows/s", "Of the last 20 seconds, while it runs"),
+    ("what", "What it does, waits for, or why it ended"),
+    ("by", "Who asked for it"),
+    ("asked", "When"),
+)
+
+
+def operations_page() -> Component:
+    """Every operation, the newest first."""
+    return html.Div(
+        [
+            html.Header(
+                [
+                    html.H1("Operations"),
+                    html.P(
+                        "Backfills, rollbacks, trials and promotions: what runs, and what has run.", className="quiet"
+                    ),
+                ]
+            ),
+            html.Section(
+                [
+                    html.Div(
+                        [html.H2("All"), html.Code("tidegate operations ls", className="quiet")], className="card-head"
+                    ),
+                    worker_said(),
+                    operations_table("all"),
+                ],
+                className="card",
+            ),
+        ],
+        **data(topics="overview operations"),
+    )
+
+
+def operation_page(name: str) -> Component:
+    """One operation."""
+    return html.Div(
+        [
+            html.Header([html.P(dcc.Link("Operations", href="/operations", className="more"), className="quiet")]),
+            html.Section(
+                [worker_said(), html.Div(className="operation", **data(operation_page=name))], className="card"
+            ),
+        ],
+        **data(topics="overview operations"),
+    )
+
+
+def operations_table(kinds: str, stream: str = "") -> Component:
+    """A list of operations, of some kinds (`all`, or names with spaces between) and of one stream or all."""
+    head = html.Thead(html.Tr([html.Th(title, title=what) for title, what in _COLUMNS]))
+    body = html.Tbody(html.Tr(html.Td("Not known yet.", colSpan=len(_COLUMNS), className="is-unknown")))
+    table = html.Table([head, body], className="operations-table", **data(operations=kinds, stream=stream))
+    return html.Div(table, className="scrolls")
+
+
+def worker_said() -> Component:
+    """Where it is said that nobody is there to plan or run."""
+    live: dict[str, Any] = {"aria-live": "polite"}
+    return html.P(
+        hidden=True, role="status", className="part-reason is-unknown", **live, **data(operations_worker="all")
+    )
