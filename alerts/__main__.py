@@ -53,9 +53,16 @@ def main() -> None:
     store = Store(settings.data / "alerts" / "incidents.sqlite")
     outbox = Outbox(store, PagerDuty(settings.pagerduty, key, _now) if pages else None)
     writer = Writer(settings.console, socket.gethostname())
-    watch = Watch(ControlPlane(settings.api, _now), store, writer, streams, settings.alerts_settle, pages=pages)
+    watch = Watch(
+        ControlPlane(settings.api, settings.service_token, _now),
+        store,
+        writer,
+        streams,
+        settings.alerts_settle,
+        pages=pages,
+    )
     watch.catch_up(_now())
-    reporter, beats, stopping = Reporter(settings.api), Beats(), threading.Event()
+    reporter, beats, stopping = Reporter(settings.api, settings.service_token), Beats(), threading.Event()
 
     def look() -> None:
         beats.at = watch.beat()
@@ -68,7 +75,7 @@ def main() -> None:
     # uvicorn raises what has ended it once more: what follows must still be done.
     signal.signal(signal.SIGTERM, lambda *_: None)
     address = urlsplit(settings.alerts)
-    api = create_api(watch, outbox, beats, _now)
+    api = create_api(watch, outbox, beats, _now, settings.service_token)
     try:
         uvicorn.run(api, host=address.hostname or "127.0.0.1", port=address.port or 80, log_level="warning",
                     timeout_graceful_shutdown=2)  # fmt: skip

@@ -22,7 +22,7 @@ from controlplane.contract.durations import Duration
 from controlplane.contract.frozen import Frozen
 from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import ALERTS
-from controlplane.contract.rooms import PagesRefused
+from controlplane.contract.rooms import OnlyParts, asked_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,10 +68,10 @@ class Beats:
         return self.at is not None and now - self.at < _SILENT_AFTER
 
 
-def create_api(watch: Watch, outbox: Outbox, beats: Beats, now: Callable[[], datetime]) -> FastAPI:
-    """The HTTP application."""
+def create_api(watch: Watch, outbox: Outbox, beats: Beats, now: Callable[[], datetime], token: str) -> FastAPI:
+    """The HTTP application, for who has the parts' token."""
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    api.add_middleware(PagesRefused)
+    api.add_middleware(OnlyParts, token=token)
 
     @api.get("/healthz")
     def healthy() -> dict[str, str]:
@@ -140,24 +140,25 @@ def _incidents(api: FastAPI, watch: Watch, outbox: Outbox, now: Callable[[], dat
     @api.post(f"{BASE}/incidents/{{wanted}}/acknowledge")
     async def acknowledge(wanted: str, request: Request) -> dict[str, Any]:
         said = _Said.model_validate_json(await request.body() or b"{}")
-        return _shown(watch.acknowledge(wanted, said.by, now()))
+        return _shown(watch.acknowledge(wanted, asked_by(request.headers, said.by), now()))
 
     @api.post(f"{BASE}/incidents/{{wanted}}/resolve")
     async def resolve(wanted: str, request: Request) -> dict[str, Any]:
         said = _Said.model_validate_json(await request.body() or b"{}")
-        return _shown(watch.resolve(wanted, said.by, now()))
+        return _shown(watch.resolve(wanted, asked_by(request.headers, said.by), now()))
 
     @api.post(f"{BASE}/incidents/{{wanted}}/silence", status_code=201)
     async def silence(wanted: str, request: Request) -> dict[str, Any]:
         """Wake nobody by this cause for so long; it also counts when it comes back."""
         said = _Silenced.model_validate_json(await request.body() or b"{}")
-        return watch.silence(wanted, _short(said.duration), said.by, said.reason, now()).model_dump(mode="json")
+        by, lasts = asked_by(request.headers, said.by), _short(said.duration)
+        return watch.silence(wanted, lasts, by, said.reason, now()).model_dump(mode="json")
 
     @api.post(f"{BASE}/test", status_code=201)
     async def test(request: Request) -> dict[str, Any]:
         """A test page: trigger and resolve of severity info."""
         said = _Said.model_validate_json(await request.body() or b"{}")
-        return {**_shown(watch.test(said.by, now())), "pages": watch.pages}
+        return {**_shown(watch.test(asked_by(request.headers, said.by), now())), "pages": watch.pages}
 
 
 def _quiets(api: FastAPI, watch: Watch, now: Callable[[], datetime]) -> None:
@@ -187,7 +188,7 @@ def _quiets(api: FastAPI, watch: Watch, now: Callable[[], datetime]) -> None:
             end=end,
             rule=said.rule,
             subject=said.subject,
-            by=said.by,
+            by=asked_by(request.headers, said.by),
             reason=said.reason,
         )
         watch.store.put_quiet(planned)

@@ -10,6 +10,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from alerts.policy.observed import Observed, Remembered
+from controlplane.contract.access import authorization
 from controlplane.contract.facts import FACTS, Fact
 from controlplane.contract.orders import ORDERS, PATH
 from controlplane.contract.replays import Work
@@ -41,11 +42,12 @@ class ControlPlane:
 
     Args:
         api: the address.
+        token: by which parts know each other.
         now: the clock.
     """
 
-    def __init__(self, api: str, now: Callable[[], datetime]) -> None:
-        self._client = httpx.Client(base_url=api, timeout=_TIMEOUT_S)
+    def __init__(self, api: str, token: str, now: Callable[[], datetime]) -> None:
+        self._client = httpx.Client(base_url=api, headers=authorization(token), timeout=_TIMEOUT_S)
         self._now = now
         self._remembered = Remembered()
         self._orders: Sequence[GateOrdered] = ()

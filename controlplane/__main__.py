@@ -59,7 +59,7 @@ def main() -> None:
     }
     address = urlsplit(settings.api)
     uvicorn.run(
-        create_api(service, rooms),
+        create_api(service, rooms, settings.service_token),
         host=address.hostname or "127.0.0.1",
         port=address.port or 8090,
         log_level="warning",

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from controlplane.commands.account import COLUMNS, account, mismatch_lines
 from controlplane.commands.alerts import app as alerts_app
+from controlplane.commands.credentials import control_plane
 from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
 from controlplane.commands.quarantine import app as quarantine_app
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controlplane.up.platform import Platform
-    from controlplane.up.running import Running
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(schema_app, name="schema")
@@ -200,7 +200,7 @@ def ledger(
     stream: Annotated[str | None, typer.Option(help="Only this stream.")] = None,
 ) -> None:
     """Does every event add up, from produced to the lake and ClickHouse? Exit code 1 when one does not."""
-    reported = [account(each) for each in _ask(_running(data), "/api/v1/ledger")]
+    reported = [account(each) for each in _ask(data, "/api/v1/ledger")]
     taken = [each for each in reported if stream in (None, each["stream"])]
     if stream is not None and not taken:
         there = ", ".join(each["stream"] for each in reported) or "none"
@@ -231,10 +231,11 @@ def logs(part: Annotated[str, typer.Argument(help="A part's name.")], data: Data
     typer.echo(last_lines(file))
 
 
-def _ask(running: Running, path: str) -> list[dict[str, Any]]:
-    url = f"{running.environment['TIDEGATE_API']}{path}"
+def _ask(data: Path | None, path: str) -> list[dict[str, Any]]:
+    api, headers = control_plane(data)
+    url = f"{api}{path}"
     try:
-        answer: list[dict[str, Any]] = httpx.get(url, timeout=5).raise_for_status().json()
+        answer: list[dict[str, Any]] = httpx.get(url, headers=headers, timeout=5).raise_for_status().json()
     except httpx.HTTPError as error:
         _fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
     return answer

@@ -52,7 +52,7 @@ def main(
         Watch("spark", SPARK_EVERY_S, watch_spark(settings)),
         Watch("why", EVERY_S, watch_why(settings, definitions)),
     )
-    reporter = None if dry_run else Reporter(settings.api)
+    reporter = None if dry_run else Reporter(settings.api, settings.service_token)
 
     def tell(facts: Iterable[Fact]) -> None:
         if reporter is None:

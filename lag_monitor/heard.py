@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from controlplane.contract.access import authorization
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,8 +27,8 @@ _SAID = {"kind": ["schema_read", "query_progressed"]}
 class Heard:
     """When each query was last heard of."""
 
-    def __init__(self, api: str) -> None:
-        self._client = httpx.Client(base_url=api, timeout=_TIMEOUT_S, limits=_KEPT)
+    def __init__(self, api: str, token: str) -> None:
+        self._client = httpx.Client(base_url=api, headers=authorization(token), timeout=_TIMEOUT_S, limits=_KEPT)
         self._asked_at = -_EVERY_S
         self._heard: Mapping[str, datetime] = {}
 

@@ -43,7 +43,7 @@ def watch_lag(
 ) -> Callable[[], list[LagJudged]]:
     """A round over every query of the streams and every consumer group."""
     shadow = Shadow(cluster.admin) if settings.lag_shadow else None
-    records, heard = Records(settings.kafka), Heard(settings.api)
+    records, heard = Records(settings.kafka), Heard(settings.api, settings.service_token)
     return Lag(streams, cluster, records, lake, heard, shadow, lambda: datetime.now(UTC)).look
 
 

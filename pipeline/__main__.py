@@ -179,7 +179,7 @@ def feed(  # noqa: PLR0913 (each is an option of the command)
         raise typer.BadParameter(f"there is no feed {stream!r}; choose one of: {', '.join(FEEDS)}")
     options = FeedOptions(rate=rate, faults=faults, seed=seed, events=events, speed=speed, late=late, first=first)
     serve_metrics(settings.metrics, table.FEED)
-    reporter = Reporter(settings.api)
+    reporter = Reporter(settings.api, settings.service_token)
     try:
         run(settings, definition, options, reporter, _stopping())
     finally:

@@ -46,7 +46,7 @@ def main() -> None:
         streams = load_streams(settings.stream_roots)
     except StreamInvalidError as error:
         sys.exit(str(error))
-    reporter = Reporter(settings.api)
+    reporter = Reporter(settings.api, settings.service_token)
     files = WorkFiles(settings.data / "quality" / "replays")
     schemas = Schemas(settings.registry)
     desks = {stream.name: _desk(settings, stream, schemas, files) for stream in streams}
@@ -58,10 +58,10 @@ def main() -> None:
     results = Results(settings.data / "quality" / "results")
     site = Site(settings.data / "quality" / "results", settings.data / "quality" / "docs")
     looks = [_look(settings, stream, schemas) for stream in streams]
-    watch = IngestWatch(looks, FollowedByRoute(settings.api), reporter.report, results)
+    watch = IngestWatch(looks, FollowedByRoute(settings.api, settings.service_token), reporter.report, results)
     site.start()
     watch.start()
-    api = create_api()
+    api = create_api(settings.service_token)
     add_quarantine(api, desks)
     add_docs(api, site)
     # uvicorn raises what has ended it once more: what follows must still be done.

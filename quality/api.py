@@ -6,13 +6,13 @@ from fastapi import FastAPI, Response
 
 from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import QUALITY
-from controlplane.contract.rooms import PagesRefused
+from controlplane.contract.rooms import OnlyParts
 
 
-def create_api() -> FastAPI:
-    """The HTTP application."""
+def create_api(token: str) -> FastAPI:
+    """The HTTP application, for who has the parts' token."""
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    api.add_middleware(PagesRefused)
+    api.add_middleware(OnlyParts, token=token)
 
     @api.get("/healthz")
     async def healthy() -> dict[str, str]:

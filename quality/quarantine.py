@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from controlplane.contract.frozen import Frozen
 from controlplane.contract.replays import Selection, WorkAsked
+from controlplane.contract.rooms import asked_by, may_touch
 from quality.inbox.inbox import listed
 from quality.inbox.index import counts_of, groups, page, trend
 from quality.replay.work import WorkRefusedError
@@ -140,12 +141,13 @@ def _add_work(router: APIRouter, desks: Mapping[str, Desk]) -> None:
         """Plan a replay or a discard (`WorkAsked`); nothing is done to a record before it is run."""
         desk = _desk(desks, stream)
         asked = _read(WorkAsked, await request.body())
+        asked = asked.model_copy(update={"by": asked_by(request.headers, asked.by)})
         return (await asyncio.to_thread(desk.ask, asked)).model_dump(mode="json")
 
     @router.post("/replays/{work}/run", status_code=202)
     async def run(work: str, request: Request) -> dict[str, Any]:
         """Do what was planned; 409 when it is not planned, or has been done."""
-        desk, _ = _work(desks, work)
+        desk = _allowed(request, *_work(desks, work))
         given = _read(_Run, await request.body() or b"{}")
         try:
             return (await asyncio.to_thread(desk.run, work, given.rate)).model_dump(mode="json")
@@ -153,9 +155,9 @@ def _add_work(router: APIRouter, desks: Mapping[str, Desk]) -> None:
             raise HTTPException(409, str(error)) from error
 
     @router.post("/replays/{work}/cancel", status_code=202)
-    async def cancel(work: str) -> dict[str, Any]:
+    async def cancel(work: str, request: Request) -> dict[str, Any]:
         """Do no more of it; what was done stays done."""
-        desk, _ = _work(desks, work)
+        desk = _allowed(request, *_work(desks, work))
         try:
             return (await asyncio.to_thread(desk.cancel, work)).model_dump(mode="json")
         except WorkRefusedError as error:
@@ -173,6 +175,12 @@ def _work(desks: Mapping[str, Desk], work: str) -> tuple[Desk, Work]:
         if work in desk.works:
             return desk, desk.works[work]
     raise HTTPException(404, f"there is no replay {work!r}; GET /api/v1/quarantine/replays lists them")
+
+
+def _allowed(request: Request, desk: Desk, work: Work) -> Desk:
+    if not may_touch(request.headers, work.stream):
+        raise HTTPException(403, f"{asked_by(request.headers)} may not do that to {work.stream}")
+    return desk
 
 
 def _selection(request: Request) -> Selection:

@@ -12,7 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
+from controlplane.commands.credentials import control_plane
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,9 +179,10 @@ def _ask(data: Path | None, method: str, path: str, said: object = None) -> Any:
 
 
 def _request(data: Path | None, method: str, path: str, said: object) -> httpx.Response:
-    url = f"{running_in(data).environment['TIDEGATE_API']}/api/v1/alerts/{path}"
+    api, headers = control_plane(data)
+    url = f"{api}/api/v1/alerts/{path}"
     try:
-        answer = httpx.request(method, url, json=said, timeout=10)
+        answer = httpx.request(method, url, json=said, headers=headers, timeout=10)
     except httpx.HTTPError as error:
         fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
     if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:

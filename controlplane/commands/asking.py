@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from controlplane.commands.terminal import EXIT_NOT_RUNNING, fail, running_in
+from controlplane.commands.credentials import control_plane
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, fail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,10 @@ _TIMEOUT_S = 10.0
 
 def asked(data: Path | None, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 (JSON)
     """What the control plane answers; None when that is nothing."""
-    url = f"{running_in(data).environment['TIDEGATE_API']}{path}"
+    api, headers = control_plane(data)
+    url = f"{api}{path}"
     try:
-        answer = httpx.request(method, url, json=body, timeout=_TIMEOUT_S)
+        answer = httpx.request(method, url, json=body, headers=headers, timeout=_TIMEOUT_S)
     except httpx.HTTPError as error:
         fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
     if answer.is_client_error:

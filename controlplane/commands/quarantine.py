@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from controlplane.commands.credentials import control_plane
 from controlplane.commands.quarantine_words import attempt_line, tell_groups, tell_records, tell_work
-from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail, running_in
+from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output, fail
 from controlplane.contract.fix_steps import STEP_FORMS, parse_step
 from controlplane.contract.replays import Action, Judged, Selection, Work, WorkAsked, WorkState
 
@@ -262,10 +263,11 @@ def _finish(data: Path | None, work: Work, rate: float | None, output: str, *, d
 
 def _ask(data: Path | None, path: str, *, params: dict[str, Any] | None = None, body: Any = None) -> Any:  # noqa: ANN401 (JSON)
     """The answer of the running platform; what it refuses ends the command with its sentence."""
-    url = f"{running_in(data).environment['TIDEGATE_API']}/api/v1/quarantine/{path}"
+    api, headers = control_plane(data)
+    url = f"{api}/api/v1/quarantine/{path}"
     method = "GET" if body is None else "POST"
     try:
-        answer = httpx.request(method, url, params=params, json=body, timeout=_TIMEOUT_S)
+        answer = httpx.request(method, url, params=params, json=body, headers=headers, timeout=_TIMEOUT_S)
     except httpx.HTTPError as error:
         fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
     if not answer.is_success:

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 TOKEN_BEGINS_WITH = "tg_"  # noqa: S105 (no secret)
 CSRF_HEADER = "X-Tidegate-CSRF"
 SESSION_COOKIE = "tidegate_session"
+SERVICE_TOKEN = "secrets/service.token"  # noqa: S105 (a file's name)
+"""In the data folder: by which parts know each other."""
+LOCAL_TOKEN = "secrets/local.token"  # noqa: S105 (a file's name)
+"""In the data folder: who can read it owns the folder, and may do everything."""
 USER_HEADER = "X-Tidegate-User"
 """Whom the control plane asks a room for; only taken from who has the service token."""
+STREAMS_HEADER = "X-Tidegate-Streams"
+"""For which streams they may, by commas; `*`: for every one."""
 
 
 class Role(StrEnum):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from controlplane.contract.access import authorization
 from controlplane.contract.gates import GateOrdered
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ _log = logging.getLogger(__name__)
 class Orders:
     """Orders to gates, as the control plane has them; `close` ends the asking."""
 
-    def __init__(self, api: str) -> None:
+    def __init__(self, api: str, token: str) -> None:
         self._url = f"{api.rstrip('/')}{PATH}"
+        self._asked = urllib.request.Request(self._url, headers=authorization(token))  # noqa: S310 (our own address)
         self._known: list[GateOrdered] = []
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
@@ -50,7 +52,7 @@ class Orders:
     def _run(self) -> None:
         while not self._closing.wait(_EVERY_S):
             try:
-                with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (our own address)
+                with urllib.request.urlopen(self._asked, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (the same)
                     self._known = ORDERS.validate_json(answer.read())
             except (OSError, ValueError) as error:
                 _log.debug("no orders from %s: %s", self._url, error)

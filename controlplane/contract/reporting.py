@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from controlplane.contract.access import authorization
 from controlplane.contract.facts import FACTS
 from controlplane.contract.metrics.meter import METER
 from controlplane.contract.metrics.told import TALLY
@@ -40,8 +41,9 @@ _log = logging.getLogger(__name__)
 class Reporter:
     """Sends facts to `<api>/api/v1/facts` from a thread of its own; `close` sends what is left, once."""
 
-    def __init__(self, api: str) -> None:
+    def __init__(self, api: str, token: str) -> None:
         self._url = f"{api.rstrip('/')}/api/v1/facts"
+        self._token = token
         self._queue: deque[Fact] = deque(maxlen=_QUEUED_AT_MOST)
         self._standing: dict[str, tuple[Fact, ...]] = {}
         self._said_at = time.monotonic()
@@ -101,7 +103,7 @@ class Reporter:
         if not facts:
             return True
         try:
-            post_facts(self._url, facts)
+            post_facts(self._url, facts, self._token)
         except OSError as error:
             if self._reachable:
                 _log.warning("the control plane at %s does not take facts (%s); they are kept", self._url, error)
@@ -114,14 +116,15 @@ class Reporter:
         return True
 
 
-def post_facts(url: str, facts: Iterable[Fact]) -> None:
+def post_facts(url: str, facts: Iterable[Fact], token: str) -> None:
     """Post facts once.
 
     Raises:
         OSError: if the control plane is away or refuses them.
     """
     body = FACTS.dump_json(list(facts))
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})  # noqa: S310 (our own address)
+    headers = {"Content-Type": "application/json", **authorization(token)}
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 (our own address)
     with urllib.request.urlopen(request, timeout=_POST_TIMEOUT_S):  # noqa: S310
         pass
 

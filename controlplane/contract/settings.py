@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from controlplane.contract.access import authorization, service_token
 from controlplane.contract.durations import Duration, parse_duration
 
 SHIPPED_STREAMS = Path(__file__).parents[2] / "pipeline" / "streams"
@@ -46,6 +47,14 @@ class Settings(BaseSettings):
             "Database of operations, users and audit: `postgresql://...` or `sqlite:///...`; "
             "empty: `control/operations.sqlite` in the data folder."
         ),
+    )
+    token_file: Path | None = Field(
+        None,
+        description="File with the token by which parts know each other; `tidegate up` makes one in the data folder.",
+    )
+    token: SecretStr = Field(
+        SecretStr(""),
+        description="For commands: the API token to ask the control plane with, instead of the folder's own.",
     )
     pagerduty_routing_key: SecretStr = Field(
         SecretStr(""),
@@ -135,6 +144,16 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """Where operations, users and audit are kept; may hold a password."""
         return self.database.get_secret_value() or f"sqlite:///{self.data.resolve() / 'control' / 'operations.sqlite'}"
+
+    @property
+    def service_token(self) -> str:
+        """The token by which parts know each other; empty when there is none."""
+        return service_token(self.token_file)
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header by which a part shows that it is one."""
+        return authorization(self.service_token)
 
     @property
     def stream_roots(self) -> tuple[Path, ...]:

@@ -11,6 +11,7 @@ import threading
 import urllib.request
 from typing import TYPE_CHECKING
 
+from controlplane.contract.access import authorization
 from controlplane.contract.scaling import Wanted
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def wanted_path(target: str) -> str:
 class Wants:
     """What is wanted of targets, as the control plane has it; `close` ends the asking."""
 
-    def __init__(self, api: str, targets: Sequence[str] = ("lake",)) -> None:
+    def __init__(self, api: str, token: str, targets: Sequence[str] = ("lake",)) -> None:
+        self._headers = authorization(token)
         self._urls = {target: f"{api.rstrip('/')}{wanted_path(target)}" for target in targets}
         self._known: dict[str, Wanted] = {}
         self._closing = threading.Event()
@@ -53,8 +55,9 @@ class Wants:
             self._closing.wait(_EVERY_S)
 
     def _ask(self, target: str, url: str) -> None:
+        asked = urllib.request.Request(url, headers=self._headers)  # noqa: S310 (our own address)
         try:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (our own address)
+            with urllib.request.urlopen(asked, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (the same)
                 self._known[target] = Wanted.model_validate_json(answer.read())
         except (OSError, ValueError) as error:
             _log.debug("nobody says at %s what is wanted: %s", url, error)

@@ -38,12 +38,13 @@ def _complain(task: asyncio.Task[None]) -> None:
         _log.error("a task of the hub has ended", exc_info=error)
 
 
-def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> FastAPI:
+def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: str = "") -> FastAPI:
     """The HTTP and WebSocket application.
 
     Args:
         service: what it answers from.
         rooms: prefix below `/api/v1` -> address of the room that answers there.
+        token: by which parts know each other.
     """
 
     @asynccontextmanager
@@ -78,7 +79,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None) -> Fast
     add_quality(api, service)
     add_lag(api, service)
     add_scaling(api, service)
-    add_forwarded(api, service, rooms or {})
+    add_forwarded(api, service, rooms or {}, token)
     _push(api, service)
     return api
 

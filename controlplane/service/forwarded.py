@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import httpx
 from fastapi import APIRouter, HTTPException, Request, Response
 
+from controlplane.contract.access import authorization
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
@@ -23,15 +25,16 @@ _KEPT_HEADERS = ("cache-control", "content-security-policy")
 _METHODS = ["GET", "POST", "DELETE"]
 
 
-def add_forwarded(api: FastAPI, service: Service, rooms: Mapping[str, str]) -> None:
+def add_forwarded(api: FastAPI, service: Service, rooms: Mapping[str, str], token: str) -> None:
     """Forward each prefix to its room.
 
     Args:
         api: where to add them.
         service: says which pages may ask.
         rooms: prefix -> address of the room, which has the same paths.
+        token: by which parts know each other.
     """
-    client = httpx.AsyncClient(timeout=_TIMEOUT_S)
+    client = httpx.AsyncClient(headers=authorization(token), timeout=_TIMEOUT_S)
 
     @asynccontextmanager
     async def closing(_: FastAPI) -> AsyncIterator[None]:

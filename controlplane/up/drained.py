@@ -40,13 +40,15 @@ class Drained:
         return not waits_for
 
     def _waits_for(self) -> str:
+        settings = self._platform.settings
         feeds = [part.name for part in self._platform.parts if part.ends]
         running = [name for name in feeds if self._platform.state(name) is not PartState.ENDED]
         if running:
             return f"waiting for the end of {', '.join(running)}"
         self._ended_at = self._ended_at or datetime.now(UTC)
         try:
-            ledgers = httpx.get(f"{self._platform.settings.api}/api/v1/ledger", timeout=5).raise_for_status().json()
+            url, headers = f"{settings.api}/api/v1/ledger", settings.authorization
+            ledgers = httpx.get(url, headers=headers, timeout=5).raise_for_status().json()
         except httpx.HTTPError as error:
             return f"waiting for the control plane: {error}"
         taken = {each["stream"]: each for each in ledgers if datetime.fromisoformat(each["at"]) > self._ended_at}

@@ -25,6 +25,7 @@ from controlplane.up import checks, targets
 from controlplane.up.addresses import Addresses, pick
 from controlplane.up.checks import StartError
 from controlplane.up.parts import Plan
+from controlplane.up.secret_files import make_secrets
 from controlplane.up.spark import master_url, standalone_of
 from controlplane.up.supervisor import Supervisor
 
@@ -89,6 +90,7 @@ class Platform:
             **self.addresses.environment(),
             "TIDEGATE_DATA": str(self.data),
             "TIDEGATE_SPARK_JARS": jars,
+            "TIDEGATE_TOKEN_FILE": str(make_secrets(self.data)),
             "PYTHONUNBUFFERED": "1",
             **({"TIDEGATE_LAKE_MASTER": master_url(self.addresses)} if self._spark == "standalone" else {}),
             **self._environment,
@@ -113,7 +115,7 @@ class Platform:
         self._supervisor = Supervisor(self.parts, self.data, self._sockets, self._env, self._told)
         # While the control plane starts nobody takes facts: that is no news, and if it stays away its state says so.
         logging.getLogger("controlplane.contract.reporting").setLevel(logging.ERROR)
-        self._reporter = Reporter(self.settings.api)
+        self._reporter = Reporter(self.settings.api, self.settings.service_token)
         self._metrics = f"127.0.0.1:{self.addresses.metrics['up']}"
         self._end_metrics = serve_metrics(self._metrics, table.UP)
 
@@ -177,7 +179,15 @@ class Platform:
         facts = [self._fact(part, now) for part in self.parts]
         self._reporter.report(*facts)
         _write_down(
-            self.data / "up.json", {"pid": os.getpid(), "environment": self.addresses.environment(), "parts": facts}
+            self.data / "up.json",
+            {
+                "pid": os.getpid(),
+                "environment": {
+                    **self.addresses.environment(),
+                    "TIDEGATE_TOKEN_FILE": self._env["TIDEGATE_TOKEN_FILE"],
+                },
+                "parts": facts,
+            },
         )
 
     def _say_targets(self, content: list[dict[str, object]]) -> None:

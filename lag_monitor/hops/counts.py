@@ -47,7 +47,7 @@ class Counts:
     def __init__(self, settings: Settings, cluster: Cluster, lake: LakeEnds) -> None:
         self._settings, self._cluster, self._lake_ends = settings, cluster, lake
         self._topics: tuple[float, Mapping[str, tuple[int, ...]]] = (float("-inf"), {})
-        self._api = httpx.Client(base_url=settings.api, timeout=_TIMEOUT_S)
+        self._api = httpx.Client(base_url=settings.api, headers=settings.authorization, timeout=_TIMEOUT_S)
         self._clickhouse: Client | None = None
         self._away: tuple[float, str] = (0.0, "")
 

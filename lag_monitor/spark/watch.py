@@ -30,7 +30,8 @@ def watch_spark(settings: Settings) -> Callable[[], Iterable[SparkObserved]]:
         httpx.HTTPError, ValueError: if the control plane does not say which there are.
     """
     # The server closes a connection after five seconds, which would be just when the next question is asked.
-    control = httpx.Client(base_url=settings.api, timeout=_TIMEOUT_S, limits=httpx.Limits(keepalive_expiry=2.0))
+    limits = httpx.Limits(keepalive_expiry=2.0)
+    control = httpx.Client(base_url=settings.api, headers=settings.authorization, timeout=_TIMEOUT_S, limits=limits)
     # Proxies of the environment are for the world outside, and a redirect might lead there.
     client = httpx.Client(follow_redirects=False, trust_env=False)
     hosts = frozenset(filter(None, (each.strip() for each in settings.spark_ui_hosts.split(","))))

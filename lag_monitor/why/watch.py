@@ -31,7 +31,11 @@ def watch_why(settings: Settings, streams: Sequence[StreamDefinition]) -> Callab
     Raises (the round):
         httpx.HTTPError, ValueError: if the control plane does not answer; then nobody could be told anyway.
     """
-    client, past, said = httpx.Client(base_url=settings.api, timeout=_TIMEOUT_S), Past(), Said()
+    client, past, said = (
+        httpx.Client(base_url=settings.api, headers=settings.authorization, timeout=_TIMEOUT_S),
+        Past(),
+        Said(),
+    )
 
     def look() -> list[LagExplained]:
         answers = ask(client)

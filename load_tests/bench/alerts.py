@@ -21,9 +21,11 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import httpx
 
+from controlplane.contract.access import authorization
 from controlplane.contract.facts import FACTS, Fact, LedgerTaken, PartChanged, PartState, Verdict
 from controlplane.contract.gates import GateDecided, Outcome, Stage
 from controlplane.up.checks import free_port
@@ -137,11 +139,15 @@ class Alerts:
     def __init__(self, data: Path, api: str, pagerduty: str, settle_s: float, key: str = KEY) -> None:
         self.address = f"http://127.0.0.1:{free_port()}"
         self.log = data / "alerts.log"
+        token = data / "service.token"
+        token.write_text(secret := uuid4().hex)
+        self._headers = authorization(secret)
         self._environment = {
             **os.environ,
             "TIDEGATE_DATA": str(data),
             "TIDEGATE_API": api,
             "TIDEGATE_ALERTS": self.address,
+            "TIDEGATE_TOKEN_FILE": str(token),
             "TIDEGATE_PAGERDUTY": pagerduty,
             "TIDEGATE_PAGERDUTY_ROUTING_KEY": key,
             "TIDEGATE_ALERTS_SETTLE": f"{settle_s:g}s",
@@ -178,7 +184,11 @@ class Alerts:
 
     def ask(self, path: str) -> Any:  # noqa: ANN401 (JSON)
         """What a GET is answered."""
-        return httpx.get(f"{self.address}/api/v1/alerts/{path}", timeout=5).raise_for_status().json()
+        return (
+            httpx.get(f"{self.address}/api/v1/alerts/{path}", headers=self._headers, timeout=5)
+            .raise_for_status()
+            .json()
+        )
 
 
 def until(holds: Callable[[], object], what: str, within_s: float) -> None:

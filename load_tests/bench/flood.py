@@ -87,7 +87,9 @@ def measure(rate: float, told: Callable[[str], None]) -> dict[str, Figures]:
                 told("resumed into the flood")
                 before, began = _landed(settings, stream, Hop.QUARANTINE), time.monotonic()
                 order = {"stream": stream.name, "stage": "ingest", "order": "resume"}
-                httpx.post(f"{settings.api}/api/v1/gates/orders", json=order, timeout=5).raise_for_status()
+                httpx.post(
+                    f"{settings.api}/api/v1/gates/orders", json=order, headers=settings.authorization, timeout=5
+                ).raise_for_status()
                 _await(lambda: _state(settings, stream) == "probing")
                 found["resumed_into_it"] = _opening(settings, stream, began, before)
             finally:
@@ -110,7 +112,7 @@ def _opening(settings: Settings, stream: StreamDefinition, since: float, before:
 
 
 def _state(settings: Settings, stream: StreamDefinition) -> Any:  # noqa: ANN401 (JSON)
-    facts = httpx.get(f"{settings.api}/api/v1/facts", timeout=5).json()
+    facts = httpx.get(f"{settings.api}/api/v1/facts", headers=settings.authorization, timeout=5).json()
     mine = (each for each in facts if each["kind"] == "breaker_changed" and each["stream"] == stream.name)
     return next((each["state"] for each in mine), None)
 

@@ -138,7 +138,9 @@ def _ran(platform: Platform, *arguments: str) -> dict[str, Any]:
 
 
 def _balances(settings: Settings, events: int, report: Report) -> bool:
-    ledgers = httpx.get(f"{settings.api}/api/v1/ledger", timeout=5).raise_for_status().json()
+    ledgers = (
+        httpx.get(f"{settings.api}/api/v1/ledger", headers=settings.authorization, timeout=5).raise_for_status().json()
+    )
     [mine] = [each for each in ledgers if each["stream"] == _STREAM]
     counted = [each["produced"] for each in mine["partitions"]]
     is_all = None not in counted and sum(counted) == events + report.replayed

@@ -226,6 +226,7 @@ class _Run:
     def __init__(self, load: Load, platform: Platform, found: Found, told: Callable[[str], None]) -> None:
         self._load, self._platform, self._found, self._told = load, platform, found, told
         self._api = f"{platform.settings.api}/api/v1"
+        self._headers = platform.settings.authorization
         self._backlog = _Backlog(platform.settings)
         self._set_policy(is_on=False)
         self._shop = _Shop(platform.settings, load_stream(SHIPPED_STREAMS / _STREAM), load.rate)
@@ -305,7 +306,9 @@ class _Run:
 
     def _target(self) -> dict[str, Any]:
         try:
-            targets = httpx.get(f"{self._api}/scaling", timeout=5).raise_for_status().json()["targets"]
+            targets = (
+                httpx.get(f"{self._api}/scaling", headers=self._headers, timeout=5).raise_for_status().json()["targets"]
+            )
         except httpx.HTTPError:
             return {}
         return next((each for each in targets if each["name"] == "lake"), {})
@@ -320,7 +323,7 @@ class _Run:
 
     def _balances(self) -> bool:
         try:
-            taken = httpx.get(f"{self._api}/ledger", timeout=5).raise_for_status().json()
+            taken = httpx.get(f"{self._api}/ledger", headers=self._headers, timeout=5).raise_for_status().json()
         except httpx.HTTPError:
             return False
         mine = [each for each in taken if each["stream"] == _STREAM]
@@ -333,4 +336,4 @@ class _Run:
 
     def _set_policy(self, *, is_on: bool) -> None:
         policy = self._load.policy(is_on=is_on)
-        httpx.put(f"{self._api}/scaling/lake/policy", json=policy, timeout=5).raise_for_status()
+        httpx.put(f"{self._api}/scaling/lake/policy", json=policy, headers=self._headers, timeout=5).raise_for_status()

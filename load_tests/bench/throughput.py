@@ -134,7 +134,7 @@ def _live(bench: Bench) -> Figures:
     clickhouse = clickhouse_connect.get_client(dsn=settings.clickhouse, autogenerate_session_id=False)
     apply.create(clickhouse, bench.stream)
     client = consumer(settings.kafka, group="tidegate-bench-live")
-    reporter = Reporter(settings.api)
+    reporter = Reporter(settings.api, settings.service_token)
     pump = Pump(name, bench.partitions, client, clickhouse, settings.registry, reporter)
     stopping = threading.Event()
     pump.recover(stopping)

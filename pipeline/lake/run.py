@@ -83,7 +83,11 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
     asks = {stream.name: partial(learned, registry, stream) for stream in streams}
     options = {**session_options(settings, "lake"), **SPARK_SETTINGS, **spark_settings(settings)}
     session = build_session("tidegate lake", slots=_SLOTS, **options)
-    reporter, heart, orders = Reporter(settings.api), Heart(settings.notify_socket), Orders(settings.api)
+    reporter, orders, heart = (
+        Reporter(settings.api, settings.service_token),
+        Orders(settings.api, settings.service_token),
+        Heart(settings.notify_socket),
+    )
     scale = scale_of(session, settings, reporter, _SLOTS)
     followed = {stream.name: FollowedSuites(stream, _GATES) for stream in streams}
     closing = threading.Event()

@@ -64,8 +64,8 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         KafkaException: if a client can never go on; the next run does, where the count was kept.
     """
     admin = await_broker(settings.kafka)
-    reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
-    stopped = Stopped(settings.api)
+    reporter, heart = Reporter(settings.api, settings.service_token), Heart(settings.notify_socket)
+    stopped = Stopped(settings.api, settings.service_token)
     taken_at = {stream.name: time.monotonic() for stream in streams}
 
     def keep(stream: StreamDefinition) -> None:

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from controlplane.contract.access import authorization
 from controlplane.contract.gates import BreakerState, Stage
 from controlplane.contract.names import Hop
 from pipeline.gate import WAITS
@@ -29,8 +30,9 @@ _log = logging.getLogger(__name__)
 class Stopped:
     """Hops that gates have stopped, by stream; `close` ends the asking."""
 
-    def __init__(self, api: str) -> None:
+    def __init__(self, api: str, token: str) -> None:
         self._url = f"{api.rstrip('/')}/api/v1/facts"
+        self._asked = urllib.request.Request(self._url, headers=authorization(token))  # noqa: S310 (our own address)
         self._known: dict[str, frozenset[Hop]] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stopped", daemon=True)
@@ -48,7 +50,7 @@ class Stopped:
     def _run(self) -> None:
         while not self._closing.wait(_EVERY_S):
             try:
-                with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (our own address)
+                with urllib.request.urlopen(self._asked, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (the same)
                     self._known = stopped_hops(json.loads(answer.read()))
             except (OSError, ValueError) as error:
                 _log.debug("%s does not say what gates have stopped: %s", self._url, error)

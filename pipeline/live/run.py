@@ -46,7 +46,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     """
     admin = await_broker(settings.kafka)
     registry = await_registry(settings.registry)
-    reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+    reporter, heart = Reporter(settings.api, settings.service_token), Heart(settings.notify_socket)
     pumps: dict[str, Pump] = {}
 
     def pump(stream: StreamDefinition) -> None:

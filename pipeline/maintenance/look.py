@@ -59,7 +59,7 @@ class Looker:
             ],
             topics=topics,
             raw_retention=None if isinstance(topics, str) else raw_retention(stream.name, topics),
-            lag=lake_lag(self.settings.api, stream.name),
+            lag=lake_lag(self.settings.api, self.settings.service_token, stream.name),
         )
 
     def _facts(self, table: Table, stream: StreamDefinition) -> TableFacts | str:

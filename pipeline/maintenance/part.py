@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threading.Event) -> None:
     """Plan and run each stream's maintenance when its policy says so, and report how the tables are."""
-    reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+    reporter, heart = Reporter(settings.api, settings.service_token), Heart(settings.notify_socket)
     jobs = {stream.name: Job(stream, looker(settings), stopping) for stream in streams}
     scheduler = scheduled(jobs.values())
     scheduler.start()

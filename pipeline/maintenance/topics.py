@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from controlplane.contract.access import authorization
 from controlplane.contract.names import Hop, topic
 from pipeline.kafka import TOPIC_HOPS, topic_config
 from pipeline.maintenance.plan import TopicSettings
@@ -120,12 +121,13 @@ def raw_retention(stream: str, topics: Sequence[TopicSettings]) -> timedelta | N
     return None if kept is None or int(kept) < 0 else timedelta(milliseconds=int(kept))
 
 
-def lake_lag(api: str, stream: str) -> timedelta | str:
+def lake_lag(api: str, token: str, stream: str) -> timedelta | str:
     """How far a stream's lake is behind its raw topic, as the control plane knows it; or why that is unknown."""
     if not api:
         return "no platform runs"
+    asked = urllib.request.Request(f"{api}/api/v1/overview", headers=authorization(token))  # noqa: S310 (our own address)
     try:
-        with urllib.request.urlopen(f"{api}/api/v1/overview", timeout=_TIMEOUT_S) as answer:  # noqa: S310 (our own address)
+        with urllib.request.urlopen(asked, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (the same)
             overview: dict[str, Any] = json.load(answer)
     except (OSError, ValueError) as error:
         return f"the control plane does not answer: {error}"

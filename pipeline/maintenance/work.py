@@ -51,7 +51,7 @@ def maintain(
     looks = looker(settings)
     acts = SparkActs(lambda: _session(settings), looks.topics, looks.kept)
     # Without an address nobody listens; what is kept is reported by the platform's next start.
-    reporter = Reporter(settings.api) if settings.api else None
+    reporter = Reporter(settings.api, settings.service_token) if settings.api else None
 
     def report(ran: MaintenanceRan) -> None:
         looks.kept.add(ran)

@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI, Response
 
 from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import OPERATIONS
-from controlplane.contract.rooms import PagesRefused
+from controlplane.contract.rooms import OnlyParts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = ()
 def create_api(settings: Settings) -> FastAPI:
     """The HTTP application."""
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    api.add_middleware(PagesRefused)
+    api.add_middleware(OnlyParts, token=settings.service_token)
 
     @api.get("/healthz")
     async def healthy() -> dict[str, str]:

@@ -58,12 +58,12 @@ def run(
             slots=2 * sum(len(partitions) for _, partitions in prepared) + 1,  # room for partitions that a topic gains
             **{**spark, **SPARK_SETTINGS},
         )
-        orders = Orders(settings.api)
+        orders = Orders(settings.api, settings.service_token)
         options = RouteOptions(
             settings.kafka, spark["scratch"], settings.route_mode, settings.route_batch, broken_rules, orders
         )
         runs = [RouteRun(session, followed, registry, admin, partitions, options) for followed, partitions in prepared]
-        reporter, heart = Reporter(settings.api), Heart(settings.notify_socket)
+        reporter, heart = Reporter(settings.api, settings.service_token), Heart(settings.notify_socket)
         listening = Listening(session)
         # A micro-batch of route begins when the one before has ended.
         trigger = settings.route_batch if settings.route_mode == "realtime" else timedelta()

@@ -54,7 +54,7 @@ def scale_of(session: SparkSession, settings: Settings, reporter: Reporter, slot
     if cluster is None:
         reporter.stand("executors", (not_scaled(slots, datetime.now(UTC)),))
         return Scale()
-    wants, boundary = Wants(settings.api), Boundary()
+    wants, boundary = Wants(settings.api, settings.service_token), Boundary()
     reconcile = Reconcile(SparkExecutors(session), cluster, wants, boundary, reporter.report)
     reconcile.start()
     return Scale(boundary, reconcile, wants)

@@ -11,6 +11,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from controlplane.contract.access import authorization
 from controlplane.contract.folders import SUITE_FILE
 from controlplane.contract.gates import Stage, SuiteFollowed
 from controlplane.contract.suites import fingerprint
@@ -72,14 +73,15 @@ class IngestSuites:
 class FollowedByRoute:
     """Asks the control plane which ingest suite each stream's route follows; while it is away the last answer counts."""
 
-    def __init__(self, api: str) -> None:
+    def __init__(self, api: str, token: str) -> None:
         self._url = f"{api.rstrip('/')}/api/v1/gates"
+        self._asked = urllib.request.Request(self._url, headers=authorization(token))  # noqa: S310 (our own address)
         self._known: dict[str, SuiteFollowed | None] = {}
 
     def __call__(self, stream: str) -> SuiteFollowed | None:
         """None when nobody has said."""
         try:
-            with urllib.request.urlopen(self._url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (our own address)
+            with urllib.request.urlopen(self._asked, timeout=_TIMEOUT_S) as answer:  # noqa: S310 (the same)
                 self._known[stream] = followed_in(json.loads(answer.read()), stream)
         except (OSError, ValueError):
             pass

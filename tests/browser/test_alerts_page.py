@@ -61,8 +61,8 @@ def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # n
     thread.start()
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_control(service, {"alerts": f"http://127.0.0.1:{room}"}), api),
-        served(create_api(watch, outbox, beats, _now), room),
+        served(create_control(service, {"alerts": f"http://127.0.0.1:{room}"}, "t"), api),
+        served(create_api(watch, outbox, beats, _now, "t"), room),
         opened_console(f"{address}/") as page,
     ):
         _says(page, "[data-alerts-count]", "1")

@@ -51,7 +51,7 @@ def admin(kafka: str) -> AdminClient:
 @pytest.fixture
 def lag(kafka: str, tmp_path: Path) -> Lag:
     """Of no stream of ours: every group of the cluster."""
-    away = Heard("http://127.0.0.1:9")
+    away = Heard("http://127.0.0.1:9", "")
     return Lag((), Cluster(kafka), Records(kafka), LakeEnds(str(tmp_path)), away, None, lambda: datetime.now(UTC))
 
 

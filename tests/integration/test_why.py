@@ -310,7 +310,7 @@ class Burst:
         admin = AdminClient({"bootstrap.servers": settings.kafka})
         admin.create_topics([NewTopic(self.topic, 1)])[self.topic].result(10)
         cluster, records = Cluster(settings.kafka), Records(settings.kafka)
-        heard = Heard("http://127.0.0.1:1")
+        heard = Heard("http://127.0.0.1:1", "")
         self._lag = Lag([SHOP.name], cluster, records, LakeEnds(str(folder)), heard, None, lambda: datetime.now(UTC))
         self._bursts, self._over = threading.Event(), threading.Event()
         self._threads = [

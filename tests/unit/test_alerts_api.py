@@ -16,6 +16,7 @@ from alerts.policy.rules import RULES
 from alerts.sender import FakeSender
 from alerts.store import Store
 from alerts.watch import Watch
+from controlplane.contract.access import authorization
 from controlplane.contract.gates import GateDecided, Outcome, Stage
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class Served:
         self.outbox = Outbox(self.store, self.sender)
         writer = Writer("http://console", "m")
         self.watch = Watch(self.source, self.store, writer, {}, timedelta(minutes=1), pages=True)
-        self.client = TestClient(create_api(self.watch, self.outbox, self.beats, lambda: NOW))
+        self.client = TestClient(
+            create_api(self.watch, self.outbox, self.beats, lambda: NOW, "t"), headers=authorization("t")
+        )
         self.beats.at = self.watch.beat()
         self.outbox.beat(NOW)
 

@@ -39,7 +39,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[tuple[s
         json.dumps({"pid": 1, "environment": {"TIDEGATE_API": "http://control"}, "parts": []})
     )
 
-    def request(method: str, url: str, json: Any = None, timeout: float = 0) -> httpx.Response:
+    def request(method: str, url: str, json: Any = None, headers: Any = None, timeout: float = 0) -> httpx.Response:
         path = url.removeprefix("http://control/api/v1/alerts/")
         requests.append((method, path, json))
         if path.startswith("incidents/nobody"):

@@ -22,7 +22,6 @@ from controlplane.contract.gates import (
     SuiteFollowed,
 )
 from controlplane.contract.verdicts import GateState, QualityFrame, StreamQuality
-from controlplane.up.running import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,8 +91,7 @@ class Api:
 def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Api:
     api = Api()
     client = httpx.Client(transport=httpx.MockTransport(api))
-    running = Running(tmp_path, 1, {"TIDEGATE_API": "http://api"}, [])
-    monkeypatch.setattr(asking, "running_in", lambda _: running)
+    monkeypatch.setattr(asking, "control_plane", lambda _: ("http://api", {}))
     monkeypatch.setattr(httpx, "request", client.request)
     monkeypatch.setenv("COLUMNS", "200")
     return api

@@ -22,7 +22,6 @@ from controlplane.contract.lag import (
     PartitionLag,
 )
 from controlplane.contract.names import Hop
-from controlplane.up.running import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,8 +61,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *words: str, states: li
         frame = LagFrame(at=NOW, consumers=tuple(states), reason=None if states else "nobody measures")
         return httpx.Response(200, content=frame.model_dump_json(), request=httpx.Request("GET", "http://a"))
 
-    running = Running(tmp_path, 1, {"TIDEGATE_API": "http://a"}, [])
-    monkeypatch.setattr(asking, "running_in", lambda _: running)
+    monkeypatch.setattr(asking, "control_plane", lambda _: ("http://a", {}))
     monkeypatch.setattr(httpx, "request", answer)
     return CliRunner().invoke(cli.app, ["lag", *words], env={"COLUMNS": "240"})
 

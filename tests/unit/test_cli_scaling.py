@@ -19,7 +19,6 @@ from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.service.api import create_api
 from controlplane.service.observations.asked import Past
 from controlplane.service.service import Service
-from controlplane.up.running import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,13 +34,12 @@ def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
     service = Service([SHOP], lambda *_, **__: [], "http://127.0.0.1:8050", 0.05)
     client = TestClient(create_api(service), base_url="http://api")
 
-    def request(method: str, url: str, *, json: Any = None, timeout: float) -> httpx.Response:
+    def request(method: str, url: str, *, json: Any = None, headers: dict[str, str], timeout: float) -> httpx.Response:
         assert timeout > 0
         answer = client.request(method, url, json=json)
         return httpx.Response(answer.status_code, content=answer.content)
 
-    running = Running(tmp_path, 1, {"TIDEGATE_API": "http://api"}, [])
-    monkeypatch.setattr(asking, "running_in", lambda _: running)
+    monkeypatch.setattr(asking, "control_plane", lambda _: ("http://api", {}))
     monkeypatch.setattr(httpx, "request", request)
     monkeypatch.setenv("COLUMNS", "200")
     says(service, "spark standalone")

@@ -24,7 +24,6 @@ from controlplane.contract.lag import (
     Suspect,
 )
 from controlplane.contract.names import Hop
-from controlplane.up.running import Running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,14 +62,11 @@ def aged(text: str) -> str:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    def running_in(data: Path | None) -> Running:
-        return Running(tmp_path, 1, {"TIDEGATE_API": "http://api"}, [])
-
     def get(_method: str, url: str, **_: Any) -> httpx.Response:
         assert url == "http://api/api/v1/lag"
         return httpx.Response(200, content=FRAME.model_dump_json(), request=httpx.Request("GET", url))
 
-    monkeypatch.setattr(asking, "running_in", running_in)
+    monkeypatch.setattr(asking, "control_plane", lambda _: ("http://api", {}))
     monkeypatch.setattr(httpx, "request", get)
     app = typer.Typer()
     app.command()(why_command.why)

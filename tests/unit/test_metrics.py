@@ -229,7 +229,7 @@ def test_stages_are_summed_by_query_when_they_have_ended() -> None:
 def test_what_a_process_reports_it_counts_also_when_nobody_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     process = Process(ROUTE)
     monkeypatch.setattr("controlplane.contract.reporting.TALLY", process.tally)
-    reporter = Reporter(f"http://127.0.0.1:{free_port()}")
+    reporter = Reporter(f"http://127.0.0.1:{free_port()}", "")
     open_now = BreakerChanged(at=NOW, stream="shop", stage=Stage.INGEST, state=BreakerState.OPEN, since=NOW)
     reporter.stand("the breaker", [open_now])
     assert process.scraped()["tidegate_breaker_state{shop,ingest,open}"] == 1
@@ -245,7 +245,7 @@ def test_what_a_process_reports_it_counts_also_when_nobody_takes_it(monkeypatch:
 def test_facts_that_were_dropped_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     meter = Meter()
     monkeypatch.setattr("controlplane.contract.reporting.METER", meter)
-    reporter = Reporter(f"http://127.0.0.1:{free_port()}")
+    reporter = Reporter(f"http://127.0.0.1:{free_port()}", "")
     reporter._closing.set()  # nobody takes them
     reporter._wake.set()
     reporter._thread.join()

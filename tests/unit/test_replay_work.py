@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -283,7 +282,7 @@ def command(office: Office, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
         how.pop("timeout")
         return client.request(method, f"/api/v1/quarantine/{url.partition('/api/v1/quarantine/')[2]}", **how)
 
-    monkeypatch.setattr(quarantine_commands, "running_in", lambda _: SimpleNamespace(environment={"TIDEGATE_API": ""}))
+    monkeypatch.setattr(quarantine_commands, "control_plane", lambda _: ("", {}))
     monkeypatch.setattr(quarantine_commands.httpx, "request", asked)
     office.desk.inbox.unknown = None
 

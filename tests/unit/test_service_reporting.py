@@ -28,12 +28,12 @@ def test_what_stands_is_said_at_once_and_again_until_it_is_replaced(
 ) -> None:
     posted: list[Fact] = []
 
-    def post(url: str, facts: Iterable[Fact]) -> None:
+    def post(url: str, facts: Iterable[Fact], token: str) -> None:
         posted.extend(facts)
 
     monkeypatch.setattr(reporting, "post_facts", post)
     monkeypatch.setattr(reporting, "_SAY_AGAIN_AFTER_S", 0.05)
-    reporter = Reporter("http://127.0.0.1:1")
+    reporter = Reporter("http://127.0.0.1:1", "")
     reporter.stand("route", [first := read(1)])
     reporter.stand("route", [first])
     eventually(lambda: len(posted) >= 3, "said three times")

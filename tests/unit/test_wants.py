@@ -34,7 +34,7 @@ class _Answer(BaseHTTPRequestHandler):
 def test_what_is_wanted_is_heard_and_outlives_the_control_plane(eventually: Callable[..., Any]) -> None:
     server = _ControlPlane(("127.0.0.1", 0), _Answer)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    wants = Wants(f"http://127.0.0.1:{server.server_port}")
+    wants = Wants(f"http://127.0.0.1:{server.server_port}", "")
     try:
         assert wants.of("lake") is None
         server.answers = (200, Wanted(target="lake", executors=5, at=datetime.now(UTC), reason="more arrives"))

@@ -105,7 +105,7 @@ class Stage:
         self.settings = self.platform.settings
         self.platform.start()
         self._exit.enter_context(_beating(self.platform))
-        self.witness = Witness(self.settings.api)
+        self.witness = Witness(self.settings.api, self.settings.authorization)
         self._exit.callback(self.witness.close)
         self._page = self._exit.enter_context(opened_console(f"{self.settings.console}/live/{STREAM}"))
         if self._painted_after(time.time() * 1000, _SCREEN_WITHIN_S) is None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _EVERY_S = 0.2
 
@@ -14,7 +17,8 @@ _EVERY_S = 0.2
 class Witness:
     """Watches the control plane's overview from a thread of its own; `close` ends it."""
 
-    def __init__(self, api: str) -> None:
+    def __init__(self, api: str, headers: Mapping[str, str]) -> None:
+        self._headers = headers
         self._url = f"{api}/api/v1/overview"
         self._closing = threading.Event()
         self.now: dict[str, Any] = {}
@@ -41,7 +45,7 @@ class Witness:
         self._thread.join(5)
 
     def _watch(self) -> None:
-        with httpx.Client(timeout=2) as client:
+        with httpx.Client(headers=self._headers, timeout=2) as client:
             while not self._closing.wait(_EVERY_S):
                 self._look(client)
 
