@@ -11,8 +11,10 @@ import uvicorn
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from controlplane.service.api import create_api
+from controlplane.service.audit.kept import kept_in
 from controlplane.service.clickhouse import query_of
 from controlplane.service.confluent import HttpRegistry
+from controlplane.service.database import create_all, engine_of
 from controlplane.service.history import HistoryFile
 from controlplane.service.observations.keeper import Keeper
 from controlplane.service.orders import OrderFile
@@ -38,6 +40,8 @@ def main() -> None:
     orders = OrderFile(settings.data / "control" / "orders.json")
     verdicts = VerdictFile(settings.data / "control" / "verdicts.sqlite")
     scaling = ScalingFile(settings.data / "control" / "scaling.json")
+    engine = engine_of(settings.database_url)
+    create_all(engine)
     service = Service(
         streams,
         query,
@@ -49,6 +53,7 @@ def main() -> None:
         verdict_file=verdicts,
         scaling=scaling,
         keeper=Keeper(settings.clickhouse),
+        record=kept_in(engine, settings.kafka),
     )
     rooms = {
         "quarantine": settings.quality,

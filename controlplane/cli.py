@@ -19,6 +19,7 @@ from rich.table import Table
 
 from controlplane.commands.account import COLUMNS, account, mismatch_lines
 from controlplane.commands.alerts import app as alerts_app
+from controlplane.commands.audit import app as audit_app
 from controlplane.commands.credentials import control_plane
 from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
@@ -47,6 +48,7 @@ app.add_typer(alerts_app, name="alerts")
 app.add_typer(gate_app, name="gate")
 app.add_typer(scaling_app, name="scaling")
 app.add_typer(lag_app, name="lag")
+app.add_typer(audit_app, name="audit")
 _HERE = Path(__file__).resolve().parents[1]
 
 

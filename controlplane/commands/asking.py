@@ -17,12 +17,12 @@ MISTAKEN = 2
 _TIMEOUT_S = 10.0
 
 
-def asked(data: Path | None, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 (JSON)
+def asked(data: Path | None, method: str, path: str, body: Any = None, timeout_s: float = _TIMEOUT_S) -> Any:  # noqa: ANN401 (JSON)
     """What the control plane answers; None when that is nothing."""
     api, headers = control_plane(data)
     url = f"{api}{path}"
     try:
-        answer = httpx.request(method, url, json=body, headers=headers, timeout=_TIMEOUT_S)
+        answer = httpx.request(method, url, json=body, headers=headers, timeout=timeout_s)
     except httpx.HTTPError as error:
         fail(f"the control plane at {url} does not answer: {error}", EXIT_NOT_RUNNING)
     if answer.is_client_error:

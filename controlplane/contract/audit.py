@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from controlplane.contract.frozen import Frozen
 
+PATH = "/api/v1/audit"
 TOPIC = "tidegate.audit"
 FIRST = "0" * 64
 """The hash before the first entry."""

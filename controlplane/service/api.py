@@ -15,6 +15,8 @@ from starlette.websockets import WebSocketDisconnected
 
 from controlplane.contract.facts import FACTS
 from controlplane.service.answers import add_answers
+from controlplane.service.audit.answers import add_audit
+from controlplane.service.audit.recorded import Recorded
 from controlplane.service.forwarded import add_forwarded
 from controlplane.service.lag_answers import add_lag
 from controlplane.service.observations.answers import add_observations
@@ -53,6 +55,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
         work = [service.push_overview(), service.push_ledger(), service.push_lake(), service.push_quality()]
         work += [service.push_lag(), service.push_spark(), service.push_scaling(), service.keep_scaling()]
         work += [*map(service.push_live, service.streams), service.keep(), service.keep_observations()]
+        work += [service.keep_record()]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_complain)
@@ -64,6 +67,8 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
             await asyncio.to_thread(service.keeper.write)
 
     api = FastAPI(title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
+    # Added before all others is inside of them: whoever asks for a right belongs above this line, and is recorded as well.
+    api.add_middleware(Recorded, audit=service.audit)
     # The console's pages come from another port: a browser lets them read answers only if they are named here.
     api.add_middleware(
         CORSMiddleware,
@@ -74,6 +79,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
     _facts(api, service)
     add_answers(api, service)
     add_observations(api, service.past)
+    add_audit(api, service.record)
     add_schemas(api, service)
     add_orders(api, service)
     add_quality(api, service)

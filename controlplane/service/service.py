@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from controlplane.contract.spark import SparkFrame
     from controlplane.contract.streams import StreamDefinition
     from controlplane.contract.verdicts import QualityFrame
+    from controlplane.service.audit.kept import Kept
     from controlplane.service.audit.port import Audit
     from controlplane.service.frames import Arrived, Query
     from controlplane.service.history import HistoryFile
@@ -77,6 +78,7 @@ class Service:
         scaling: ScalingFile | None = None,
         keeper: Keeper | None = None,
         audit: Audit | None = None,
+        record: Kept | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
@@ -85,7 +87,8 @@ class Service:
         self.observed = Observed()
         self.past = Past(query)
         self.keeper = keeper
-        self.audit = audit or NotKept()
+        self.record = record
+        self.audit: Audit = audit or (NotKept() if record is None else record.log)
         self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()
@@ -223,6 +226,11 @@ class Service:
         while True:
             is_saved = await asyncio.to_thread(self.save)
             await asyncio.sleep(_SAVE_EVERY_S if is_saved else _SAVE_AGAIN_AFTER_S)
+
+    async def keep_record(self) -> None:
+        """Export the audit log, and walk its chain."""
+        if self.record is not None:
+            await self.record.run()
 
     async def keep_observations(self) -> None:
         """Write to ClickHouse what was observed."""

@@ -93,6 +93,11 @@ _ALL = (
     _gauge(CONTROL, "tidegate_scaling_want", "target", "Executors that the autoscaler, or an operator, last wanted."),
     _counter(CONTROL, "tidegate_scaling_decisions_total", "target acted", "Looks of the autoscaler, by whether it acted."),
 
+    _gauge(CONTROL, "tidegate_audit_export_lag_entries", "", "Entries of the audit log that are not in Kafka yet."),
+    _gauge(CONTROL, "tidegate_audit_export_lag_seconds", "", "Age of the oldest entry of the audit log that is not in Kafka yet."),
+    _counter(CONTROL, "tidegate_audit_failures_total", "", "Entries of the audit log that could not be written at once."),
+    _counter(CONTROL, "tidegate_audit_left_out_total", "", "Refusals of somebody without a name that the audit log only counts, because there were too many."),
+
     _counter(CLICKHOUSE, "tidegate_clickhouse_requests_total", "verb result", "Requests of the embedded ClickHouse, by the statement's first word."),
     _histogram(CLICKHOUSE, "tidegate_clickhouse_request_seconds", "verb", "How long a request took, from its body to the end of its answer."),
     _counter(CLICKHOUSE, "tidegate_clickhouse_rows_total", "direction", "Rows that requests have read and written."),

@@ -28,7 +28,7 @@ class Audit(Protocol):
         reason: str | None = None,
         address: str | None = None,
         details: Mapping[str, JsonValue] | None = None,
-    ) -> None:
+    ) -> object:
         """Put an entry on the record: the fields of `controlplane.contract.audit.AuditEntry`. No secrets in `details`."""
 
 
