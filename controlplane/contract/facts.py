@@ -94,6 +94,18 @@ class BatchCommitted(Reported):
     took_s: float
 
 
+class StreamHeld(Reported):
+    """Whether an operation holds a stream of the lake: nothing of it is written meanwhile, and that is meant so."""
+
+    kind: Literal["stream_held"] = "stream_held"
+    stream: str
+    operation: str | None = None
+    """Who holds it; None when nobody does."""
+    holds: Literal["tables", "appends"] | None = None
+    """Only the tables that follow, or the events as well."""
+    since: AwareDatetime | None = None
+
+
 class EntitiesUpserted(Reported):
     """One MERGE into an entity's table is durable."""
 
@@ -364,6 +376,7 @@ Fact = Annotated[
     | HopMeasured
     | FeedProgressed
     | BatchCommitted
+    | StreamHeld
     | EntitiesUpserted
     | WindowsClosed
     | WindowsPublished

@@ -19,6 +19,7 @@ from controlplane.contract.facts import (
     ReferencesLoaded,
     SchemaRead,
     SchemaSeen,
+    StreamHeld,
     TableMeasured,
     Verdict,
     WindowsClosed,
@@ -107,6 +108,8 @@ def condition_of(fact: Fact) -> str:  # noqa: C901, PLR0911 (a row a kind)
             return fact.outcome
         case SuiteFollowed():
             return fact.refused or "well"
+        case StreamHeld():
+            return fact.operation or "free"
         case BreakerChanged():
             return "closed" if fact.state is BreakerState.CLOSED else "open"
         case _:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import re
+import os
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,26 +16,27 @@ from controlplane.contract.names import Hop, topic
 from controlplane.contract.orders import Orders
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, ensure_topics, partitions_of
-from pipeline.lake.append import UNKNOWN_ID
 from pipeline.lake.gate import BatchGate
+from pipeline.lake.holding import StreamHolding
+from pipeline.lake.holds import holds_of
+from pipeline.lake.keeping import StreamQuery
 from pipeline.lake.writer import LakeWriter
 from pipeline.listener import Listening
 from pipeline.progress import progressed
 from pipeline.registry import await_registry, learned, register_stream
-from pipeline.scale.scale import scale_of
+from pipeline.scale.scale import Scale, scale_of
 from pipeline.scale.session import spark_settings
-from pipeline.spark import Application, QueryFailedError, build_session, failure_of, session_options
+from pipeline.spark import Application, build_session, session_options
 from pipeline.suites import FollowedSuites
 from pipeline.tables.run import Beside, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from pyspark.sql.streaming.query import StreamingQuery
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
     from pipeline.gate import Gate
+    from pipeline.registry import Learned
 
 SPARK_SETTINGS = {
     # A table that is computed anew must not hold up the appends.
@@ -48,14 +50,10 @@ _GATES = (Stage.LAKE, Stage.ROLLUP, Stage.SERVING)
 _SLOTS = 2
 """Tasks at once in a local session."""
 _BEAT_S = 0.2
-_ENDS_WITHIN_S = 30
-"""A query that was stopped ends a moment later; a second one must not begin before."""
 _LOOK_EVERY_S = 5.0
 """How often the registry is asked for new versions."""
-_PROGRESS_BUG = ("NullPointerException", "KafkaMicroBatchStream$.metrics")
-CHANGED_MEANWHILE = re.compile(r"DELTA_(METADATA|PROTOCOL)_CHANGED")
-"""Delta fails an append while whose work somebody sets a property of its table, as maintenance may; nothing of it is written."""
-_UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
+_HOLDS_EVERY_S = 1.0
+"""How often it is asked whether an operation wants a stream held."""
 _log = logging.getLogger(__name__)
 
 
@@ -90,7 +88,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
     )
     scale = scale_of(session, settings, reporter, _SLOTS)
     followed = {stream.name: FollowedSuites(stream, _GATES) for stream in streams}
-    closing = threading.Event()
+    closing = {stream.name: threading.Event() for stream in streams}
     gates = {
         stream.name: BatchGate(
             stream.name,
@@ -99,7 +97,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
             followed[stream.name],
             orders,
             reporter,
-            closing,
+            closing[stream.name],
             scale.boundary.resting,
         )
         for stream in streams
@@ -110,19 +108,24 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
         )
         for name, ask in asks.items()
     }
-    known = {name: partial(LakeWriter.knows, writer) for name, writer in writers.items()}
-    tables = Tables(session, known, settings, Beside(gate, followed, orders, reporter, scale.boundary))
-    queries: dict[str, StreamingQuery] = {}
+    tables = Tables(session, _known_to(writers), settings, Beside(gate, followed, orders, reporter, scale.boundary))
+    me = f"lake {os.getpid()} on {socket.gethostname()}"
+    queries = {
+        name: StreamQuery(
+            writer, gates[name], closing[name], StreamHolding(name, holds_of(settings, name, session), me)
+        )
+        for name, writer in writers.items()
+    }
     listening = Listening(session)
     facts = partial(progressed, part="lake", mode="microbatch", trigger=settings.lake_trigger)
     try:
         with ThreadPoolExecutor(len(writers), thread_name_prefix="start") as threads:
-            queries = dict(zip(writers, threads.map(LakeWriter.start, writers.values()), strict=True))
+            list(threads.map(partial(StreamQuery.begin, tables=tables), queries.values()))
         notify_ready(settings.notify_socket, f"{len(queries)} queries")
         tables.start()
         application = Application(session, "lake")
         reporter.stand("spark", (application.fact(),))
-        looked_at = time.monotonic()
+        looked_at = held_at = time.monotonic()
         for each in followed.values():
             reporter.stand(f"suites of {each.name}", each.facts())
         while not stopping.wait(_BEAT_S):
@@ -132,15 +135,14 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
                 _learn(writers.values(), tables)
                 _look_at_suites(followed.values(), reporter)
                 reporter.stand("spark", (application.fact(),))
-            for name, writer in writers.items():
-                writer.share(scale.slots, queries[name])
-                queries[name] = _kept_running(writer, queries[name], tables)
+            if time.monotonic() - held_at > _HOLDS_EVERY_S:
+                held_at = time.monotonic()
+                _look_at_holds(queries, reporter)
+            for query in queries.values():
+                query.beat(tables, scale.slots)
             reporter.report(*facts(listening.take()))
     finally:
-        closing.set()  # a batch that waits at its gate would hold up its query's end
-        scale.close()
-        for query in queries.values():
-            query.stop()
+        _end(queries.values(), closing.values(), scale)
         tables.stop()
         reporter.report(*facts(listening.close()))
         orders.close()
@@ -148,8 +150,25 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], gate: Gate, sto
         session.stop()
 
 
+def _known_to(writers: Mapping[str, LakeWriter]) -> dict[str, Callable[[], Learned]]:
+    return {name: partial(LakeWriter.knows, writer) for name, writer in writers.items()}
+
+
+def _end(queries: Iterable[StreamQuery], closing: Iterable[threading.Event], scale: Scale) -> None:
+    for each in closing:
+        each.set()  # a batch that waits at its gate would hold up its query's end
+    scale.close()
+    for query in queries:
+        query.stop()
+
+
 def _waits_for(gates: Iterable[BatchGate], tables: Tables) -> str:
     return next((each.waits_for for each in gates if each.waits_for), tables.waits_for)
+
+
+def _look_at_holds(queries: Mapping[str, StreamQuery], reporter: Reporter) -> None:
+    for name, query in queries.items():
+        reporter.stand(f"hold of {name}", (query.look(),))
 
 
 def _look_at_suites(followed: Iterable[FollowedSuites], reporter: Reporter) -> None:
@@ -166,33 +185,3 @@ def _learn(writers: Iterable[LakeWriter], tables: Tables) -> None:
                 tables.take(writer.stream)
         except Exception as error:  # noqa: BLE001 (the registry may be away for any reason)
             _log.warning("%s: nobody to ask for new schemas (%s); going on as it is", writer.stream.name, error)
-
-
-def _kept_running(writer: LakeWriter, query: StreamingQuery, tables: Tables) -> StreamingQuery:
-    """The query, or the one that follows it.
-
-    A record of a schema that is new fails its batch, of which nothing is written then: learnt, the next query runs it again. So it
-    does where the table was changed under the batch.
-
-    Spark 4.1.1 fails a query that has just run again the batch that a crash left open (SPARK-57438): the batch is done and
-    committed, its progress can't be told. Then the next query goes on.
-    """
-    if query.isActive:
-        return query
-    failure = failure_of(query)
-    if failure is None and writer.leaving.is_asked:
-        query.awaitTermination(_ENDS_WITHIN_S)
-        return writer.start()
-    failure = failure or QueryFailedError(f"query {query.name} stopped by itself")
-    if all(each in str(failure) for each in _PROGRESS_BUG):
-        _log.info("%s: the batch that was left open is done; going on", query.name)
-        return writer.start()
-    if (changed := CHANGED_MEANWHILE.search(str(failure))) is not None:
-        _log.info("%s: its table was changed meanwhile (%s); appending again", query.name, changed[0])
-        return writer.start()
-    if (met := _UNKNOWN.search(str(failure))) is not None:
-        if writer.learn():
-            tables.take(writer.stream)
-        if int(met[1]) in writer.known.valid:  # it may have been learnt while the batch was under way
-            return writer.start()
-    raise failure

@@ -162,6 +162,10 @@ class LakeWriter:
         if slots == self.slots and not self.leaving.is_asked:
             return
         self.slots = slots
+        self.leave(query)
+
+    def leave(self, query: StreamingQuery) -> None:
+        """Stop the query between two micro-batches; ask again until it has stopped."""
         self.leaving.ask(query, self.settings.lake_trigger, self._is_committed)
 
     def _is_committed(self, batch_id: int) -> bool:

@@ -19,7 +19,7 @@ from controlplane.contract.names import lake_entity, lake_rollup, lake_table
 from pipeline.reason import first_line
 from pipeline.tables.cursor import Cursor, commits_of
 from pipeline.tables.entities import EntityTable, Upserts
-from pipeline.tables.news import Events
+from pipeline.tables.news import Events, RolledBackError
 from pipeline.tables.rollups import Closed, RollupTable
 
 if TYPE_CHECKING:
@@ -71,8 +71,13 @@ class Following:
             cursor = self._cursor(name, table)
             if cursor.events_version >= version:
                 continue
-            if cursor.events_version not in looked:
-                looked[cursor.events_version] = self._events.since(cursor, version)
+            try:
+                if cursor.events_version not in looked:
+                    looked[cursor.events_version] = self._events.since(cursor, version)
+            except RolledBackError as error:
+                _log.warning("%s of %s is computed anew: %s", name, self._stream.name, error)
+                self._cursors[name] = Cursor(table.definition, -1)
+                continue
             if (fact := self._follow(name, table, cursor, looked[cursor.events_version])) is not None:
                 yield fact
 

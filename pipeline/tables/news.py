@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from deltalake import DeltaTable
@@ -21,13 +22,15 @@ from controlplane.contract.names import (
     SOURCE_TIME,
 )
 from controlplane.contract.valid import type_name, valid_schema
+from pipeline.lake.lineage import followed, says, stretches
 from pipeline.lake.offsets import releases_in
 from pipeline.reason import first_line
 from pipeline.tables.watermark import Newest, joined
 from pipeline.tables.windows import is_after, second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
 
     from pyspark.sql import DataFrame, SparkSession
 
@@ -44,6 +47,10 @@ _SPARK = {
 }
 """Type of a schema -> of the lake's column."""
 _log = logging.getLogger(__name__)
+
+
+class RolledBackError(Exception):
+    """What a table has followed is gone: it can't be gone on with."""
 
 
 @dataclass(frozen=True)
@@ -85,35 +92,58 @@ class Events:
         return self._table.version()
 
     def since(self, cursor: Cursor, version: int) -> News:
-        """What has come after the cursor's version."""
+        """What has come after the cursor's version.
+
+        Raises:
+            RolledBackError: if the cursor's version is no part of the table any more.
+        """
         events = of_today(
             self._session.read.format("delta").option("versionAsOf", version).load(self._path), self._stream
         )
         if cursor.events_version < 0:
             return self._news(cursor, version, events, events)
+        history = self._history(cursor, version)
+        said = says(history)
+        versions = followed(said, cursor.events_version, version)
+        if versions is None and any(each.rollback is not None for each in said.values()):
+            raise RolledBackError(f"{self._path}: version {cursor.events_version} was rolled back")
         try:
-            return self._news(cursor, version, events, self._changes(cursor, version))
+            if versions is not None:
+                return self._news(cursor, version, events, self._changes(cursor, events, versions, history))
+            why = f"its log begins at version {min(said, default=version)}"
         except (PySparkException, Py4JJavaError) as error:
-            # The log of these versions is gone, or their files: offsets tell as well, only slower.
-            _log.info("%s: the change feed can't be read (%s); looking by offset", self._path, first_line(error))
-            return self._news(cursor, version, events, events.where(is_after(cursor.seen)))
+            why = first_line(error)
+        # The log of these versions is gone, or their files: offsets tell as well, only slower.
+        _log.info("%s: the change feed can't be read (%s); looking by offset", self._path, why)
+        return self._news(cursor, version, events, events.where(is_after(cursor.seen)))
 
-    def _changes(self, cursor: Cursor, version: int) -> DataFrame:
-        changes = (
-            self._session.read.format("delta")
-            .option("readChangeFeed", "true")
-            .option("startingVersion", cursor.events_version + 1)
-            .option("endingVersion", version)
-            .load(self._path)
+    def _history(self, cursor: Cursor, version: int) -> list[dict[str, Any]]:
+        """From the cursor's version on; all of it if something was rolled back since."""
+        if self._table is None:
+            return []
+        history = self._table.history(version - cursor.events_version + 1)
+        if any(each.rollback is not None for each in says(history).values()):
+            history = self._table.history()
+        return history
+
+    def _changes(
+        self, cursor: Cursor, events: DataFrame, versions: Sequence[int], history: Iterable[Mapping[str, Any]]
+    ) -> DataFrame:
+        """Rows that these versions have brought."""
+        releases = [int(each["version"]) for each in history if releases_in(each.get("userMetadata")) is not None]
+        is_new = sf.col(COMMIT_VERSION).isin(*releases) | is_after(cursor.seen)
+        read = [self._inserted(first, last).where(is_new).drop(*CHANGE_COLUMNS) for first, last in stretches(versions)]
+        added = [of_today(each, self._stream) for each in read]
+        return (
+            reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), added)
+            if added
+            else events.limit(0)
         )
-        is_new = sf.col(COMMIT_VERSION).isin(*self._releases(cursor, version)) | is_after(cursor.seen)
-        added = changes.where((sf.col(CHANGE_TYPE) == "insert") & is_new).drop(*CHANGE_COLUMNS)
-        return of_today(added, self._stream)
 
-    def _releases(self, cursor: Cursor, version: int) -> list[int]:
-        """Commits of micro-batches that were diverted first: their events are older than others that are there."""
-        history = self._table.history(version - cursor.events_version) if self._table is not None else []
-        return [int(each["version"]) for each in history if releases_in(each.get("userMetadata")) is not None]
+    def _inserted(self, first: int, last: int) -> DataFrame:
+        reader = self._session.read.format("delta").option("readChangeFeed", "true")
+        changes = reader.option("startingVersion", first).option("endingVersion", last).load(self._path)
+        return changes.where(sf.col(CHANGE_TYPE) == "insert")
 
     def _news(self, cursor: Cursor, version: int, events: DataFrame, added: DataFrame) -> News:
         happened = sf.least(sf.unix_millis(self._stream.event_time.field), sf.unix_millis(SOURCE_TIME))

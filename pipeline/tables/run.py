@@ -25,10 +25,11 @@ from pipeline.scale.boundary import Boundary
 from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pyspark.sql import SparkSession
 
+    from controlplane.contract.facts import Fact
     from controlplane.contract.reporting import Reporter
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
@@ -82,6 +83,11 @@ class Tables:
         self._gates: dict[tuple[str, str], PublishGates] = {}
         self.troubles: dict[str, str] = {}
         """What could not be done at the last beat -> why."""
+        self._lock = threading.Lock()
+        self._resting: set[str] = set()
+        """Streams that an operation holds."""
+        self._at: str | None = None
+        """The stream that is worked on."""
         self._thread = threading.Thread(target=self._run, name="tables", daemon=True)
 
     @property
@@ -97,6 +103,24 @@ class Tables:
         """Follow another definition of a stream from the next beat on."""
         self._taken[stream.name] = stream
 
+    def rest(self, stream: str) -> bool:
+        """Do nothing more with a stream; True once nothing of it is under way any more."""
+        with self._lock:
+            self._resting.add(stream)
+            return self._at != stream
+
+    def is_at(self, stream: str) -> bool:
+        """Is something of it under way, or may it begin at any moment?"""
+        with self._lock:
+            return self._at == stream or stream not in self._resting
+
+    def go_on(self, stream: str) -> None:
+        """Follow a stream again, from what its tables say now: an operation has changed them."""
+        with self._lock:
+            if stream in self._resting:
+                self._resting.remove(stream)
+                self._taken.setdefault(stream, self._streams[stream])
+
     def stop(self) -> None:
         """End after the commit that is under way, or cut it short when that takes too long: the next run does it again."""
         self._stopping.set()
@@ -109,37 +133,53 @@ class Tables:
         session = self._session.newSession()
         session.sparkContext.setLocalProperty("spark.scheduler.pool", POOL)
         followings: dict[str, Following] = {}
-        releases = {
-            name: Releases(session, known, self._settings.lake_root, self._beside.orders)
-            for name, known in self._known.items()
-        }
+        releases: dict[str, Releases] = {}
         every = self._settings.tables_trigger.total_seconds()
         while not self._stopping.wait(every):
             for name in self._streams:
+                if not self._enter(name):
+                    continue
                 if (stream := self._taken.pop(name, None)) is not None:
                     self._streams[name] = stream
                     followings[name] = Following(session, stream, self._settings.lake_root)
+                    releases[name] = Releases(session, self._known[name], self._settings.lake_root, self._beside.orders)
                     self._publishers.pop(name, None)
-                self._try(f"releases of {name}", partial(self._release, releases[name]))
-                self._try(f"tables of {name}", partial(self._follow, followings[name]))
-                self._try(f"publishing {name}", partial(self._publish, self._streams[name]))
+                for what, act in (
+                    (f"releases of {name}", partial(self._report, name, releases[name].beat())),
+                    (f"tables of {name}", partial(self._report, name, followings[name].beat())),
+                    (f"publishing {name}", partial(self._publish, self._streams[name])),
+                ):
+                    if not self._is_over(name):
+                        self._try(what, act)
+                self._leave()
 
-    def _release(self, releases: Releases) -> None:
-        for fact in releases.beat():
-            self._reporter.report(fact)
-            if self._stopping.is_set():
-                return
+    def _enter(self, name: str) -> bool:
+        with self._lock:
+            if name in self._resting:
+                for what in [each for each in self.troubles if each.endswith(f" {name}")]:
+                    del self.troubles[what]
+                return False
+            self._at = name
+            return True
 
-    def _follow(self, following: Following) -> None:
-        for fact in following.beat():
+    def _leave(self) -> None:
+        with self._lock:
+            self._at = None
+
+    def _is_over(self, name: str) -> bool:
+        """Is nothing more to be begun with a stream?"""
+        return self._stopping.is_set() or name in self._resting
+
+    def _report(self, name: str, facts: Iterator[Fact]) -> None:
+        for fact in facts:
             self._reporter.report(fact)
-            if self._stopping.is_set():
+            if self._is_over(name):
                 return
 
     def _publish(self, stream: StreamDefinition) -> None:
         try:
             for publisher in self._publishers_of(stream):
-                if not self._stopping.is_set() and (fact := publisher.publish()) is not None:
+                if not self._is_over(stream.name) and (fact := publisher.publish()) is not None:
                     self._reporter.report(fact)
         except ClickHouseError:
             self._publishers.pop(stream.name, None)

@@ -28,8 +28,8 @@ from pipeline.kafka import ensure_topics
 from pipeline.lake import release
 from pipeline.lake.gate import BatchGate, FakeOrders
 from pipeline.lake.held import held_in
+from pipeline.lake.keeping import kept_running
 from pipeline.lake.release import Releases
-from pipeline.lake.run import _kept_running
 from pipeline.lake.writer import LakeWriter
 from pipeline.ledger.kept import Kept
 from pipeline.ledger.lake import DeltaFiles, LakeCount, WithDiverted
@@ -155,7 +155,7 @@ class Clicks:
     def goes_on(self) -> bool:
         """Spark fails a query that has run again what a crash left open; lake's loop starts the next."""
         tables: Any = None
-        self.query = _kept_running(self.writer, self.query, tables)
+        self.query = kept_running(self.writer, self.query, tables)
         return True
 
     def stop(self) -> None:

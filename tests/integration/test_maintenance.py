@@ -28,7 +28,7 @@ from controlplane.contract.names import (
 )
 from controlplane.contract.settings import Settings
 from pipeline.lake.append import write_events
-from pipeline.lake.run import CHANGED_MEANWHILE
+from pipeline.lake.keeping import CHANGED_MEANWHILE
 from pipeline.ledger.kept import Kept as LedgerKept
 from pipeline.ledger.lake import DeltaFiles, LakeCount
 from pipeline.maintenance.act import SparkActs

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+from delta.tables import DeltaTable as SparkTable
 from deltalake import DeltaTable
 
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import EVENT_DATE, lake_entity, lake_rollup, lake_table
 from pipeline.lake.append import table_options
+from pipeline.lake.lineage import with_backfill, with_rollback
+from pipeline.tables.cursor import commits_of
 from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.streams import StreamDefinition
 
+SAYS = "spark.databricks.delta.commitInfo.userMetadata"
 BEGAN = datetime(2026, 3, 1, 22, tzinfo=UTC)
 """Two hours before midnight: windows and sessions cross into another partition."""
 YAML = """
@@ -104,6 +108,19 @@ class Lake:
             row["tg_partition"] = hash(row["customer"] or "") % 2
             row["tg_offset"] = self.offsets[row["tg_partition"]]
             self.offsets[row["tg_partition"]] += 1
+        self._write(rows)
+
+    def swap(self, rows: list[dict[str, Any]], customer: str) -> None:
+        """As a backfill commits rows that have no place in Kafka."""
+        placed = [{**row, "customer": customer, "tg_partition": -1, "tg_offset": at} for at, row in enumerate(rows)]
+        self._write(placed, userMetadata=with_backfill(None, "op2"))
+
+    def forget(self, count: int) -> None:
+        """All but the first events: the lake no longer has them."""
+        self.events = self.events.iloc[:count]
+        self.offsets = {each: int((self.events.tg_partition == each).sum()) for each in self.offsets}
+
+    def _write(self, rows: list[dict[str, Any]], **options: str) -> None:
         fresh = pd.DataFrame(rows).astype({"price": "float64"})
         self.events = pd.concat([self.events, fresh], ignore_index=True)
         frame = self.session.createDataFrame(pa.Table.from_pandas(fresh, preserve_index=False))
@@ -112,7 +129,7 @@ class Lake:
             .write.format("delta")
             .mode("append")
             .partitionBy(EVENT_DATE)
-            .options(**table_options(self.stream))
+            .options(**table_options(self.stream), **options)
             .save(lake_table(self.root, self.stream.name))
         )
 
@@ -123,6 +140,16 @@ class Lake:
 
     def table(self, name: str) -> pd.DataFrame:
         return DeltaTable(lake_table(self.root, self.stream.name, name)).to_pandas()
+
+    def roll_back(self, table: str, to: int) -> None:
+        """As a rollback commits it."""
+        path = lake_table(self.root, self.stream.name, table)
+        metadata = {int(each["version"]): each.get("userMetadata") for each in DeltaTable(path).history()}
+        self.session.conf.set(SAYS, with_rollback(metadata[to], "op1", to))
+        try:
+            SparkTable.forPath(self.session, path).restoreToVersion(to)
+        finally:
+            self.session.conf.unset(SAYS)
 
 
 def made(random_: random.Random, count: int, since_s: float, until_s: float, arrived_s: float) -> list[dict[str, Any]]:
@@ -234,3 +261,45 @@ def test_a_table_begins_with_the_first_event_and_not_before(
     lake.commit(made(random_, 20, 0, 600, 600))
     lake.follow()
     assert len(lake.table(lake_entity("customer"))) == lake.events.customer.nunique()
+
+
+def test_tables_follow_past_a_rollback_and_past_a_swap(
+    spark: SparkSession, orders: StreamDefinition, tmp_path: Path
+) -> None:
+    random_, lake = random.Random(5), Lake(spark, orders, tmp_path / "lake")  # noqa: S311
+    for round_ in range(4):
+        lake.commit(made(random_, 40, round_ * 1800, (round_ + 1) * 1800, (round_ + 1) * 1800))
+        lake.follow()
+    lake.roll_back("events", 1)
+    for each in (*map(lake_rollup, EXPECTED), lake_entity("customer")):
+        commits = commits_of(lake_table(lake.root, orders.name, each))
+        assert commits is not None
+        lake.roll_back(each, max(at for at, cursor in commits.by_version.items() if cursor.events_version <= 1))
+    lake.forget(80)
+    lake.commit(made(random_, 10, 0, 1800, 5400))
+    swapped = made(random_, 7, 3600, 5000, 5400)
+    lake.swap(swapped, customer="eve")
+    lake.commit(made(random_, 40, 3600, 5400, 5400))
+    facts = lake.follow(anew=True)
+    [upserted] = [each for each in facts if each.kind == "entities_upserted"]
+    assert upserted.events == 50, "what was rolled back and what was swapped in is not followed"
+    assert "eve" not in set(lake.table(lake_entity("customer")).customer)
+    horizons = {each.table: pd.Timestamp(each.horizon) for each in facts if each.kind == "windows_closed"}
+    for name, expected in EXPECTED.items():
+        agrees(lake.table(lake_rollup(name)), expected(lake.events, horizons[lake_rollup(name)]))
+
+
+def test_a_table_that_followed_what_was_rolled_back_is_computed_anew(
+    spark: SparkSession, orders: StreamDefinition, tmp_path: Path
+) -> None:
+    random_, lake = random.Random(6), Lake(spark, orders, tmp_path / "lake")  # noqa: S311
+    for round_ in range(3):
+        lake.commit(made(random_, 30, round_ * 1800, (round_ + 1) * 1800, (round_ + 1) * 1800))
+        lake.follow()
+    kept = lake.events.iloc[:30]
+    lake.roll_back("events", 0)
+    assert lake.follow() == [], "it is seen that what was followed is gone"
+    facts = lake.follow()
+    horizons = {each.table: pd.Timestamp(each.horizon) for each in facts if each.kind == "windows_closed"}
+    for name, expected in EXPECTED.items():
+        agrees(lake.table(lake_rollup(name)), expected(kept, horizons[lake_rollup(name)]))

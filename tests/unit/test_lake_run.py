@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.lake import run
+from pipeline.lake import keeping
 from pipeline.spark import QueryFailedError
 
 CHANGED = (
@@ -16,11 +16,11 @@ CHANGED = (
 
 
 def kept_running(monkeypatch: pytest.MonkeyPatch, failure: str) -> Any:
-    monkeypatch.setattr(run, "failure_of", lambda _: QueryFailedError(failure))
+    monkeypatch.setattr(keeping, "failure_of", lambda _: QueryFailedError(failure))
     writer: Any = SimpleNamespace(start=lambda: "the next", learn=lambda: False, known=SimpleNamespace(valid={}))
     query: Any = SimpleNamespace(isActive=False, name="lake shop")
     tables: Any = SimpleNamespace(take=lambda _: None)
-    return run._kept_running(writer, query, tables)  # noqa: SLF001 (what the loop does with a query)
+    return keeping.kept_running(writer, query, tables)
 
 
 def test_a_batch_whose_table_was_changed_meanwhile_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
