@@ -28,6 +28,17 @@ class PausedError(Exception):
     """An operator wants a pause: raised by `check`, between two pieces of work."""
 
 
+class RestsError(PausedError):
+    """The stage is done, and the operation rests until an operator resumes it: raised by a stage, with what it has found.
+
+    The two are said in one breath, so that a crash can't make the one of the other: it is paused, and goes on with the next stage.
+    """
+
+    def __init__(self, why: str, result: Mapping[str, JsonValue] | None = None) -> None:
+        super().__init__(why)
+        self.result: Mapping[str, JsonValue] = result or {}
+
+
 class CancelledError(Exception):
     """An operator wants it to end: raised by `check`, between two pieces of work."""
 
