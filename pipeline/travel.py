@@ -8,29 +8,27 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import pyarrow as pa
 import typer
-from deltalake import DeltaTable, QueryBuilder
 from deltalake.exceptions import DeltaError
 from rich.console import Console
 from rich.table import Table
 
 from controlplane.contract.names import lake_table
 from controlplane.contract.settings import Settings
+from pipeline.lakeview.log import Logs
+from pipeline.lakeview.refused import LakeRefusedError
+from pipeline.lakeview.rows import moment_of, plain, rows_of, version_of
+from pipeline.lakeview.rows import read as read_rows
+from pipeline.lakeview.tables import LakeView, told
+
+if TYPE_CHECKING:
+    from pipeline.lakeview.log import Log
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The Delta tables as they are and as they were.")
 _BAD_REQUEST = 2
-_CHANGES = {
-    "numTargetRowsInserted": "inserted",
-    "numTargetRowsUpdated": "updated",
-    "numTargetRowsDeleted": "deleted",
-    "numTargetRowsCopied": "copied along",
-}
-_WRITES = ("numOutputRows", "num_added_rows")
 Stream = Annotated[str, typer.Argument(help="A stream's name.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the platform.  [default: .tidegate]")]
 Output = Annotated[str, typer.Option("-o", "--output", help="text or json")]
@@ -47,12 +45,10 @@ def history(
 ) -> None:
     """A stream's tables with their newest commit; of one table, every commit that its log still has."""
     if table is None:
-        rows = [
-            {"table": each, **_commits(_open(data, stream, each), 1)[0]}
-            for each in _tables(_root(data, stream), stream)
-        ]
+        names = _tables(_root(data, stream), stream)
+        rows = [{"table": each, **told(_open(data, stream, each, 1).versions[0])} for each in names]
     else:
-        rows = _commits(_open(data, stream, table), None)
+        rows = [told(each) for each in _open(data, stream, table).versions]
     _show(rows if output == "json" else [_told(each) for each in rows], output)
 
 
@@ -70,53 +66,52 @@ def read(  # noqa: PLR0913 (each is an option of the command)
     """Rows of a table as it is, or as it was at a version or a time."""
     if version is not None and at is not None:
         _refuse("give --version or --at, not both")
-    found = _open(data, stream, table)
+    log, called = _open(data, stream, table), f"{stream} {table}"
     try:
-        if at is not None:
-            version = _version_at(found, at)
-        if version is not None:
-            found.load_as_version(version)
-        condition = f" WHERE {where}" if where else ""
-        sql = f"SELECT * FROM {table}{condition} LIMIT {limit}"  # noqa: S608 (an operator's own condition)
-        rows = pa.table(QueryBuilder().register(table, found).execute(sql)).to_pylist()
-    except (DeltaError, ValueError) as error:
-        _refuse(f"{stream} {table}: {error}")
-    _show(rows, output)
+        found = version_of(log, called, version, None if at is None else moment_of(at))
+        rows = read_rows(f"{_root(data, stream)}{table}", found.commit.version, where, limit)
+    except LakeRefusedError as error:
+        _refuse(f"{called}: {error}")
+    _show(rows_of(rows), output)
 
 
-def _version_at(table: DeltaTable, at: str) -> int:
-    moment = datetime.fromisoformat(at)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    commits = _commits(table, None)
-    before = [each["version"] for each in commits if datetime.fromisoformat(each["at"]) <= moment]
-    if not before:
-        raise ValueError(f"its log begins at {commits[-1]['at']}, after {moment.isoformat()}")
-    return int(max(before))
+@app.command()
+def diff(  # noqa: PLR0913 (each is an option of the command)
+    stream: Stream,
+    table: Annotated[str, typer.Argument(help="events, entity_<name> or rollup_<name>.")],
+    before: Annotated[int, typer.Option("--from", min=0, help="One version.")],
+    after: Annotated[int, typer.Option("--to", min=0, help="The other version.")],
+    data: Data = None,
+    output: Output = "text",
+) -> None:
+    """What one version has that another has not: rows by key, columns, windows, with examples."""
+    view = LakeView(Settings() if data is None else Settings(data=data))
+    try:
+        found = view.difference(stream, table, before, after)
+    except LakeRefusedError as error:
+        _refuse(str(error))
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    counts, looked = found["rows"], found["looked_at"]
+    if not looked["is_whole"]:
+        nth = f", each {looked['each_nth_key']}th key" if looked["each_nth_key"] > 1 else ""
+        typer.echo(f"looked at {looked['partitions']} of {looked['of']} partitions that differ{nth}")
+    typer.echo(", ".join(f"{count:,} {what}" for what, count in counts.items() if what != "same"))
+    if found["columns"]:
+        _show(found["columns"], output)
+    for each in found["examples"]["changed"]:
+        typer.echo(f"{each['key']}: {each['columns']}")
 
 
-def _commits(table: DeltaTable, limit: int | None) -> list[dict[str, Any]]:
-    """The newest first."""
-    return [
-        {
-            "version": entry["version"],
-            "at": datetime.fromtimestamp(entry["timestamp"] / 1000, UTC).isoformat(timespec="milliseconds"),
-            "operation": entry.get("operation"),
-            "metrics": {name: value for name, value in entry.get("operationMetrics", {}).items() if "ow" in name},
-        }
-        for entry in table.history(limit)
-    ]
+def _told(version: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: value for key, value in version.items() if key in ("table", "version", "at", "operation")}
+    return {**shown, "can be read": "yes" if version["is_readable"] else "no", "rows": _changed(version["changed"])}
 
 
-def _told(commit: dict[str, Any]) -> dict[str, Any]:
-    return {**{key: value for key, value in commit.items() if key != "metrics"}, "rows": _rows(commit["metrics"])}
-
-
-def _rows(metrics: dict[str, Any]) -> str:
-    """What a commit did to rows; a MERGE counts what it wrote as well, which is the sum."""
-    counts = {name: int(value) for name, value in metrics.items()}
-    changed = [f"{counts[name]:,} {word}" for name, word in _CHANGES.items() if counts.get(name)]
-    written = [f"{counts[name]:,} written" for name in _WRITES if counts.get(name)]
-    return ", ".join(changed or written) or "none"
+def _changed(counts: dict[str, int]) -> str:
+    """What a commit did to rows."""
+    return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "none"
 
 
 def _root(data: Path | None, stream: str) -> str:
@@ -124,10 +119,10 @@ def _root(data: Path | None, stream: str) -> str:
     return lake_table(settings.lake_root, stream, "")
 
 
-def _open(data: Path | None, stream: str, table: str) -> DeltaTable:
+def _open(data: Path | None, stream: str, table: str, limit: int | None = None) -> Log:
     root = _root(data, stream)
     try:
-        return DeltaTable(f"{root}{table}")
+        return Logs().read(f"{root}{table}", limit)
     except DeltaError as error:
         there = ", ".join(_tables(root, stream))
         _refuse(f"{root}{table} is not a Delta table ({error}); {stream} has: {there}")
@@ -156,7 +151,7 @@ def _show(rows: list[dict[str, Any]], output: str) -> None:
 def _written(value: Any) -> Any:  # noqa: ANN401 (whatever a table holds)
     if isinstance(value, dict):
         return ", ".join(f"{name} {each}" for name, each in value.items())
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return plain(value)
 
 
 def _refuse(why: str) -> NoReturn:

@@ -12,7 +12,6 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from typer.testing import CliRunner
 
-from pipeline import travel
 from pipeline.travel import app
 
 if TYPE_CHECKING:
@@ -113,12 +112,13 @@ def test_history_says_what_a_commit_did_to_rows(data: Path) -> None:
     ]
 
 
-def test_of_an_upsert_what_it_changed_is_said_and_not_the_sum() -> None:
-    metrics = {
-        "numTargetRowsInserted": "1200",
-        "numTargetRowsUpdated": 3,
-        "numTargetRowsDeleted": 0,
-        "numOutputRows": 1203,
-    }
-    assert travel._rows(metrics) == "1,200 inserted, 3 updated"  # noqa: SLF001 (what `history` prints)
-    assert travel._rows({}) == "none"  # noqa: SLF001
+def test_two_versions_are_compared(tmp_path: Path) -> None:
+    table = str(tmp_path / "lake" / "shop" / "entity_visitor")
+    for seen in (1, 2):
+        write_deltalake(table, pa.table({"user_id": ["ann", "bob"], "seen": [1, seen]}), mode="overwrite")
+    between = ("diff", "shop", "entity_visitor", "--from", "0", "--to", "1")
+    assert ask(tmp_path, *between)["rows"] == {"added": 0, "removed": 0, "changed": 1, "same": 1}
+    shown = CliRunner().invoke(app, [*between, "--data", str(tmp_path)]).stdout
+    assert "0 added, 0 removed, 1 changed" in shown
+    assert "{'user_id': 'bob'}: {'seen': [1, 2]}" in shown
+    assert "no version 9" in refused(tmp_path, *between[:-1], "9")
