@@ -13,13 +13,14 @@ from fastapi import APIRouter, FastAPI, Response
 from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import OPERATIONS
 from controlplane.contract.rooms import OnlyParts
+from pipeline.lakeview import serve as lakeview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controlplane.contract.settings import Settings
 
-ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = ()
+ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = (lakeview.router,)
 """What makes each router; paths are whole, such as `/api/v1/tables/{stream}`."""
 
 
