@@ -7,12 +7,17 @@ still hold when it runs. Two operations that touch the same partitions of a tabl
 
 from __future__ import annotations
 
+import hashlib
+import json
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AwareDatetime, Field, JsonValue
 
 from controlplane.contract.frozen import Frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PATH = "/api/v1/operations"
 ALL = "*"
@@ -136,6 +141,12 @@ class Plan(Frozen):
     """By kind: what changes, with examples."""
     fingerprint: str
     """Of stages, touches and basis: who confirms says which plan."""
+
+
+def fingerprint_of(stages: Sequence[StagePlanned], touches: Sequence[Touch], basis: Mapping[str, JsonValue]) -> str:
+    """Of what a plan does and rests on: SHA-256 of its canonical JSON, first 16 hex digits."""
+    said = [[each.model_dump(mode="json") for each in (*stages, *touches)], basis]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class StageProgress(Frozen):
