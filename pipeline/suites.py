@@ -32,7 +32,7 @@ class FollowedSuites:
     """Some stages' suites of one stream; `look` now and then, from one thread."""
 
     def __init__(self, stream: StreamDefinition, stages: Sequence[Stage]) -> None:
-        self.name, self._folder, self._stages = stream.name, stream.folder, tuple(stages)
+        self.name, self._stream, self._stages = stream.name, stream, tuple(stages)
         self._suites = dict(stream.suites)
         self._settling = Settling(seen_file(self._file))
         self._refused: str | None = None
@@ -52,7 +52,7 @@ class FollowedSuites:
         if not self._settling.has_settled(now):
             return False
         try:
-            found = load_stream(self._folder)
+            found = load_stream(self._stream.today)
         except (StreamInvalidError, OSError, ValueError) as error:
             self._refused = _why(error)
             _log.warning("%s: a new version of its suites is refused: %s", self.name, self._refused)
@@ -86,7 +86,7 @@ class FollowedSuites:
 
     @property
     def _file(self) -> Path:
-        return self._folder / SUITE_FILE
+        return self._stream.today / SUITE_FILE
 
 
 def _why(error: Exception) -> str:

@@ -73,7 +73,7 @@ def show(name: Annotated[str, typer.Argument(help="A stream's name.")]) -> None:
     if name not in found:
         raise typer.BadParameter(f"there is no stream {name!r}; there are: {', '.join(sorted(found))}")
     stream = found[name]
-    shown = stream.model_dump(mode="json", exclude={"avro_schema"}, exclude_defaults=True)
+    shown = stream.model_dump(mode="json", exclude={"avro_schema", "home"}, exclude_defaults=True)
     shown["valid_event"] = {field["name"]: field["type"] for field in valid_schema(stream)["fields"]}
     typer.echo(yaml.safe_dump(shown, sort_keys=False, allow_unicode=True))
 

@@ -55,15 +55,16 @@ class StreamInvalidError(Exception):
         super().__init__(f"{folder} is not a valid stream, {len(problems)} mistake(s):\n{lines}")
 
 
-def load_streams(roots: Iterable[Path]) -> list[StreamDefinition]:
-    """Every stream in the sub-folders of the roots, by name.
+def load_streams(roots: Sequence[Path]) -> list[StreamDefinition]:
+    """Every stream in the sub-folders of the roots, by name; those of the last of several roots win.
 
     Raises:
         StreamInvalidError: for the first folder with mistakes, or two folders of one name.
     """
     streams: dict[str, StreamDefinition] = {}
     for folder in stream_folders(roots):
-        stream = load_stream(folder)
+        home = roots[-1] / folder.name if len(roots) > 1 else None
+        stream = load_stream(folder).model_copy(update={"home": home})
         if stream.name in streams:
             other = streams[stream.name].folder
             raise StreamInvalidError(
@@ -73,9 +74,12 @@ def load_streams(roots: Iterable[Path]) -> list[StreamDefinition]:
     return [streams[name] for name in sorted(streams)]
 
 
-def stream_folders(roots: Iterable[Path]) -> list[Path]:
-    """Folders below the roots that hold a `stream.yaml`."""
-    return [file.parent for root in roots for file in sorted(root.glob("*/stream.yaml"))]
+def stream_folders(roots: Sequence[Path]) -> list[Path]:
+    """Folders below the roots that hold a `stream.yaml`; one in the last of several takes the place of one of its name before."""
+    by_root = [[file.parent for file in sorted(root.glob("*/stream.yaml"))] for root in roots]
+    wins = {folder.name for folder in by_root[-1]} if len(by_root) > 1 else set()
+    kept = [folder for folders in by_root[:-1] for folder in folders if folder.name not in wins]
+    return [*kept, *(by_root[-1] if by_root else ())]
 
 
 def load_stream(folder: Path) -> StreamDefinition:

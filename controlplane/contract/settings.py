@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     streams: str = Field(
         "", description=f"Folders of stream folders to add to the shipped ones, separated by {os.pathsep!r}."
     )
+    trials: str = Field(
+        "",
+        description="Folder below which trials find changed stream folders; empty: `trials/folders` in the data folder.",
+    )
     kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers.")
     registry: str = Field(
         "http://127.0.0.1:8081", description="Schema registry, Confluent's REST API, a path prefix included."
@@ -156,7 +160,17 @@ class Settings(BaseSettings):
         return authorization(self.service_token)
 
     @property
+    def trials_root(self) -> Path:
+        """Below which trials find changed stream folders."""
+        return Path(self.trials) if self.trials else self.data.resolve() / "trials" / "folders"
+
+    @property
+    def promoted_streams(self) -> Path:
+        """Folders that promotions have made today's."""
+        return self.data.resolve() / "streams"
+
+    @property
     def stream_roots(self) -> tuple[Path, ...]:
-        """Folders whose sub-folders are streams: the shipped one first."""
+        """Folders whose sub-folders are streams: the shipped one first, last the promoted ones, which win."""
         added = (Path(part) for part in self.streams.split(os.pathsep) if part)
-        return (SHIPPED_STREAMS, *added)
+        return (SHIPPED_STREAMS, *added, self.promoted_streams)

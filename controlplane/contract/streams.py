@@ -321,6 +321,8 @@ class StreamDefinition(StreamDocument):
 
     name: Name
     folder: Path
+    home: Path | None = None
+    """Where a promotion puts a folder that takes this one's place, also while a part runs; None where nothing is promoted."""
     avro_schema: dict[str, Any]
     """`schema.avsc`, a record schema."""
     row_rules: tuple[RowRule, ...] = ()
@@ -331,6 +333,17 @@ class StreamDefinition(StreamDocument):
     def fingerprint(self, stage: Stage) -> str:
         """Of a stage's suite: SHA-256 of its canonical JSON, first 12 hex digits."""
         return fingerprint(self.suites.get(stage, {}))
+
+    @property
+    def today(self) -> Path:
+        """The folder as it is today: another than `folder` once one was promoted after this was read."""
+        is_promoted = self.home is not None and (self.home / "stream.yaml").is_file()
+        return self.home.resolve() if self.home is not None and is_promoted else self.folder
+
+    @property
+    def now(self) -> StreamDefinition:
+        """The same definition, whose files are those of today's folder: for who follows what is written there."""
+        return self if self.today == self.folder else self.model_copy(update={"folder": self.today})
 
     def reference_file(self, reference: str) -> Path:
         """The CSV or Parquet file of a reference table.

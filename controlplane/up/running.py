@@ -10,8 +10,7 @@ from typing import Any
 
 import psutil
 
-RESTARTS = "restarts"
-"""Folder in the data folder: a file with a part's name asks the supervisor to start it again."""
+from controlplane.contract.restarts import RESTARTS
 
 
 class NotRunningError(Exception):

@@ -13,7 +13,7 @@ from controlplane.up.decide import STEADY_AFTER, describe, failures_after, is_hu
 from controlplane.up.health import Probes, is_stopped
 from controlplane.up.part import Part, Seen
 from controlplane.up.process import PartProcess
-from controlplane.up.running import RESTARTS
+from controlplane.contract.restarts import RESTARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -34,7 +34,7 @@ class Copies:
 
     def with_suite(self, base: Path) -> Path:
         """A copy of a folder with the suite of now."""
-        return self._copied(base, lambda copy: shutil.copy2(self._edited.folder / SUITE_FILE, copy / SUITE_FILE))
+        return self._copied(base, lambda copy: shutil.copy2(self._edited.today / SUITE_FILE, copy / SUITE_FILE))
 
     def forget_all_but(self, folder: Path) -> None:
         """Delete the copies that no query reads any more."""
@@ -45,7 +45,7 @@ class Copies:
     def _take_tables(self, copy: Path) -> None:
         for file in used_files(self._in(copy)).values():
             file.unlink()
-        for file in used_files(self._edited).values():
+        for file in used_files(self._edited.now).values():
             shutil.copy2(file, copy / "reference")
 
     def _copied(self, base: Path, taking: Callable[[Path], object]) -> Path:

@@ -72,9 +72,9 @@ class Followed:
     def __init__(self, edited: StreamDefinition, scratch: Path, kept: Path) -> None:
         self._edited, self._kept = edited, kept
         self._copies = Copies(scratch.resolve() / f"{edited.name}.followed", edited)
-        self._tables = _watched("reference tables", lambda: seen(edited))
-        self._suite = _watched("suite", lambda: seen_file(edited.folder / SUITE_FILE))
-        self.stream = load_stream(self._copies.with_tables(edited.folder))
+        self._tables = _watched("reference tables", lambda: seen(edited.now))
+        self._suite = _watched("suite", lambda: seen_file(edited.today / SUITE_FILE))
+        self.stream = load_stream(self._copies.with_tables(edited.today))
         self._version = self._keep(self.stream)
         self.suite = self._suite_followed(datetime.now(UTC))
         """Which ingest suite is in use; another value only when there is something new to say."""
@@ -167,7 +167,7 @@ class Followed:
     def _ingest_suite(self) -> str | None:
         """Fingerprint of the ingest suite as it is written now; None when it cannot be read, which loading it will say."""
         try:
-            written = json.loads((self._edited.folder / SUITE_FILE).read_bytes())
+            written = json.loads((self._edited.today / SUITE_FILE).read_bytes())
             return fingerprint(written.get(Stage.INGEST, {}))
         except (OSError, ValueError, AttributeError):
             return None

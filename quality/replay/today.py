@@ -41,7 +41,7 @@ def today(stream: StreamDefinition, schemas: Schemas) -> Today:
         StreamInvalidError: if the stream's folder has mistakes.
         RegistryAwayError: if the registry does not answer.
     """
-    now = load_stream(stream.folder)
+    now = load_stream(stream.today)
     versions = schemas.versions(subject(stream.name, Hop.RAW)) or {}
     valid = schemas.versions(subject(stream.name, Hop.VALID))
     found = evolution(now, list(versions.values()), list(valid.values()))

@@ -42,7 +42,7 @@ class IngestSuites:
     """The versions of one stream's ingest suite."""
 
     def __init__(self, stream: StreamDefinition) -> None:
-        self._file = stream.folder / SUITE_FILE
+        self._stream = stream
         self._seen: dict[str, Json] = {}
         self._newest = self._remember(stream.suites.get(Stage.INGEST, {}))
 
@@ -55,7 +55,7 @@ class IngestSuites:
     def _look(self) -> None:
         """Remember what is there now; a file that can't be read is being written, or is refused by route."""
         try:
-            written = json.loads(self._file.read_bytes())
+            written = json.loads((self._stream.today / SUITE_FILE).read_bytes())
         except (OSError, ValueError):
             return
         suite = written.get(Stage.INGEST.value) if isinstance(written, dict) else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from controlplane.contract.facts import PartState
 from controlplane.up.decide import HELD_AFTER
 from controlplane.up.part import Part
-from controlplane.up.running import RESTARTS
+from controlplane.contract.restarts import RESTARTS
 from controlplane.up.supervisor import Supervisor
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""A changed definition against today's, on the same events."""
