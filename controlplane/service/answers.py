@@ -41,7 +41,8 @@ def _state(api: FastAPI, service: Service) -> None:
     @api.get("/api/v1/streams")
     async def streams() -> list[dict[str, Any]]:
         return [
-            stream.model_dump(mode="json", exclude={"avro_schema", "folder", "home"}) for stream in service.streams.values()
+            stream.model_dump(mode="json", exclude={"avro_schema", "folder", "home"})
+            for stream in service.streams.values()
         ]
 
     @api.get("/api/v1/overview")

@@ -8,12 +8,12 @@ from pathlib import Path  # noqa: TC003 (used at run time)
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import PartState
+from controlplane.contract.restarts import RESTARTS
 from controlplane.up import checks
 from controlplane.up.decide import STEADY_AFTER, describe, failures_after, is_hung, state_of, to_start
 from controlplane.up.health import Probes, is_stopped
 from controlplane.up.part import Part, Seen
 from controlplane.up.process import PartProcess
-from controlplane.contract.restarts import RESTARTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -6,7 +6,6 @@ Only folders below TIDEGATE_TRIALS and the roots of streams are read. Every mist
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controlplane.contract.folders import StreamInvalidError, load_stream
@@ -17,6 +16,7 @@ from pipeline.route.definition import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from controlplane.contract.folders import Problem
     from controlplane.contract.settings import Settings

@@ -1,6 +1,6 @@
 """Which events does a trial read? Those of the lake at one version, in a window of event time; can they still be read?
 
-A version is in the log longer than its files are there: vacuum deletes files. So files are looked at, and what can still be had is said.
+A version is in the log longer than its files are there: vacuum deletes files. So files are looked at, and what can be had is said.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def source_of(path: str, version: int | None, since: datetime, until: datetime) 
     except TableNotFoundError as error:
         raise RefusedError(f"{path} is no table yet: there is no history to try it on") from error
     except DeltaError as error:
-        raise RefusedError(f"version {version} of {path} cannot be read any more ({error}); the newest is {newest}") from error
+        raise RefusedError(
+            f"version {version} of {path} cannot be read any more ({error}); the newest is {newest}"
+        ) from error
     first, last = days_of(since, until)
     files = _files(table)
     mine = [each for each in files if each.day is not None and first <= each.day <= last]

@@ -1,8 +1,8 @@
 """What does a definition make of a piece of history, and what does it cost?
 
-Both are run in one process, in turns, and who begins alternates: a JVM that has grown warm, or a file that the kernel has kept, helps
-the second one. What is measured is the way of a valid event: read, join, judge, encode, decode, write. What was turned away is written
-after that and not counted.
+Both are run in one process, in turns, and who begins alternates: a JVM that has grown warm, or a file that the kernel has kept,
+helps the second one. What is measured is the way of a valid event: read, join, judge, encode, decode, write. What was turned
+away is written after that and not counted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pipeline.lake.append import write_events
 from pipeline.trial.rows import REASON, RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -152,4 +152,3 @@ def _last_write(session: SparkSession, path: str) -> tuple[int, int]:
     """Files and bytes of a table's newest commit."""
     [last] = DeltaTable.forPath(session, path).history(1).select("operationMetrics").collect()
     return int(last[0].get("numFiles", 0)), int(last[0].get("numOutputBytes", 0))
-

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import PartState
+from controlplane.contract.restarts import RESTARTS
 from controlplane.up.decide import HELD_AFTER
 from controlplane.up.part import Part
-from controlplane.contract.restarts import RESTARTS
 from controlplane.up.supervisor import Supervisor
 
 if TYPE_CHECKING:
