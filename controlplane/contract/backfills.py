@@ -79,7 +79,16 @@ class TrialAsked(Frozen):
 
 
 class PromotionAsked(Frozen):
-    """A trial's folder becomes today's."""
+    """A trial's folder becomes today's, or what a promotion replaced does again."""
 
-    trial: str
+    stream: str
+    trial: str | None = None
     """Id of the operation."""
+    back: str | None = None
+    """Id of a promotion that is to be taken back."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.trial is None) == (self.back is None):
+            raise ValueError("give a trial, or a promotion to take back, one of the two")
+        return self

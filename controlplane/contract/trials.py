@@ -6,7 +6,10 @@ Counts are of all rows; examples are some of them, and never more than were aske
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, Field
+import re
+from typing import Self
+
+from pydantic import AwareDatetime, Field, model_validator
 
 from controlplane.contract.frozen import Frozen
 from controlplane.contract.gates import Outcome, Stage
@@ -18,6 +21,10 @@ FOLDERS = "folders"
 TODAY, CHANGED = "today", "changed"
 """The two sides, and what their tables are called by."""
 FOLDERS_PATH = "/api/v1/trials/folders"
+FILE_OF_A_FOLDER = re.compile(
+    r"stream\.yaml|schema\.avsc|suite\.json|README\.md|reference/[A-Za-z0-9_][A-Za-z0-9_.-]*\.(csv|parquet|md)"
+)
+"""Paths that a stream folder is made of."""
 MOST_FILES = 64
 MOST_BYTES = 8 * 2**20
 """Of a folder that is sent, all of its files together."""
@@ -29,6 +36,12 @@ class FileSent(Frozen):
     text: str | None = None
     base64: str | None = None
     """For what is no text, such as Parquet."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.text is None) == (self.base64 is None):
+            raise ValueError("give text or base64, one of the two")
+        return self
 
 
 class FolderSent(Frozen):

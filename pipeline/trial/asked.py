@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.folders import StreamInvalidError, load_stream
 from controlplane.contract.suite_misfits import suite_problems
-from controlplane.contract.trials import CHANGED, TODAY
+from controlplane.contract.trials import TRIALS
 from pipeline.operate.kind import RefusedError, StaleError
 from pipeline.route.definition import digest_of
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     """Mistakes in the suites that only who evaluates them can name."""
 
 _DEFINITIONS = "definitions"
-_SIDES = (TODAY, CHANGED)
 
 
 def folder_of(asked: str, stream: str, settings: Settings) -> Path:
@@ -95,3 +94,8 @@ def copied(scratch: Path, folders: dict[str, Path], digests: dict[str, str]) -> 
 def definition_of(scratch: Path, side: str, stream: str) -> Path:
     """Where a trial keeps a side's folder; the stream's name is the folder's."""
     return scratch / _DEFINITIONS / side / stream
+
+
+def scratch_of(settings: Settings, trial: str) -> Path:
+    """A trial's own folder: all that it writes."""
+    return settings.data.resolve() / TRIALS / trial

@@ -5,6 +5,7 @@ A version is in the log longer than its files are there: vacuum deletes files. S
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -71,13 +72,13 @@ def source_of(path: str, version: int | None, since: datetime, until: datetime) 
     files = _files(table)
     mine = [each for each in files if each.day is not None and first <= each.day <= last]
     if not sum(each.rows for each in mine):
-        days = sorted(each.day for each in files if each.day is not None and each.rows)
-        there = f"from {days[0]} to {days[-1]}" if days else "none at all"
+        filled = sorted(each.day for each in files if each.day is not None and each.rows)
+        there = f"from {filled[0]} to {filled[-1]}" if filled else "none at all"
         raise RefusedError(f"{path} has no events from {since} to {until} at version {table.version()}; it has {there}")
     _require_files(table, mine, newest)
-    days: dict[date, int] = {}
+    days: Counter[date] = Counter()
     for each in mine:
-        days[each.day] = days.get(each.day, 0) + each.rows
+        days[each.day or first] += each.rows
     return Source(table.version(), tuple(sorted(days.items())), sum(each.bytes for each in mine))
 
 

@@ -19,6 +19,7 @@ from controlplane.contract.names import EVENT_DATE, SOURCE_OFFSET, SOURCE_PARTIT
 from controlplane.contract.trials import CHANGED, TODAY, SideCost
 from pipeline.lake.append import write_events
 from pipeline.trial.rows import REASON, RULES
+from pipeline.trial.source import days_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +50,8 @@ class Window:
     """Records that were turned away, as Spark's Kafka source has them; None: there is no such table."""
     writers: Mapping[int, str]
     """Schema id -> Avro JSON of what producers write."""
+    event_time: str
+    """The field of both sides."""
     since: datetime
     until: datetime
 
@@ -117,9 +120,20 @@ def cpu_s() -> float:
     return total
 
 
-def _history(window: Window, piece: Piece) -> DataFrame:
+def history_rows(window: Window) -> int:
+    """Events of the lake in the window."""
+    return _at(window).count()
+
+
+def _at(window: Window) -> DataFrame:
     events = window.session.read.format("delta").option("versionAsOf", window.version).load(window.events)
-    return events.where(sf.col(EVENT_DATE).between(sf.lit(piece.first), sf.lit(piece.last)))
+    first, last = days_of(window.since, window.until)
+    inside = (sf.col(window.event_time) >= sf.lit(window.since)) & (sf.col(window.event_time) < sf.lit(window.until))
+    return events.where(sf.col(EVENT_DATE).between(sf.lit(first), sf.lit(last)) & inside)
+
+
+def _history(window: Window, piece: Piece) -> DataFrame:
+    return _at(window).where(sf.col(EVENT_DATE).between(sf.lit(piece.first), sf.lit(piece.last)))
 
 
 def _made(window: Window, side: Side, piece: Piece) -> DataFrame:
