@@ -1,4 +1,4 @@
-"""`tidegate trial`: what would a changed stream folder do? Send it, try it against today's, look at what differs, promote or discard it."""
+"""`tidegate trial`: what would a changed stream folder do? Send it, try it, look at what differs, promote or discard it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ _SHOWN = 5
 @app.command()
 def start(  # noqa: PLR0913 (each is an option of the command)
     stream: Annotated[str, typer.Argument(help="A stream's name.")],
-    folder: Annotated[str, typer.Argument(help="The changed folder: one here is sent; else a path below TIDEGATE_TRIALS.")],
+    folder: Annotated[
+        str, typer.Argument(help="The changed folder: one here is sent; else a path below TIDEGATE_TRIALS.")
+    ],
     since: Annotated[str, typer.Option(help="First moment of event time: ISO 8601; UTC when it names no other zone.")],
     until: Annotated[str, typer.Option(help="End of it, exclusive.")],
     version: Annotated[
@@ -83,7 +85,9 @@ def show(trial: Trial, data: Data = None, output: Output = "table") -> None:
         typer.echo(json.dumps(result, indent=2))
         return
     found = TrialFound.model_validate(result)
-    typer.echo(f"{found.stream}, {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M}, events at version {found.version}")
+    typer.echo(
+        f"{found.stream}, {found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M}, events at version {found.version}"
+    )
     for sentence in found.differs or ("nothing differs",):
         typer.echo(f"  {sentence}")
     Console().print(_figures(found))
@@ -128,7 +132,9 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no time in ISO 8601, such as 2013-01-07 or 2013-01-07T12:00:00Z") from error
+        raise typer.BadParameter(
+            f"{text!r} is no time in ISO 8601, such as 2013-01-07 or 2013-01-07T12:00:00Z"
+        ) from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -1,7 +1,8 @@
 """How does another folder become today's, whoever is killed meanwhile? By one rename of a link.
 
-`<data>/streams/<name>` is a link to `.versions/<operation>/<name>`, so it is the one or the other, never half of one. What it replaced
-is copied beside it first, so that it can be put back. Where no link is, the shipped folder, or one of TIDEGATE_STREAMS, is today's.
+`<data>/streams/<name>` is a link to `.versions/<operation>/<name>`, so it is the one or the other, never half of one. What it
+replaced is copied beside it first, so that it can be put back. Where no link is, the shipped folder, or one of TIDEGATE_STREAMS, is
+today's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How does a trial's folder become today's? Checked, kept, put in place by one rename, followed; and how is that taken back?
 
-Only what the trial has tried is promoted: its own copy, while today's is still the one that it was tried against. Parts follow suites
-and reference tables by themselves; for the rest those that read it are started again, and no other.
+Only what the trial has tried is promoted: its own copy, while today's is still the one that it was tried against. Parts follow
+suites and reference tables by themselves; for the rest those that read it are started again, and no other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is asked about trials beside the operations that they are? A folder is sent, a result is read, what was kept is discarded."""
+"""What is asked about trials, beside their operations? A folder is sent, a result is read, what was kept is discarded."""
 
 from __future__ import annotations
 
@@ -34,14 +34,7 @@ def router(settings: Settings, check: SuiteCheck) -> APIRouter:
     @api.post(FOLDERS_PATH, status_code=201)
     async def send(request: Request) -> Response:
         """Keep a changed folder; 422 names every mistake by file and field."""
-        body = await request.body()
-        if len(body) > _ENCODED * MOST_BYTES:
-            raise HTTPException(413, f"a folder may have {MOST_BYTES:,} bytes at most")
-        try:
-            sent = FolderSent.model_validate_json(body)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise HTTPException(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        sent = _sent(await request.body())
 
         def taken() -> Any:  # noqa: ANN401 (JSON)
             streams = {each.name: each for each in load_streams(settings.stream_roots)}
@@ -76,6 +69,16 @@ def router(settings: Settings, check: SuiteCheck) -> APIRouter:
         return Response(status_code=204)
 
     return api
+
+
+def _sent(body: bytes) -> FolderSent:
+    if len(body) > _ENCODED * MOST_BYTES:
+        raise HTTPException(413, f"a folder may have {MOST_BYTES:,} bytes at most")
+    try:
+        return FolderSent.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise HTTPException(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def _folder(settings: Settings, trial: str) -> Any:  # noqa: ANN401 (a path)
