@@ -165,7 +165,7 @@ def _stages(asked: TrialAsked, source: Source) -> Iterator[StagePlanned]:
             key=f"turn:{number + 1}",
             does="turn",
             title=f"Both over {_days(piece)}, {who}",
-            partition=None,
+            partition=_days(piece),
             given={"number": number, "first": f"{piece.first}", "last": f"{piece.last}", "rows": piece.rows},
             rows=2 * piece.rows,
             seconds=2 * piece.rows * _S_AN_EVENT + _S_A_STAGE / PIECES,
