@@ -27,6 +27,7 @@ from dash_app.pages.quarantine import quarantine_page
 from dash_app.pages.scaling import scaling_page
 from dash_app.pages.schemas import schemas_page
 from dash_app.pages.spark import spark_page
+from dash_app.pages.trials import trial_page, trials_page
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -48,6 +49,7 @@ _PAGES = (
     "scaling",
     "backfills",
     "operations",
+    "trials",
 )
 _NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
 
@@ -140,6 +142,10 @@ def _page(data: ConsoleData, path: str) -> Component:  # noqa: C901, PLR0911, PL
             return lake_page(data.streams)
         case ["ledger", *rest]:
             return ledger_page(data.streams, rest[0] if rest else None)
+        case ["trials"]:
+            return trials_page(data.streams)
+        case ["trials", name]:
+            return trial_page(unquote(name))
         case ["operations"]:
             return operations_page()
         case ["operations", name]:

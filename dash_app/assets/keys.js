@@ -30,11 +30,12 @@
     s: { name: "schemas", link: '[href="/schemas"]' },
     k: { name: "lake", link: '[href="/lake"]' },
     f: { name: "backfills", link: '[href="/backfills"]' },
+    x: { name: "trials (experiments)", link: '[href="/trials"]' },
     w: { name: "operations (work)", link: '[href="/operations"]' },
     a: { name: "alerts", link: '[href="/alerts"]' },
   };
   const help = [...Array.from(Object.entries(places), ([key, { name }]) => `g ${key}  ${name}`), "t    light or dark", "?    this help", "Esc  close"].join("\n");
-  const hasPages = ["/alerts", "/backfills", "/lag", "/lake", "/ledger", "/operations", "/quality", "/quarantine", "/schemas", "/spark"];
+  const hasPages = ["/alerts", "/backfills", "/lag", "/lake", "/ledger", "/operations", "/quality", "/quarantine", "/schemas", "/spark", "/trials"];
   const isHere = (href) => href === location.pathname || (hasPages.includes(href) && location.pathname.startsWith(`${href}/`));
   let waiting = "";
   function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
