@@ -61,6 +61,7 @@ def main() -> None:
         "alerts": settings.alerts,
         "tables": settings.operations,
         "sql": settings.operations,
+        "trials": settings.operations,
     }
     address = urlsplit(settings.api)
     uvicorn.run(

@@ -29,6 +29,7 @@ from controlplane.commands.schemas import app as schema_app
 from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output
 from controlplane.commands.terminal import fail as _fail
 from controlplane.commands.terminal import running_in as _running
+from controlplane.commands.trial import app as trial_app
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
 from controlplane.up.borrowed import acting_on_folder
@@ -48,6 +49,7 @@ app.add_typer(alerts_app, name="alerts")
 app.add_typer(gate_app, name="gate")
 app.add_typer(scaling_app, name="scaling")
 app.add_typer(lag_app, name="lag")
+app.add_typer(trial_app, name="trial")
 app.add_typer(audit_app, name="audit")
 _HERE = Path(__file__).resolve().parents[1]
 

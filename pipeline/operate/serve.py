@@ -14,13 +14,14 @@ from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import OPERATIONS
 from controlplane.contract.rooms import OnlyParts
 from pipeline.lakeview import serve as lakeview
+from pipeline.trial import serve as trials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controlplane.contract.settings import Settings
 
-ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = (lakeview.router,)
+ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = (lakeview.router, trials.router)
 """What makes each router; paths are whole, such as `/api/v1/tables/{stream}`."""
 
 

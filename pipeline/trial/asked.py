@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     SuiteCheck = Callable[[StreamDefinition], Iterable[Problem]]
     """Mistakes in the suites that only who evaluates them can name."""
 
+RESULT = "result.json"
+"""In a trial's folder: what it found."""
 _DEFINITIONS = "definitions"
 
 

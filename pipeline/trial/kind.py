@@ -13,9 +13,9 @@ from controlplane.contract.trials import CHANGED, TODAY
 from pipeline.operate.kind import RefusedError, StaleError
 from pipeline.route.definition import digest_of
 from pipeline.trial import found
-from pipeline.trial.asked import checked, copied, folder_of, scratch_of
+from pipeline.trial.asked import RESULT, checked, copied, folder_of, scratch_of
 from pipeline.trial.rejects import rejects_version
-from pipeline.trial.run import RESULT, Run, asked_of, basis_of, piece_of, version_of
+from pipeline.trial.run import Run, asked_of, basis_of, piece_of, version_of
 from pipeline.trial.source import PIECES, Piece, days_of, pieces_of, source_of
 from pipeline.trial.turns import in_order, turn, warmed
 

@@ -19,9 +19,8 @@ from controlplane.contract.restarts import ask_restarts, to_restart
 from controlplane.contract.trials import CHANGED, TrialFound
 from pipeline.operate.kind import RefusedError, StaleError
 from pipeline.route.definition import digest_of
-from pipeline.trial.asked import definition_of, scratch_of
+from pipeline.trial.asked import RESULT, definition_of, scratch_of
 from pipeline.trial.folders import Promoted
-from pipeline.trial.run import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     Learn = Callable[[Settings, StreamDefinition], Learned]
     """What the registry knows of a stream, with the schema that all versions make."""
 
-RESULT = "result.json"
-"""In a trial's folder: what it found."""
-
 
 @dataclass(frozen=True)
 class Run:

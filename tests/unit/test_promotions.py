@@ -25,9 +25,8 @@ from controlplane.contract.trials import (
 )
 from pipeline.operate.kind import RefusedError, StaleError
 from pipeline.route.definition import digest_of
-from pipeline.trial.asked import definition_of, scratch_of
+from pipeline.trial.asked import RESULT, definition_of, scratch_of
 from pipeline.trial.promotion import PromotionKind
-from pipeline.trial.run import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
