@@ -17,6 +17,7 @@ from controlplane.service.confluent import HttpRegistry
 from controlplane.service.database import create_all, engine_of
 from controlplane.service.history import HistoryFile
 from controlplane.service.observations.keeper import Keeper
+from controlplane.service.operations.desk import Desk
 from controlplane.service.orders import OrderFile
 from controlplane.service.scaling.kept import ScalingFile
 from controlplane.service.service import Service
@@ -42,6 +43,7 @@ def main() -> None:
     scaling = ScalingFile(settings.data / "control" / "scaling.json")
     engine = engine_of(settings.database_url)
     create_all(engine)
+    record = kept_in(engine, settings.kafka)
     service = Service(
         streams,
         query,
@@ -53,7 +55,8 @@ def main() -> None:
         verdict_file=verdicts,
         scaling=scaling,
         keeper=Keeper(settings.clickhouse),
-        record=kept_in(engine, settings.kafka),
+        record=record,
+        operations=Desk(engine, [stream.name for stream in streams], record.log),
     )
     rooms = {
         "quarantine": settings.quality,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PATH = "/api/v1/operations"
+LEASE_PATH = f"{PATH}/lease"
 ALL = "*"
 """Every partition of a table, every table of a stream."""
 PLAN_HOLDS_S = 900
@@ -232,6 +233,24 @@ class Leased(Frozen):
     does: Does
     lease: str
     """What the worker says it by; who has an older one is not listened to."""
+
+
+class LeaseAsked(Frozen):
+    """A worker asks for work."""
+
+    worker: str = Field(max_length=200)
+    """Its name; the same when it starts anew, so that what it had is free at once."""
+    holds: tuple[str, ...] = ()
+    """The leases of what it is at work on."""
+    does: tuple[Does, ...] = tuple(Does)
+    """What it has room for."""
+    wait_s: float = Field(0, ge=0, le=20)
+
+
+class Heard(Frozen):
+    """What a worker is answered."""
+
+    wish: Wish
 
 
 class LogLine(Frozen):

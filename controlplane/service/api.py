@@ -20,7 +20,10 @@ from controlplane.service.audit.recorded import Recorded
 from controlplane.service.forwarded import add_forwarded
 from controlplane.service.lag_answers import add_lag
 from controlplane.service.observations.answers import add_observations
+from controlplane.service.operations.answers import add_operations
+from controlplane.service.operations.worker_answers import add_worker
 from controlplane.service.orders import add_orders
+from controlplane.service.problem_json import add_problems
 from controlplane.service.quality_answers import add_quality
 from controlplane.service.scaling.answers import add_scaling
 from controlplane.service.schema_answers import add_schemas
@@ -54,6 +57,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
         await service.restore()
         work = [service.push_overview(), service.push_ledger(), service.push_lake(), service.push_quality()]
         work += [service.push_lag(), service.push_spark(), service.push_scaling(), service.keep_scaling()]
+        work += [service.push_operations()] if service.operations is not None else []
         work += [*map(service.push_live, service.streams), service.keep(), service.keep_observations()]
         work += [service.keep_record()]
         tasks = [asyncio.create_task(each) for each in work]
@@ -76,6 +80,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
     )
+    add_problems(api)
     _facts(api, service)
     add_answers(api, service)
     add_observations(api, service.past)
@@ -85,6 +90,9 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
     add_quality(api, service)
     add_lag(api, service)
     add_scaling(api, service)
+    if service.operations is not None:
+        add_worker(api, service.operations)
+        add_operations(api, service.operations)
     add_forwarded(api, service, rooms or {}, token)
     _push(api, service)
     return api

@@ -37,11 +37,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controlplane.contract.lag import LagFrame
+    from controlplane.contract.operations import OperationsFrame
     from controlplane.contract.scaling import ScalingFrame
     from controlplane.contract.spark import SparkFrame
     from controlplane.contract.verdicts import QualityFrame
 
-    Frame = OverviewFrame | LedgerFrame | LakeFrame | QualityFrame | LagFrame | SparkFrame | ScalingFrame | LiveFrame
+    Frame = (
+        OverviewFrame
+        | LedgerFrame
+        | LakeFrame
+        | QualityFrame
+        | LagFrame
+        | SparkFrame
+        | ScalingFrame
+        | OperationsFrame
+        | LiveFrame
+    )
 
 OVERVIEW = "overview"
 LEDGER = "ledger"
@@ -50,6 +61,7 @@ QUALITY = "quality"
 LAG = "lag"
 SPARK = "spark"
 SCALING = "scaling"
+OPERATIONS = "operations"
 _REMEMBERED = 200
 
 

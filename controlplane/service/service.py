@@ -12,13 +12,14 @@ from controlplane.contract.metrics.meter import METER
 from controlplane.contract.scaling import ScalingDecided
 from controlplane.service.audit.port import NotKept
 from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import LAG, LAKE, LEDGER, OVERVIEW, QUALITY, SCALING, SPARK, Hub
+from controlplane.service.hub import LAG, LAKE, LEDGER, OPERATIONS, OVERVIEW, QUALITY, SCALING, SPARK, Hub
 from controlplane.service.keeping import save_unsaved
 from controlplane.service.lag import lag_frame
 from controlplane.service.lake import lake_frame
 from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
 from controlplane.service.observations.asked import Past
 from controlplane.service.observed import Observed
+from controlplane.service.operations.push import push_operations
 from controlplane.service.orders import OrderFile
 from controlplane.service.problems import problems
 from controlplane.service.pushes import push_changes
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from controlplane.service.frames import Arrived, Query
     from controlplane.service.history import HistoryFile
     from controlplane.service.observations.keeper import Keeper
+    from controlplane.service.operations.desk import Desk
     from controlplane.service.registry import SchemaRegistry
     from controlplane.service.verdict_file import VerdictFile
 
@@ -79,6 +81,7 @@ class Service:
         keeper: Keeper | None = None,
         audit: Audit | None = None,
         record: Kept | None = None,
+        operations: Desk | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
@@ -89,6 +92,7 @@ class Service:
         self.keeper = keeper
         self.record = record
         self.audit: Audit = audit or (NotKept() if record is None else record.log)
+        self.operations = operations
         self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()
@@ -96,7 +100,7 @@ class Service:
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, *live}))
+        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, OPERATIONS, *live}))
         self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
         self._unanswered: tuple[str, datetime] | None = None
         self._console = urlsplit(console)
@@ -212,6 +216,11 @@ class Service:
     async def push_scaling(self) -> None:
         """Publish how many executors there are and should be, while somebody watches."""
         await push_changes(self.hub, SCALING, self.scaling, changing)
+
+    async def push_operations(self) -> None:
+        """Publish the newest operations when one of them, or who watches, has changed, and every five seconds anyway."""
+        if self.operations is not None:
+            await push_operations(self.hub, self.operations)
 
     async def restore(self) -> None:
         """Take in what an earlier run saved."""

@@ -1,0 +1,281 @@
+"""The API of operations over a real database of each kind, with a worker that is played by the test."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from controlplane.contract.operations import (
+    LEASE_PATH,
+    PATH,
+    Leased,
+    Operation,
+    Plan,
+    StagePlanned,
+    Touch,
+)
+from controlplane.service.operations.answers import OperationPage, add_operations
+from controlplane.service.operations.desk import Desk
+from controlplane.service.operations.worker_answers import add_worker
+from controlplane.service.problem_json import MEDIA_TYPE, add_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import httpx
+    from sqlalchemy import Engine
+
+ASKED = {"kind": "backfill", "asked": {"stream": "flights", "since": "2013-01-01", "until": "2013-01-02"}}
+
+
+class Recorded:
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, str, str]] = []
+
+    def record(self, *said: str, outcome: str = "ok", **_: Any) -> None:
+        _, _, action, subject = said
+        self.entries.append((action, subject, outcome))
+
+
+class Played:
+    """Who asks, and the worker."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.audit = Recorded()
+        self.desk = Desk(engine, ["flights", "shop"], self.audit)
+        api = FastAPI(openapi_url=None)
+        add_problems(api)
+        add_worker(api, self.desk)
+        add_operations(api, self.desk)
+        self.client = TestClient(api)
+
+    def ask(self, body: Any = ASKED, key: str | None = None, query: str = "") -> httpx.Response:
+        return self.client.post(f"{PATH}{query}", json=body, headers={"Idempotency-Key": key} if key else {})
+
+    def lease(self, worker: str = "w", *holds: str) -> Leased | None:
+        answer = self.client.post(LEASE_PATH, json={"worker": worker, "holds": list(holds)})
+        return Leased.model_validate(answer.json()) if answer.status_code == 200 else None
+
+    def said(self, leased: Leased, **what: Any) -> httpx.Response:
+        return self.client.post(f"{PATH}/{leased.operation.id}/said", json={"worker": leased.lease, **what})
+
+    def planned(self, *partitions: str, stream: str = "flights", query: str = "") -> Operation:
+        self.ask({"kind": "backfill", "asked": {"stream": stream}}, query=query)
+        leased = self.lease()
+        assert leased is not None
+        plan = Plan(
+            at=datetime.now(UTC),
+            stages=(StagePlanned(key="build", does="build", title="Build"),),
+            touches=(Touch(stream=stream, table="events", partitions=partitions or ("*",)),),
+            confirmation=stream,
+            fingerprint="f",
+        )
+        assert self.said(leased, plan=plan.model_dump(mode="json")).status_code == 200
+        return self.one(leased.operation.id)
+
+    def one(self, number: str) -> Operation:
+        return Operation.model_validate(self.client.get(f"{PATH}/{number}").json())
+
+    def confirm(self, operation: Operation, word: str = "flights", fingerprint: str = "f") -> httpx.Response:
+        said = {"fingerprint": fingerprint, "confirmation": word}
+        return self.client.post(f"{PATH}/{operation.id}/confirm", json=said)
+
+
+@pytest.fixture
+def played(database: Engine) -> Iterator[Played]:
+    one = Played(database)
+    with one.client:
+        yield one
+
+
+def problem(answer: httpx.Response) -> tuple[int, str]:
+    said = answer.json()
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert set(said) == {"type", "title", "status", "detail", "instance"}
+    assert said["status"] == answer.status_code
+    return answer.status_code, said["detail"]
+
+
+def test_an_operation_that_is_asked_for_is_accepted_and_has_an_address(played: Played) -> None:
+    answer = played.ask()
+    operation = Operation.model_validate(answer.json())
+    assert (answer.status_code, answer.headers["location"]) == (202, f"{PATH}/{operation.id}")
+    assert (operation.state, operation.by, operation.stream) == ("planning", "operator", "flights")
+    assert operation.cli == "tidegate backfill flights --since 2013-01-01 --until 2013-01-02"
+    assert played.one(operation.id) == operation
+    assert ("operation.ask", operation.id, "ok") in played.audit.entries
+
+
+def test_the_same_key_is_the_same_operation_and_another_question_is_refused(played: Played) -> None:
+    first, again = played.ask(key="k").json(), played.ask(key="k").json()
+    assert first == again
+    status, detail = problem(played.ask({**ASKED, "why": "otherwise"}, key="k"))
+    assert (status, detail) == (422, "Idempotency-Key 'k' was used for another request")
+    assert problem(played.ask(key="k", query="?dry_run=true"))[0] == 422
+    assert played.ask(key="other").json()["id"] != first["id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        pytest.param(
+            {"kind": "backfill", "asked": {"stream": "none"}}, "asked.stream: there is no stream", id="stream"
+        ),
+        pytest.param({"kind": "backfill", "asked": {"stream": "shop", "days": 1}}, "asked.days", id="field"),
+        pytest.param({"kind": "rollback", "asked": {"stream": "shop"}}, "a version or a time", id="neither"),
+        pytest.param({"kind": "scale", "asked": {}}, "kind", id="kind"),
+        pytest.param({"kind": "promotion", "asked": {"trial": "none"}}, "no operation 'none'", id="trial"),
+    ],
+)
+def test_what_is_asked_for_wrongly_names_the_field(played: Played, body: Any, named: str) -> None:
+    status, detail = problem(played.ask(body))
+    assert (status in (404, 422), named in detail) == (True, True), detail
+    assert played.lease() is None
+
+
+def test_pages_hold_together_while_operations_are_added(played: Played) -> None:
+    made = [played.ask().json()["id"] for _ in range(5)]
+    page = OperationPage.model_validate(played.client.get(f"{PATH}?limit=2").json())
+    found = [each.id for each in page.items]
+    played.ask()
+    while page.next is not None:
+        page = OperationPage.model_validate(played.client.get(f"{PATH}?limit=2&cursor={page.next}").json())
+        found += [each.id for each in page.items]
+    assert found == made[::-1]
+    assert problem(played.client.get(f"{PATH}?cursor=x"))[0] == 422
+    assert played.client.get(f"{PATH}?stream=shop").json() == {"items": [], "next": None}
+    assert len(played.client.get(f"{PATH}?state=planning&state=done&kind=backfill").json()["items"]) == 6
+
+
+def test_a_wait_returns_as_soon_as_it_is_otherwise_and_not_before(played: Played) -> None:
+    operation = Operation.model_validate(played.ask().json())
+    since = operation.changed_at.isoformat().replace("+", "%2B")
+    unchanged = played.client.get(f"{PATH}/{operation.id}?wait=0.1&since={since}").json()
+    assert unchanged["state"] == "planning"
+    leased = played.lease()
+    assert leased is not None
+    news = played.client.get(f"{PATH}/{operation.id}?wait=20&since={since}").json()
+    assert news["attempts"] == 1
+    assert problem(played.client.get(f"{PATH}/{operation.id}?wait=21"))[0] == 422
+    assert problem(played.client.get(f"{PATH}/{operation.id}?since=2026-01-01T00:00:00"))[0] == 422
+
+
+def test_a_plan_is_confirmed_by_who_read_it(played: Played) -> None:
+    operation = played.planned()
+    assert problem(played.confirm(operation, "shop")) == (
+        422,
+        f"confirmation: type 'flights' to have {operation.id} done",
+    )
+    status, detail = problem(played.confirm(operation, fingerprint="old"))
+    assert (status, "read it again" in detail) == (409, True)
+    assert ("operation.confirm", operation.id, "refused") in played.audit.entries
+    answer = played.confirm(operation)
+    assert (answer.status_code, answer.json()["state"], answer.json()["confirmed_by"]) == (202, "queued", "operator")
+    assert played.confirm(operation).status_code == 202, "it may be said twice"
+
+
+def test_what_was_only_planned_is_not_confirmed(played: Played) -> None:
+    operation = played.planned(query="?dry_run=true")
+    assert operation.dry_run
+    assert "only to be planned" in problem(played.confirm(operation))[1]
+
+
+def test_two_that_touch_the_same_partitions_do_not_run_together(played: Played) -> None:
+    first, second, third = played.planned("a", "b"), played.planned("b", "c"), played.planned("c")
+    played.confirm(first)
+    status, detail = problem(played.confirm(second))
+    assert (status, first.id in detail) == (409, True)
+    assert played.confirm(third).status_code == 202, "it touches something else"
+    played.client.post(f"{PATH}/{first.id}/cancel")
+    assert "backfill " + third.id in problem(played.confirm(second))[1]
+
+
+def test_the_conflict_is_looked_for_again_when_a_worker_leases(played: Played) -> None:
+    first, second = played.planned("a"), played.planned("b")
+    played.confirm(first)
+    played.confirm(second)
+    with played.desk.store.changing() as change:  # as no confirmation lets it be
+        before = change.one(second.id)
+        plan = first.plan
+        after = before.operation.model_copy(update={"plan": plan})
+        change.put(before, type(before)(after))
+    leased = played.lease()
+    assert leased is not None
+    assert leased.operation.id == first.id
+    assert played.lease("other") is None
+    assert played.one(second.id).waits_for == f"backfill {first.id}"
+    assert played.said(leased, state="done").json() == {"wish": "run"}
+    freed = played.lease()
+    assert freed is not None
+    assert freed.operation.id == second.id
+
+
+def test_who_has_lost_the_lease_is_not_listened_to(played: Played) -> None:
+    played.ask()
+    old = played.lease()
+    assert old is not None
+    new = played.lease()
+    assert new is not None, "the worker has started anew: it holds nothing"
+    assert new.operation.id == old.operation.id
+    assert "not this worker's any more" in problem(played.said(old, state="failed", reason="late"))[1]
+    assert played.one(old.operation.id).state == "planning"
+    assert played.lease("w", new.lease) is None, "it is at work on it"
+
+
+def test_a_log_is_read_on_from_where_it_was(played: Played) -> None:
+    operation = played.planned()
+    played.confirm(operation)
+    leased = played.lease()
+    assert leased is not None
+    path = f"{PATH}/{operation.id}/log"
+    first = played.client.get(f"{path}?limit=2").json()
+    played.said(leased, log=["build: begins"])
+    rest = played.client.get(f"{path}?cursor={first['next']}").json()
+    assert [len(first["items"]), rest["items"][-1]["text"]] == [2, "build: begins"]
+    nothing = played.client.get(f"{path}?cursor={rest['next']}").json()
+    assert nothing == {"items": [], "next": rest["next"]}
+    assert problem(played.client.get(f"{PATH}/none/log"))[0] == 404
+
+
+def test_what_is_done_is_undone_by_an_operation_of_its_own(played: Played) -> None:
+    operation = played.planned()
+    played.confirm(operation)
+    leased = played.lease()
+    assert leased is not None
+    undo = {"kind": "rollback", "asked": {"stream": "flights", "version": 3}}
+    played.said(leased, state="done", undo=undo, result={"rows": 1})
+    undoing = played.client.post(f"{PATH}/{operation.id}/undo").json()
+    assert (undoing["kind"], undoing["undoes"]) == ("rollback", operation.id)
+    assert undoing["cli"] == f"tidegate operations undo {operation.id}"
+    status, detail = problem(played.client.post(f"{PATH}/{undoing['id']}/undo"))
+    assert (status, "only what is done" in detail) == (409, True)
+
+
+def test_the_document_describes_every_route_and_what_is_answered_fits_it(played: Played) -> None:
+    document = played.client.get("/api/v1/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    steps = {f"{PATH}/{{number}}/{step}" for step in ("log", "confirm", "undo", "pause", "resume", "cancel")}
+    assert {PATH, f"{PATH}/{{number}}", *steps} <= set(document["paths"])
+    assert LEASE_PATH not in document["paths"], "that is the worker's"
+    for schema in document["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)
+    number = played.planned().id
+    asked = {
+        ("get", PATH): played.client.get(PATH),
+        ("post", PATH): played.ask(),
+        ("get", f"{PATH}/{{number}}"): played.client.get(f"{PATH}/{number}"),
+        ("get", f"{PATH}/{{number}}/log"): played.client.get(f"{PATH}/{number}/log"),
+        ("post", f"{PATH}/{{number}}/pause"): played.client.post(f"{PATH}/{number}/pause"),
+        ("post", f"{PATH}/{{number}}/confirm"): played.confirm(played.one(number)),
+        ("post", f"{PATH}/{{number}}/cancel"): played.client.post(f"{PATH}/none/cancel"),
+    }
+    for (method, path), answer in asked.items():
+        described = document["paths"][path][method]["responses"][str(answer.status_code)]["content"]
+        schema = described[answer.headers["content-type"]]["schema"]
+        whole = {**schema, "components": document["components"]}
+        jsonschema.Draft202012Validator(whole).validate(answer.json())
