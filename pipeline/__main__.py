@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
@@ -23,10 +24,14 @@ from pipeline.travel import app as travel_app
 from pipeline.validate import with_check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from controlplane.contract.folders import Problem
+    from controlplane.contract.operations import Kind
     from controlplane.contract.streams import StreamDefinition
+    from pipeline.gate import Gate
+    from pipeline.operate.kind import OperationKind
+    from pipeline.route.frame import RuleCompiler
 
 
 def _refused_expectations(stream: StreamDefinition) -> Iterable[Problem]:
@@ -112,9 +117,20 @@ def operations() -> None:
     """The worker of operations: plans and runs what operators ask for, and reads the lake for them."""
     import uvicorn
 
+    from pipeline.operate.client import ControlPlane
     from pipeline.operate.serve import create_api
+    from pipeline.operate.worker import Worker
 
-    settings = Settings()
+    settings, stopping = Settings(), threading.Event()
+    reporter = Reporter(settings.api, settings.service_token)
+    plane = ControlPlane(settings.api, settings.authorization)
+    worker = Worker(settings, _kinds(), plane, reporter, lambda leased: [
+        sys.executable, "-P", "-m", "pipeline", "operate", leased.operation.id, leased.lease, leased.does,
+    ])  # fmt: skip
+    working = threading.Thread(target=worker.run, args=(stopping,), name="worker")
+    working.start()
+    # uvicorn raises what has ended it once more: what follows must still be done.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     address = urlsplit(settings.operations)
     uvicorn.run(
         create_api(settings),
@@ -123,6 +139,39 @@ def operations() -> None:
         log_level="warning",
         timeout_graceful_shutdown=2,
     )
+    stopping.set()
+    working.join()
+    reporter.close()
+
+
+@app.command(hidden=True)
+def operate(number: str, lease: str, does: str) -> None:
+    """One operation, in a process that the worker has started for it."""
+    from controlplane.contract.operations import Does
+    from pipeline.operate.run import run_leased
+
+    run_leased(Settings(), _kinds(), number, lease, Does(does))
+
+
+def _kinds() -> Mapping[Kind, Callable[[], OperationKind]]:
+    """Every kind of operation, with what only this file may join."""
+    from pipeline.operate.kinds import KINDS, Ports
+
+    ports = Ports(_broken_rules, _gate)
+    return {kind: partial(make, ports) for kind, make in KINDS.items()}
+
+
+def _broken_rules() -> RuleCompiler:
+    from quality.compile import broken_rules
+
+    return broken_rules
+
+
+def _gate() -> Gate:
+    from quality.gate import ExpectationsGate
+    from quality.results import Results
+
+    return ExpectationsGate(Results(Settings().data / "quality" / "results"))
 
 
 @app.command()

@@ -83,7 +83,11 @@ class OperationKind(Protocol):
     """One kind of operation. Stages are run in order; a stage that was begun before a crash is run again from its start."""
 
     does: Mapping[str, Callable[[Work, StagePlanned], Mapping[str, JsonValue]]]
-    """`StagePlanned.does` -> what does it: once, or again after a crash, with the same end. Returns what it found."""
+    """`StagePlanned.does` -> what does it: once, or again after a crash, with the same end. Returns what it found.
+
+    What stages without a `partition` have found is the operation's result; a later one's word counts. One that wants an operator to
+    look first says `progress(1, 1)` and raises `PausedError`: once it is resumed, its `done` in `work.operation.stages` is 1.
+    """
     parallel: Callable[[StagePlanned], bool]
     """May it run beside its neighbours for which this is true as well?"""
 
