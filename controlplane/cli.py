@@ -23,6 +23,7 @@ from controlplane.commands.audit import app as audit_app
 from controlplane.commands.credentials import control_plane
 from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
+from controlplane.commands.operations import app as operations_app
 from controlplane.commands.quarantine import app as quarantine_app
 from controlplane.commands.scaling import app as scaling_app
 from controlplane.commands.schemas import app as schema_app
@@ -51,6 +52,7 @@ app.add_typer(scaling_app, name="scaling")
 app.add_typer(lag_app, name="lag")
 app.add_typer(trial_app, name="trial")
 app.add_typer(audit_app, name="audit")
+app.add_typer(operations_app, name="operations")
 _HERE = Path(__file__).resolve().parents[1]
 
 

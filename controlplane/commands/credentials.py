@@ -26,14 +26,26 @@ KEPT = Path(".config") / "tidegate" / "login.json"
 
 def control_plane(data: Path | None) -> tuple[str, dict[str, str]]:
     """Its address, and the headers that say who asks; ends the command where there is none."""
+    try:
+        return found_control_plane(data)
+    except NotRunningError as error:
+        fail(str(error), EXIT_NOT_RUNNING)
+
+
+def found_control_plane(data: Path | None) -> tuple[str, dict[str, str]]:
+    """The same.
+
+    Raises:
+        NotRunningError: if there is none.
+    """
     settings = Settings()
     given = settings.token.get_secret_value()
     try:
         running = read_running(data or settings.data)
-    except NotRunningError as error:
+    except NotRunningError:
         login = kept()
         if data is not None or not login:
-            fail(str(error), EXIT_NOT_RUNNING)
+            raise
         return login["api"], authorization(given or login["token"])
     return running.environment["TIDEGATE_API"], authorization(given) or local(running.data)
 

@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import httpx
 
+from controlplane.commands.credentials import found_control_plane
 from controlplane.commands.terminal import fail
 from controlplane.contract.operations import PATH, LogLine, Operation, OperationState
-from controlplane.contract.settings import Settings
-from controlplane.up.running import NotRunningError, read_running
+from controlplane.up.running import NotRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ class Operations:
 
     def __init__(self, data: Path | None) -> None:
         try:
-            self._api = read_running(data or Settings().data).environment["TIDEGATE_API"]
+            self._api, self._headers = found_control_plane(data)
         except NotRunningError as error:
             fail(str(error), NOT_RUNNING)
 
@@ -48,7 +48,9 @@ class Operations:
         """What is answered below `/api/v1/operations`; None when that is nothing."""
         url = f"{self._api}{PATH}{path}"
         try:
-            answer = httpx.request(method, url, json=body, headers=headers, timeout=_TIMEOUT_S)
+            answer = httpx.request(
+                method, url, json=body, headers={**self._headers, **(headers or {})}, timeout=_TIMEOUT_S
+            )
         except httpx.HTTPError as error:
             fail(f"the control plane at {url} does not answer: {error}", NOT_RUNNING)
         if answer.is_client_error:
@@ -74,7 +76,7 @@ class Operations:
         while True:
             page = self.ask("GET", f"/{quote(number, safe='')}/log?cursor={after}&limit={_PAGE}")
             yield from map(LogLine.model_validate, page["items"])
-            if page["next"] is None:
+            if len(page["items"]) < _PAGE:
                 return
             after = int(page["next"])
 
