@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from controlplane.contract.facts import Fact
-    from controlplane.contract.operations import Operation, OperationAsked, Plan, StagePlanned
+    from controlplane.contract.operations import Operation, OperationAsked, Plan, StagePlanned, StageProgress
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
 
@@ -37,6 +37,8 @@ class RestsError(PausedError):
     def __init__(self, why: str, result: Mapping[str, JsonValue] | None = None) -> None:
         super().__init__(why)
         self.result: Mapping[str, JsonValue] = result or {}
+        self.stage: StageProgress | None = None
+        """What is to be said of the stage; whoever runs it fills it in."""
 
 
 class CancelledError(Exception):
@@ -85,8 +87,7 @@ class OperationKind(Protocol):
     does: Mapping[str, Callable[[Work, StagePlanned], Mapping[str, JsonValue]]]
     """`StagePlanned.does` -> what does it: once, or again after a crash, with the same end. Returns what it found.
 
-    What stages without a `partition` have found is the operation's result; a later one's word counts. One that wants an operator to
-    look first says `progress(1, 1)` and raises `PausedError`: once it is resumed, its `done` in `work.operation.stages` is 1.
+    What stages without a `partition` have found is the operation's result; a later one's word counts.
     """
     parallel: Callable[[StagePlanned], bool]
     """May it run beside its neighbours for which this is true as well?"""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from controlplane.contract.operations import Does, OperationState, Wish
 from controlplane.contract.reporting import Reporter
 from pipeline.operate.client import ControlPlane
-from pipeline.operate.kind import CancelledError, PausedError, RefusedError
+from pipeline.operate.kind import CancelledError, PausedError, RefusedError, RestsError
 from pipeline.operate.stages import done_of, groups
 from pipeline.operate.telling import Telling
 from pipeline.operate.work import Shared, StageWork
@@ -88,6 +88,10 @@ class Run:
                 self._clean_up()
                 is_cancelled = self._telling.wish is Wish.CANCEL
                 self._telling.say(state=OperationState.CANCELLED if is_cancelled else OperationState.FAILED)
+        except RestsError as rests:
+            self._telling.log(f"rests: {rests}")
+            stages = () if rests.stage is None else (rests.stage,)
+            self._telling.say(*stages, state=OperationState.PAUSED, waits_for=str(rests))
         except PausedError:
             is_wished = self._telling.wish is Wish.PAUSE or not self._shared.stopping.is_set()
             self._telling.say(state=OperationState.PAUSED if is_wished else OperationState.QUEUED)

@@ -65,8 +65,12 @@ class Telling:
         with self._lock:
             self._waits = why or ""
 
-    def say(self, **what: Any) -> None:  # noqa: ANN401 (fields of `WorkerSays`)
+    def say(self, *stages: StageProgress, **what: Any) -> None:  # noqa: ANN401 (fields of `WorkerSays`)
         """Say something now, with all that waits; tried again until the control plane takes it.
+
+        Args:
+            stages: what is said of these in the same breath.
+            what: fields of `WorkerSays`.
 
         Raises:
             AwayError: if it does not in ten minutes.
@@ -74,7 +78,7 @@ class Telling:
         until = time.monotonic() + _END_WITHIN_S
         while True:
             try:
-                return self._say(**what)
+                return self._say(*stages, **what)
             except AwayError:
                 if time.monotonic() > until:
                     raise
@@ -98,13 +102,14 @@ class Telling:
             except AwayError as error:
                 _log.warning("the control plane does not hear of this operation: %s", error)
 
-    def _say(self, **what: Any) -> None:  # noqa: ANN401 (the same)
+    def _say(self, *more: StageProgress, **what: Any) -> None:  # noqa: ANN401 (the same)
         with self._saying:
             with self._lock:
                 stages, lines, waits = self._stages, self._lines, self._waits
                 self._stages, self._lines, self._waits = {}, [], None
+            progress = tuple({**stages, **{each.key: each for each in more}}.values())
             told = WorkerSays(
-                worker=self._lease, stages=tuple(stages.values()), log=tuple(lines), waits_for=waits, **what
+                worker=self._lease, **{"stages": progress, "log": tuple(lines), "waits_for": waits, **what}
             )
             try:
                 self.wish = self._plane.said(self._number, told)

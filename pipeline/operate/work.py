@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.operations import StageState, Wish
 from pipeline.operate.client import AwayError
-from pipeline.operate.kind import CancelledError, PausedError, RefusedError
+from pipeline.operate.kind import CancelledError, PausedError, RefusedError, RestsError
 from pipeline.operate.pace import Pace, decide, live_lag
 
 if TYPE_CHECKING:
@@ -165,16 +165,26 @@ class StageWork:
         try:
             self._obey()
             result = dict(does() or {})
+        except RestsError as rests:
+            rests.stage = self._done(rests.result)
+            raise
         except (PausedError, CancelledError):
             self._tell(state=StageState.WAITING)
             raise
         except Exception:
             self._tell(state=StageState.FAILED, ended_at=datetime.now(UTC))
             raise
-        if self._progress is not None:
-            self._shared.results[self._progress.key] = result
-        self._tell(state=StageState.DONE, ended_at=datetime.now(UTC), result=result, note="")
+        done = self._done(result)
+        if done is not None and self._shared.telling is not None:
+            self._shared.telling.stage(done)
         self.log("done")
+
+    def _done(self, result: Mapping[str, JsonValue]) -> StageProgress | None:
+        if self._progress is None:
+            return None
+        self._shared.results[self._progress.key] = result
+        what = {"state": StageState.DONE, "ended_at": datetime.now(UTC), "result": dict(result), "note": ""}
+        return self._progress.model_copy(update=what)
 
     def _obey(self) -> None:
         telling = self._shared.telling

@@ -129,7 +129,9 @@ def test_the_same_key_is_the_same_operation_and_another_question_is_refused(play
         pytest.param({"kind": "backfill", "asked": {"stream": "shop", "days": 1}}, "asked.days", id="field"),
         pytest.param({"kind": "rollback", "asked": {"stream": "shop"}}, "a version or a time", id="neither"),
         pytest.param({"kind": "scale", "asked": {}}, "kind", id="kind"),
-        pytest.param({"kind": "promotion", "asked": {"trial": "none"}}, "no operation 'none'", id="trial"),
+        pytest.param(
+            {"kind": "promotion", "asked": {"stream": "shop", "trial": "none"}}, "no operation 'none'", id="trial"
+        ),
     ],
 )
 def test_what_is_asked_for_wrongly_names_the_field(played: Played, body: Any, named: str) -> None:

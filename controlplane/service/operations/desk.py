@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from controlplane.contract.backfills import PromotionAsked
 from controlplane.contract.operations import (
     Kind,
     Leased,
@@ -109,13 +110,13 @@ class Desk:
             RefusedError: 422, naming the field that is wrong.
         """
         found = checked(asked)
-        if asked.kind is Kind.PROMOTION:
-            return self._trial(str(asked.asked.get("trial"))).stream
         stream = str(getattr(found, "stream", ""))
         if stream not in self._streams:
             raise mistaken(
                 f"asked.stream: there is no stream {stream!r}; there are: {', '.join(sorted(self._streams))}"
             )
+        if isinstance(found, PromotionAsked) and found.trial is not None:
+            self._require_trial(found.trial, stream)
         return stream
 
     def confirm(self, number: str, fingerprint: str, confirmation: str, by: Principal) -> Operation:
@@ -280,11 +281,11 @@ class Desk:
             details={"kind": str(operation.kind), "state": str(operation.state), **details},
         )
 
-    def _trial(self, number: str) -> Operation:
+    def _require_trial(self, number: str, stream: str) -> None:
         found = self.store.one(number)
-        if found.kind is not Kind.TRIAL or found.state is not OperationState.DONE:
-            raise mistaken(f"asked.trial: {number} is a {found.kind} that is {found.state}, and no trial that is done")
-        return found
+        if (found.kind, found.state, found.stream) != (Kind.TRIAL, OperationState.DONE, stream):
+            said = f"{found.kind} of {found.stream} that is {found.state}"
+            raise mistaken(f"asked.trial: {number} is a {said}, and no trial of {stream} that is done")
 
 
 def _is_ahead(other: Operation, operation: Operation) -> bool:

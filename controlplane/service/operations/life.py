@@ -132,7 +132,7 @@ def resumed(kept: Kept, now: datetime) -> Kept:
     if operation.wish is Wish.CANCEL and operation.state.holds:
         raise conflicting("being-cancelled", f"{operation.id} is being cancelled: that cannot be taken back")
     if operation.state is _S.PAUSED:
-        return changed(replace(kept, fruitless=0), now, state=_S.QUEUED, wish=Wish.RUN)
+        return changed(replace(kept, fruitless=0), now, state=_S.QUEUED, wish=Wish.RUN, waits_for=None)
     if not operation.state.holds:
         raise conflicting("not-running", f"{operation.id} is {operation.state}: {_INSTEAD[operation.state]}")
     return kept if operation.wish is Wish.RUN else changed(kept, now, wish=Wish.RUN)
@@ -224,7 +224,7 @@ def heard(kept: Kept, says: WorkerSays, now: datetime) -> Kept:
         return changed(mine, now, **what) if what else mine
     if state in (_S.QUEUED, _S.PAUSED):
         stages = what.get("stages", operation.stages)
-        what |= {"stages": rested(stages), "waits_for": None}  # type: ignore[arg-type]
+        what |= {"stages": rested(stages), "waits_for": says.waits_for or None}  # type: ignore[arg-type]
         is_orderly = state is _S.PAUSED or says.reason is None
         mine = replace(mine, fruitless=0 if is_orderly else mine.fruitless)
         if state is _S.QUEUED:
