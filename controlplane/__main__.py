@@ -18,6 +18,7 @@ from controlplane.service.database import create_all, engine_of
 from controlplane.service.history import HistoryFile
 from controlplane.service.observations.keeper import Keeper
 from controlplane.service.operations.desk import Desk
+from controlplane.service.operations.schedules import Schedules
 from controlplane.service.orders import OrderFile
 from controlplane.service.scaling.kept import ScalingFile
 from controlplane.service.service import Service
@@ -44,6 +45,7 @@ def main() -> None:
     engine = engine_of(settings.database_url)
     create_all(engine)
     record = kept_in(engine, settings.kafka)
+    desk = Desk(engine, [stream.name for stream in streams], record.log)
     service = Service(
         streams,
         query,
@@ -56,7 +58,8 @@ def main() -> None:
         scaling=scaling,
         keeper=Keeper(settings.clickhouse),
         record=record,
-        operations=Desk(engine, [stream.name for stream in streams], record.log),
+        operations=desk,
+        schedules=Schedules(engine, desk),
     )
     rooms = {
         "quarantine": settings.quality,

@@ -17,10 +17,12 @@ from rich.table import Table
 from controlplane.commands.operating import confirm_and_follow, follow, print_plan
 from controlplane.commands.operations_client import Operations
 from controlplane.commands.progress import doing
+from controlplane.commands.schedules import app as schedule_app
 from controlplane.commands.terminal import Data  # noqa: TC001 (typer reads the annotation)
 from controlplane.contract.operations import Kind, Operation, OperationState
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
+app.add_typer(schedule_app, name="schedule")
 Output = Annotated[str, typer.Option("-o", "--output", help="table or json")]
 Id = Annotated[str, typer.Argument(help="Of the operation.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Confirm with the plan's own word.")]

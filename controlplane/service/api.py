@@ -55,6 +55,8 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
         await service.restore()
+        if service.schedules is not None:
+            await asyncio.to_thread(service.schedules.start)
         work = [service.push_overview(), service.push_ledger(), service.push_lake(), service.push_quality()]
         work += [service.push_lag(), service.push_spark(), service.push_scaling(), service.keep_scaling()]
         work += [service.push_operations()] if service.operations is not None else []
@@ -66,6 +68,8 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
         yield
         for task in tasks:
             task.cancel()
+        if service.schedules is not None:
+            await asyncio.to_thread(service.schedules.close)
         await asyncio.to_thread(service.save)
         if service.keeper is not None:
             await asyncio.to_thread(service.keeper.write)
@@ -90,9 +94,9 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
     add_quality(api, service)
     add_lag(api, service)
     add_scaling(api, service)
-    if service.operations is not None:
+    if service.operations is not None and service.schedules is not None:
         add_worker(api, service.operations)
-        add_operations(api, service.operations)
+        add_operations(api, service.operations, service.schedules)
     add_forwarded(api, service, rooms or {}, token)
     _push(api, service)
     return api

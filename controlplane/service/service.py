@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from controlplane.service.history import HistoryFile
     from controlplane.service.observations.keeper import Keeper
     from controlplane.service.operations.desk import Desk
+    from controlplane.service.operations.schedules import Schedules
     from controlplane.service.registry import SchemaRegistry
     from controlplane.service.verdict_file import VerdictFile
 
@@ -82,6 +83,7 @@ class Service:
         audit: Audit | None = None,
         record: Kept | None = None,
         operations: Desk | None = None,
+        schedules: Schedules | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
@@ -93,6 +95,7 @@ class Service:
         self.record = record
         self.audit: Audit = audit or (NotKept() if record is None else record.log)
         self.operations = operations
+        self.schedules = schedules
         self.verdict_file = verdict_file
         self.registry = registry
         self.orders = orders or OrderFile()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -21,6 +21,7 @@ from controlplane.contract.operations import (
 )
 from controlplane.service.operations.answers import OperationPage, add_operations
 from controlplane.service.operations.desk import Desk
+from controlplane.service.operations.schedules import Schedules
 from controlplane.service.operations.worker_answers import add_worker
 from controlplane.service.problem_json import MEDIA_TYPE, add_problems
 
@@ -51,7 +52,9 @@ class Played:
         api = FastAPI(openapi_url=None)
         add_problems(api)
         add_worker(api, self.desk)
-        add_operations(api, self.desk)
+        self.now = datetime.now(UTC)
+        self.schedules = Schedules(engine, self.desk, now=lambda: self.now)
+        add_operations(api, self.desk, self.schedules)
         self.client = TestClient(api)
 
     def ask(self, body: Any = ASKED, key: str | None = None, query: str = "") -> httpx.Response:
@@ -256,6 +259,62 @@ def test_what_is_done_is_undone_by_an_operation_of_its_own(played: Played) -> No
     assert undoing["cli"] == f"tidegate operations undo {operation.id}"
     status, detail = problem(played.client.post(f"{PATH}/{undoing['id']}/undo"))
     assert (status, "only what is done" in detail) == (409, True)
+
+
+def scheduled(played: Played, *, confirm: bool, name: str = "nightly", cron: str = "30 3 * * *") -> httpx.Response:
+    body = {"cron": cron, "ask": {"kind": "backfill", "asked": {"stream": "flights"}}, "confirm": confirm}
+    return played.client.put(f"{PATH}/schedules/{name}", json=body)
+
+
+def plan_what_was_asked(played: Played) -> Operation:
+    leased = played.lease()
+    assert leased is not None
+    assert leased.does == "plan"
+    stages = (StagePlanned(key="build", does="build", title="Build"),)
+    touches = (Touch(stream="flights"),)
+    plan = Plan(at=datetime.now(UTC), stages=stages, touches=touches, confirmation="flights", fingerprint="f")
+    played.said(leased, plan=plan.model_dump(mode="json"))
+    return played.one(leased.operation.id)
+
+
+def test_a_schedule_is_set_read_changed_and_forgotten(played: Played) -> None:
+    made = scheduled(played, confirm=False).json()
+    assert (made["by"], made["next_at"][11:16]) == ("operator", "03:30")
+    assert played.client.get(f"{PATH}/schedules").json() == [made]
+    assert scheduled(played, confirm=True, cron="0 4 * * *").json()["next_at"][11:16] == "04:00"
+    assert problem(scheduled(played, confirm=False, cron="at noon"))[0] == 422
+    assert problem(scheduled(played, confirm=False, name="Not A Name"))[0] == 422
+    assert played.client.delete(f"{PATH}/schedules/nightly").status_code == 204
+    assert problem(played.client.delete(f"{PATH}/schedules/nightly"))[0] == 404
+
+
+def test_a_run_that_is_due_asks_once_and_what_was_missed_is_made_up_for_once(played: Played) -> None:
+    scheduled(played, confirm=False)
+    played.schedules.run("nightly")
+    assert played.lease() is None, "it is not due"
+    played.now += timedelta(days=3)
+    played.schedules.run("nightly")
+    played.schedules.run("nightly")
+    [operation] = played.client.get(PATH).json()["items"]
+    kept = played.schedules.one("nightly")
+    assert (operation["schedule"], kept.last_operation) == ("nightly", operation["id"])
+    assert kept.next_at is not None
+    assert kept.next_at > played.now
+    assert plan_what_was_asked(played).state == "planned", "who confirms it is asked"
+
+
+def test_a_schedule_that_says_so_confirms_itself_and_a_conflict_is_said(played: Played) -> None:
+    scheduled(played, confirm=True)
+    played.now += timedelta(days=1)
+    played.schedules.run("nightly")
+    first = plan_what_was_asked(played)
+    assert (first.state, first.confirmed_by) == ("queued", "operator")
+    played.now += timedelta(days=1)
+    played.schedules.run("nightly")
+    assert played.lease("other") is not None, "the first runs"
+    second = plan_what_was_asked(played)
+    assert (second.id != first.id, second.state) == (True, "failed")
+    assert first.id in str(second.reason)
 
 
 def test_the_document_describes_every_route_and_what_is_answered_fits_it(played: Played) -> None:

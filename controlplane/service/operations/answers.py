@@ -21,6 +21,7 @@ from controlplane.contract.operations import PATH, Kind, LogLine, Operation, Ope
 from controlplane.service.operations.asking import asks
 from controlplane.service.operations.refusal import mistaken
 from controlplane.service.operations.rights import confirming, require, require_confirming
+from controlplane.service.operations.schedule_answers import add_schedules
 from controlplane.service.operations.store import Sought
 from controlplane.service.problem_json import MEDIA_TYPE, Problem
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.access import Principal
     from controlplane.service.operations.desk import Desk
+    from controlplane.service.operations.schedules import Schedules
 
 WAITS_AT_MOST_S = 20
 _LOOK_AGAIN_S = 1.0
@@ -68,9 +70,10 @@ class Confirmation(Frozen):
     confirmation: str
 
 
-def add_operations(api: FastAPI, desk: Desk) -> None:
+def add_operations(api: FastAPI, desk: Desk, schedules: Schedules) -> None:
     """Add the API of operations, and its OpenAPI document."""
     router = APIRouter(prefix=PATH, tags=["operations"], responses=_PROBLEMS)
+    add_schedules(router, desk, schedules)
     _lists(router, desk)
     _one(router, desk)
     _steps(router, desk)

@@ -23,7 +23,6 @@ from controlplane.service.operations.asked import checked, command_of
 from controlplane.service.operations.bell import Bell
 from controlplane.service.operations.life import Kept
 from controlplane.service.operations.refusal import RefusedError, conflicting, mistaken
-from controlplane.service.operations.rights import confirming
 from controlplane.service.operations.store import Sought, Store
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ class Desk:
         self._audit = audit
         self._now = now
         self._worker_at: datetime | None = None
+        self.planned: Callable[[Operation], None] = lambda _: None
+        """Told of each operation that has a plan now."""
 
     def ask(  # noqa: PLR0913 (what an operation is asked for with)
         self,
@@ -195,6 +196,8 @@ class Desk:
             self._mark_undone(change, after.operation, now)
         if after.operation.state is not before.operation.state:
             self._tell(_ENDINGS.get(after.operation.state, "end"), after.operation, "service", "service")
+            if after.operation.state is OperationState.PLANNED:
+                self.planned(after.operation)
         elif after != before:
             self.bell.ring()
         return after.operation.wish
@@ -226,9 +229,9 @@ class Desk:
                 "cancel", number, by, lambda _, kept: life.changed(kept, self._now(), state=_FAILURES[0], reason=said)
             )
 
-    def action_of(self, asked: OperationAsked) -> tuple[str, object]:
-        """The stream that it is about, and what who confirms it has to be allowed."""
-        return self.stream_of(asked), confirming(asked.kind)
+    def tell(self, action: str, subject: str, stream: str, by: Principal, **details: str) -> None:
+        """Put something else on the record."""
+        self._audit.record(by.name, by.by, action, subject, stream=stream, details=dict(details))
 
     def _next(self, change: Change, worker: str, does: Collection[Does], now: datetime) -> Leased | None:
         held = change.holding()
