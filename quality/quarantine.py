@@ -118,6 +118,12 @@ def _add_record(router: APIRouter, desks: Mapping[str, Desk]) -> None:
             raise HTTPException(404, f"{stream} has no turned-away record {record!r}")
         return found
 
+    @router.get("/streams/{stream}/settled")
+    async def settled(stream: str) -> list[str]:
+        """Ids of records that were replayed or discarded: whoever reads the table leaves them out."""
+        done = await asyncio.to_thread(_desk(desks, stream).inbox.markers.ids)
+        return [each for ids in done.values() for each in ids]
+
     @router.get("/streams/{stream}/diverted")
     async def diverted(stream: str) -> list[dict[str, Any]]:
         """Micro-batches that lake's gate diverted, the newest first: they are released, not replayed."""

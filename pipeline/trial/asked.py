@@ -8,6 +8,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import httpx
+
 from controlplane.contract.folders import StreamInvalidError, load_stream
 from controlplane.contract.suite_misfits import suite_problems
 from controlplane.contract.trials import TRIALS
@@ -25,9 +27,12 @@ if TYPE_CHECKING:
     SuiteCheck = Callable[[StreamDefinition], Iterable[Problem]]
     """Mistakes in the suites that only who evaluates them can name."""
 
+SETTLED = "settled.json"
+"""In a trial's folder: ids of rejected records that it leaves out."""
 RESULT = "result.json"
 """In a trial's folder: what it found."""
 _DEFINITIONS = "definitions"
+_QUALITY_WITHIN_S = 20.0
 
 
 def folder_of(asked: str, stream: str, settings: Settings) -> Path:
@@ -96,6 +101,23 @@ def copied(scratch: Path, folders: dict[str, Path], digests: dict[str, str]) -> 
 def definition_of(scratch: Path, side: str, stream: str) -> Path:
     """Where a trial keeps a side's folder; the stream's name is the folder's."""
     return scratch / _DEFINITIONS / side / stream
+
+
+def settled_of(settings: Settings, stream: str) -> frozenset[str]:
+    """Ids of rejected records that were replayed or discarded since, as quality says.
+
+    Raises:
+        RefusedError: if it does not answer: a record that was replayed would count twice.
+    """
+    url = f"{settings.quality}/api/v1/quarantine/streams/{stream}/settled"
+    try:
+        answer = httpx.get(url, headers=settings.authorization, timeout=_QUALITY_WITHIN_S).raise_for_status()
+    except httpx.HTTPError as error:
+        raise RefusedError(
+            f"quality at {settings.quality} does not say which rejected records were replayed ({error}); "
+            "try again when it runs"
+        ) from error
+    return frozenset(map(str, answer.json()))
 
 
 def scratch_of(settings: Settings, trial: str) -> Path:

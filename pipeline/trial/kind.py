@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from controlplane.contract.trials import CHANGED, TODAY
 from pipeline.operate.kind import RefusedError, StaleError
 from pipeline.route.definition import digest_of
 from pipeline.trial import found
-from pipeline.trial.asked import RESULT, checked, copied, folder_of, scratch_of
+from pipeline.trial.asked import RESULT, SETTLED, checked, copied, folder_of, scratch_of, settled_of
 from pipeline.trial.rejects import rejects_version
 from pipeline.trial.run import Run, asked_of, basis_of, piece_of, version_of
 from pipeline.trial.source import PIECES, Piece, days_of, pieces_of, source_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.backfills import TrialAsked
     from controlplane.contract.operations import OperationAsked
+    from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
     from pipeline.gate import Gate
     from pipeline.operate.kind import Work
@@ -48,6 +50,7 @@ class TrialKind:
     gate: Gate
     check: SuiteCheck
     learn: Learn
+    settled: Callable[[Settings, str], frozenset[str]] = settled_of
     parallel: Callable[[StagePlanned], bool] = field(default=lambda _: False)
 
     @property
@@ -121,7 +124,11 @@ class TrialKind:
         """Copy both folders."""
         asked, basis = asked_of(work), basis_of(work)
         digests = {side: str(basis[side]) for side in (TODAY, CHANGED)}
-        copied(scratch_of(work.settings, work.operation.id), self._folders(work, asked), digests)
+        scratch = scratch_of(work.settings, work.operation.id)
+        copied(scratch, self._folders(work, asked), digests)
+        if basis["rejects_version"] is not None:
+            # Once: what is replayed while the trial runs must be the same to both sides, and to each piece.
+            (scratch / SETTLED).write_text(json.dumps(sorted(self.settled(work.settings, asked.stream))))
         return {}
 
     def _turn(self, work: Work, stage: StagePlanned) -> Mapping[str, JsonValue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -13,7 +14,7 @@ from controlplane.contract.trials import CHANGED, TODAY, CostCompared, TrialFoun
 from pipeline.backfill.again import Again
 from pipeline.operate.kind import RefusedError
 from pipeline.trial import found
-from pipeline.trial.asked import checked, definition_of, scratch_of
+from pipeline.trial.asked import SETTLED, checked, definition_of, scratch_of
 from pipeline.trial.rejects import records_of
 from pipeline.trial.source import Piece
 from pipeline.trial.turns import Side, Window, added, history_rows
@@ -80,7 +81,12 @@ class Run:
         version = basis["rejects_version"]
         records = None
         if isinstance(version, int):
-            records = records_of(self.work.session(), lake_table(root, name, REJECTS), version)
+            records = records_of(
+                self.work.session(),
+                lake_table(root, name, REJECTS),
+                version,
+                json.loads((self.scratch / SETTLED).read_text()),
+            )
         return Window(
             session=self.work.session(),
             events=lake_table(root, name),

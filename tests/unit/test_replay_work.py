@@ -238,6 +238,9 @@ def test_a_discard_needs_no_payload_and_sends_nothing(office: Office, ended: Cal
     ended(office, plan.id, WorkState.DONE)
     assert [(each.id, each.value) for each in office.writer.sent] == [("quarantine:0:3", None)]
     assert office.markers.of("quarantine:0:3").why == "a test"  # type: ignore[union-attr]
+    api = FastAPI()
+    add_quarantine(api, {"shop": office.desk})
+    assert TestClient(api).get("/api/v1/quarantine/streams/shop/settled").json() == ["quarantine:0:3"]
 
 
 @pytest.mark.parametrize(
