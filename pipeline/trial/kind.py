@@ -65,7 +65,7 @@ class TrialKind:
     def _planned(self, work: Work, asked: TrialAsked) -> Plan:
         today = work.stream()
         folder = folder_of(asked.folder, asked.stream, work.settings)
-        changed = checked(folder, self.check)
+        changed = self.learn(work.settings, checked(folder, self.check)).stream
         _refuse_unless_comparable(asked, today, changed)
         table = lake_table(work.settings.lake_root, asked.stream)
         source = source_of(table, asked.version, asked.since, asked.until)
