@@ -133,7 +133,7 @@ def operations() -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)
     address = urlsplit(settings.operations)
     uvicorn.run(
-        create_api(settings),
+        create_api(settings, _refused_expectations),
         host=address.hostname or "127.0.0.1",
         port=address.port or 8093,
         log_level="warning",
@@ -157,7 +157,7 @@ def _kinds() -> Mapping[Kind, Callable[[], OperationKind]]:
     """Every kind of operation, with what only this file may join."""
     from pipeline.operate.kinds import KINDS, Ports
 
-    ports = Ports(_broken_rules, _gate)
+    ports = Ports(_broken_rules, _gate, _refused_expectations)
     return {kind: partial(make, ports) for kind, make in KINDS.items()}
 
 

@@ -84,13 +84,16 @@ class Work(Protocol):
 class OperationKind(Protocol):
     """One kind of operation. Stages are run in order; a stage that was begun before a crash is run again from its start."""
 
-    does: Mapping[str, Callable[[Work, StagePlanned], Mapping[str, JsonValue]]]
-    """`StagePlanned.does` -> what does it: once, or again after a crash, with the same end. Returns what it found.
+    @property
+    def does(self) -> Mapping[str, Callable[[Work, StagePlanned], Mapping[str, JsonValue]]]:
+        """`StagePlanned.does` -> what does it: once, or again after a crash, with the same end. Returns what it found.
 
-    What stages without a `partition` have found is the operation's result; a later one's word counts.
-    """
-    parallel: Callable[[StagePlanned], bool]
-    """May it run beside its neighbours for which this is true as well?"""
+        What stages without a `partition` have found is the operation's result; a later one's word counts.
+        """
+
+    @property
+    def parallel(self) -> Callable[[StagePlanned], bool]:
+        """May it run beside its neighbours for which this is true as well?"""
 
     def plan(self, work: Work) -> Plan:
         """What will change, from what is there now; changes nothing and starts no Spark unless it must.

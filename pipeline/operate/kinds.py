@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from controlplane.contract.operations import Kind
 
-    from controlplane.contract.operations import Kind
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from controlplane.contract.folders import Problem
+    from controlplane.contract.streams import StreamDefinition
     from pipeline.gate import Gate
     from pipeline.operate.kind import OperationKind
     from pipeline.route.frame import RuleCompiler
@@ -20,7 +23,26 @@ class Ports:
 
     broken_rules: Callable[[], RuleCompiler]
     gate: Callable[[], Gate]
+    suite_check: Callable[[StreamDefinition], Iterable[Problem]]
+    """Mistakes in a stream's suites that only Great Expectations can name."""
 
 
-KINDS: Mapping[Kind, Callable[[Ports], OperationKind]] = {}
+def _trial(ports: Ports) -> OperationKind:
+    from pipeline.trial.kind import TrialKind
+    from pipeline.trial.registered import learn
+
+    return TrialKind(ports.broken_rules(), ports.gate(), ports.suite_check, learn)
+
+
+def _promotion(_: Ports) -> OperationKind:
+    from pipeline.trial.promotion import PromotionKind
+    from pipeline.trial.registered import register
+
+    return PromotionKind(register)
+
+
+KINDS: Mapping[Kind, Callable[[Ports], OperationKind]] = {
+    Kind.PROMOTION: _promotion,
+    Kind.TRIAL: _trial,
+}
 """Kind -> what makes it, such as `Kind.BACKFILL: _backfill` of a function above that imports `pipeline.backfill.kind`."""

@@ -20,13 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from controlplane.contract.settings import Settings
+    from pipeline.trial.asked import SuiteCheck
 
-ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = (lakeview.router, trials.router)
+ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = (lakeview.router,)
 """What makes each router; paths are whole, such as `/api/v1/tables/{stream}`."""
 
 
-def create_api(settings: Settings) -> FastAPI:
-    """The HTTP application."""
+def create_api(settings: Settings, suite_check: SuiteCheck) -> FastAPI:
+    """The HTTP application.
+
+    Args:
+        settings: where everything is.
+        suite_check: mistakes in a sent folder's suites that only Great Expectations can name.
+    """
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     api.add_middleware(OnlyParts, token=settings.service_token)
 
@@ -40,6 +46,7 @@ def create_api(settings: Settings) -> FastAPI:
     async def metrics() -> Response:
         return Response(exposition(), media_type=CONTENT_TYPE)
 
+    api.include_router(trials.router(settings, suite_check))
     for make in ROUTERS:
         api.include_router(make(settings))
     return api

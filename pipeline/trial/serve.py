@@ -26,8 +26,8 @@ _ENCODED = 2
 """Base64 and JSON make a folder a third longer, and more."""
 
 
-def router(settings: Settings, check: SuiteCheck = lambda _: ()) -> APIRouter:
-    """`/api/v1/trials/...`; without `check`, what only Great Expectations can name is said by the trial's plan."""
+def router(settings: Settings, check: SuiteCheck) -> APIRouter:
+    """`/api/v1/trials/...`."""
     api = APIRouter()
 
     @api.post(FOLDERS_PATH, status_code=201)
