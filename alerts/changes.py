@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from alerts.policy.observed import Observed
     from alerts.sender import Event
     from controlplane.contract.gates import GateOrdered
+    from controlplane.contract.operations import Operation
     from controlplane.contract.replays import Work
 
 _NEW = timedelta(hours=1)
@@ -39,6 +40,9 @@ def changes(observed: Observed, orders: Sequence[GateOrdered], writer: Writer) -
     for work in observed.works:
         if work.state in _ENDED and observed.at - work.changed_at < _NEW:
             yield _replayed(work, writer)
+    for operation in observed.operations:
+        if operation.ended_at is not None and observed.at - operation.ended_at < _NEW:
+            yield _operated(operation, operation.ended_at, writer)
     runs: dict[str, list[MaintenanceRan]] = {}
     for fact in observed.of(MaintenanceRan):
         runs.setdefault(fact.run, []).append(fact)
@@ -61,6 +65,15 @@ def _replayed(work: Work, writer: Writer) -> Event:
     summary = f"{what} by {work.asked.by}: {work.state}{'' if work.reason is None else f' ({work.reason})'}"
     details = {"selection": work.asked.selection.model_dump_json(exclude_defaults=True), "left": work.skipped}
     return writer.change(f"tidegate/replay/{work.id}", summary, work.changed_at, f"/quarantine/{work.stream}", details)
+
+
+def _operated(operation: Operation, ended: datetime, writer: Writer) -> Event:
+    """Whether it ended well or not: something may have changed."""
+    what = f"{operation.kind.value.capitalize()} of {operation.stream} by {operation.confirmed_by or operation.by}"
+    summary = f"{what}: {operation.state}{'' if operation.reason is None else f' ({operation.reason})'}"
+    details = {"why": operation.why, "the same again": operation.cli, "undoes": operation.undoes}
+    page = f"/operations/{operation.id}"
+    return writer.change(f"tidegate/operation/{operation.id}", summary, ended, page, details)
 
 
 def _maintained(run: str, stages: list[MaintenanceRan], ended: datetime, writer: Writer) -> Event:

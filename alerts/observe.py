@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 from alerts.policy.observed import Observed, Remembered
 from controlplane.contract.access import authorization
 from controlplane.contract.facts import FACTS, Fact
+from controlplane.contract.operations import PATH as OPERATIONS
+from controlplane.contract.operations import Operation, OperationState
 from controlplane.contract.orders import ORDERS, PATH
 from controlplane.contract.replays import Work
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 3.0
 _DONE_EVERY_BEATS = 5
 """What operators have done is asked for less often."""
+_ENDED = [state.value for state in OperationState if state.has_ended]
+_OPERATIONS_AT_ONCE = 100
+_OPERATIONS: TypeAdapter[list[Operation]] = TypeAdapter(list[Operation])
 _WORKS: TypeAdapter[list[Work]] = TypeAdapter(list[Work])
 _log = logging.getLogger(__name__)
 
@@ -52,6 +57,7 @@ class ControlPlane:
         self._remembered = Remembered()
         self._orders: Sequence[GateOrdered] = ()
         self._works: tuple[Work, ...] = ()
+        self._operations: tuple[Operation, ...] = ()
         self._answers = True
         self._beats = 0
 
@@ -64,6 +70,7 @@ class ControlPlane:
             if self._beats % _DONE_EVERY_BEATS == 0:
                 self._orders = ORDERS.validate_json(self._client.get(PATH).raise_for_status().content)
                 self._works = self._replays()
+                self._operations = self._ended()
         except (httpx.HTTPError, ValueError) as error:
             return self._unanswered(error)
         self._beats += 1
@@ -73,7 +80,7 @@ class ControlPlane:
         began = answer.headers.get("tidegate-began")
         p99 = {str(name): float(each["p99"]) for name, each in latency.items()}
         since = None if began is None else datetime.fromisoformat(began)
-        return Observed(self._now(), facts, since, self._works, p99)
+        return Observed(self._now(), facts, since, self._works, self._operations, p99)
 
     def orders(self) -> Sequence[GateOrdered]:
         """As heard last."""
@@ -88,12 +95,23 @@ class ControlPlane:
             _log.debug("no replays: %s", error)
             return self._works
 
+    def _ended(self) -> tuple[Operation, ...]:
+        """While they cannot be read, those that were."""
+        try:
+            query = {"state": _ENDED, "limit": _OPERATIONS_AT_ONCE}
+            answer = self._client.get(OPERATIONS, params=query).raise_for_status()
+            found = _OPERATIONS.validate_python(answer.json()["items"])
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            _log.debug("no operations: %s", error)
+            return self._operations
+        return tuple(each for each in found if each.confirmed_at is not None)
+
     def _unanswered(self, error: Exception) -> Observed:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no answer'}"
         if self._answers:
             _log.warning("the control plane at %s does not answer: %s", self._client.base_url, reason)
         self._answers = False
-        return Observed(self._now(), works=self._works, reason=reason)
+        return Observed(self._now(), works=self._works, operations=self._operations, reason=reason)
 
 
 class FakeSource:

@@ -12,6 +12,7 @@ from controlplane.contract.gates import GateDecided
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from controlplane.contract.operations import Operation
     from controlplane.contract.replays import Work
 
 STALE_AFTER = timedelta(seconds=10)
@@ -34,6 +35,8 @@ class Observed:
     """Since when the control plane can have heard of facts."""
     works: tuple[Work, ...] = ()
     """Replays and discards of quarantined records, as quality has them."""
+    operations: tuple[Operation, ...] = ()
+    """The newest that have ended after they were confirmed."""
     latency_ms: Mapping[str, float] = field(default_factory=dict)
     """p99 of each latency that was measured in the last minutes."""
     reason: str | None = None

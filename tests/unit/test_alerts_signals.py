@@ -36,6 +36,7 @@ from controlplane.contract.gates import (
 from controlplane.contract.gates import Severity as RuleSeverity
 from controlplane.contract.lag import Cause, ConsumerKind, LagExplained, LagJudged, LagVerdict, PartitionLag, Suspect
 from controlplane.contract.names import Hop
+from controlplane.contract.operations import Kind, Operation, OperationState
 from controlplane.contract.replays import Work, WorkAsked, WorkState
 from controlplane.contract.settings import SHIPPED_STREAMS
 
@@ -276,6 +277,24 @@ def test_what_has_been_done_is_told_as_changes() -> None:
         "Replay of 1,234 quarantined records of shop by ana: done",
         "Maintenance of shop: 2 stages, 1 failed",
     ]
+
+
+def test_an_operation_that_has_ended_is_told_as_a_change_once() -> None:
+    fields = {
+        "kind": Kind.ROLLBACK,
+        "stream": "shop",
+        "asked": {},
+        "by": "ana",
+        "confirmed_by": "bob",
+        "cli": "tidegate",
+    }
+    ended = {"at": NOW, "changed_at": NOW, "state": OperationState.FAILED, "reason": "stale"}
+    new = Operation(id="new", ended_at=NOW - timedelta(minutes=1), **fields, **ended)
+    old = Operation(id="old", ended_at=NOW - timedelta(hours=2), **fields, **ended)
+    [event] = changes(Observed(NOW, (), operations=(new, old)), (), Writer("http://c", "m"))
+    assert event.summary == "Rollback of shop by bob: failed (stale)"
+    assert event.key == "tidegate/operation/new"
+    assert [link.href for link in event.links] == ["http://c/operations/new"]
 
 
 def test_only_groups_that_read_a_stream_and_were_at_work_are_told_of() -> None:

@@ -91,6 +91,8 @@ _ALL = (
     _histogram(CONTROL, "tidegate_event_to_pixel_seconds", "", "From the event to the pixel that shows it, as browsers measured it: ten points of each picture."),
     _gauge(CONTROL, "tidegate_scaling_have", "target", "Executors that the autoscaler last saw."),
     _gauge(CONTROL, "tidegate_scaling_want", "target", "Executors that the autoscaler, or an operator, last wanted."),
+    _gauge(CONTROL, "tidegate_operations", "kind state", "Operations that have not ended."),
+    _counter(CONTROL, "tidegate_operations_ended_total", "kind state", "Operations that have ended since the control plane started."),
     _counter(CONTROL, "tidegate_scaling_decisions_total", "target acted", "Looks of the autoscaler, by whether it acted."),
 
     _gauge(CONTROL, "tidegate_audit_export_lag_entries", "", "Entries of the audit log that are not in Kafka yet."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from controlplane.contract.backfills import PromotionAsked
+from controlplane.contract.metrics.meter import METER
 from controlplane.contract.operations import (
     Kind,
     Leased,
@@ -23,7 +24,7 @@ from controlplane.service.operations.asked import checked, command_of
 from controlplane.service.operations.bell import Bell
 from controlplane.service.operations.life import Kept
 from controlplane.service.operations.refusal import RefusedError, conflicting, mistaken
-from controlplane.service.operations.store import Sought, Store
+from controlplane.service.operations.store import UNENDED, Sought, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 KEYS_KEPT = timedelta(days=2)
 _SHOWN = 50
+_COUNTED_FOR = timedelta(seconds=30)
 _FAILURES = (OperationState.FAILED,)
 
 
@@ -271,8 +273,18 @@ class Desk:
             self._tell(action, after.operation, by.name, by.by)
         return after.operation
 
+    def count(self) -> None:
+        """Have the numbers of what has not ended in `/metrics`, for as long as somebody counts."""
+        found = self.store.counts()
+        for kind in Kind:
+            for state in UNENDED:
+                until = self._now() + _COUNTED_FOR
+                METER.hold("tidegate_operations", kind, state, value=found.get((kind, state), 0), until=until)
+
     def _tell(self, action: str, operation: Operation, actor: str, by: str, **details: str) -> None:
         self.bell.ring()
+        if operation.state.has_ended:
+            METER.add("tidegate_operations_ended_total", operation.kind, operation.state)
         self._audit.record(
             actor,
             by,

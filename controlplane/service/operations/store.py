@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 
 from controlplane.contract.operations import LogLine, Operation, OperationState, Plan, StageProgress
 from controlplane.service.database import writing
@@ -72,6 +72,13 @@ class Store:
             stages = _stages(connection, live)
             found = [_brief(row, stages.get(row.id, ())) for row in shown]
         return found, shown[-1].number if len(rows) > limit else None
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """How many there are of those that have not ended, by kind and state."""
+        kind, state = OPERATIONS.c.kind, OPERATIONS.c.state
+        query = select(kind, state, func.count()).where(state.in_(UNENDED)).group_by(kind, state)
+        with self._engine.connect() as connection:
+            return {(row[0], row[1]): row[2] for row in connection.execute(query)}
 
     def lines(self, number: str, after: int, limit: int) -> list[LogLine]:
         """Lines of an operation's log after a number, oldest first."""
