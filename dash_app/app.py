@@ -138,8 +138,8 @@ def _page(data: ConsoleData, path: str) -> Component:  # noqa: C901, PLR0911, PL
             return backfills_page(data.streams, rest[0] if rest else None)
         case ["lag", *_]:
             return lag_page()
-        case ["lake"]:
-            return lake_page(data.streams)
+        case ["lake", *rest]:
+            return lake_page(data.streams, rest[0] if rest else None)
         case ["ledger", *rest]:
             return ledger_page(data.streams, rest[0] if rest else None)
         case ["trials"]:

@@ -21,14 +21,15 @@
     const whole = Array.isArray(value) && value.every(isPlain) ? value.map((each) => (typeof each === "string" ? each : text(each))).join(", ") : typeof value === "number" ? String(value) : text(value);
     return whole.length > most ? `${whole.slice(0, most - 1)}\u2026` : whole;
   }
+  const count = (number, what) => `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
   const words = (name) => name.replaceAll("_", " ");
 
-  function table(rows, columns = null) {
+  function table(rows, columns = null, most = ROWS) {
     const named = columns || [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, COLUMNS);
     const made = make("table", "values"), top = made.createTHead().insertRow(), body = made.createTBody();
     const isNumber = (name) => rows.some((row) => typeof row[name] === "number");
     for (const name of named) top.append(make("th", isNumber(name) ? "number" : "", columns ? name : words(name)));
-    for (const row of rows.slice(0, ROWS)) {
+    for (const row of rows.slice(0, most)) {
       const line = body.insertRow();
       for (const name of named) {
         const cell = line.appendChild(make("td", typeof row[name] === "number" ? "number" : "", name in row ? text(row[name]) : ""));
@@ -37,7 +38,7 @@
     }
     const box = make("div", "scrolls");
     box.append(made);
-    if (rows.length > ROWS) box.append(make("p", "quiet", `and ${(rows.length - ROWS).toLocaleString("en")} more`));
+    if (rows.length > most) box.append(make("p", "quiet", `and ${(rows.length - most).toLocaleString("en")} more`));
     return box;
   }
   function tree(value, depth = 0) {
@@ -57,5 +58,5 @@
     }
     return list;
   }
-  window.tidegate.values = { bytes, text, short, table, tree };
+  window.tidegate.values = { bytes, count, text, short, table, tree };
 })();

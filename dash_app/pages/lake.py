@@ -1,13 +1,17 @@
-"""What does the lake look like? For each stream its Delta tables, then what maintenance did last; `lake.js` fills them in."""
+"""What does the lake look like? For each stream its Delta tables, then what maintenance did last; `lake.js` fills them in.
+
+A stream has a page of its own: every version of its tables as a timeline, rows as of one, what differs between two, and the way
+back (`lake_versions.js`, `lake_version.js`).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
 from controlplane.contract.durations import format_duration
-from dash_app.pages.elements import data, unknown
+from dash_app.pages.elements import data, no_such_stream, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +46,46 @@ _RUNS = (
 )
 
 
-def lake_page(streams: Mapping[str, StreamDefinition]) -> Component:
-    """Every stream's tables, and the last stages."""
+def lake_page(streams: Mapping[str, StreamDefinition], name: str | None = None) -> Component:
+    """Every stream's tables, and the last stages; or one stream's with their versions."""
+    if name is None:
+        return _overview(streams)
+    return _versions(streams[name]) if name in streams else no_such_stream(streams, name)
+
+
+def _versions(stream: StreamDefinition) -> Component:
+    live: dict[str, Any] = {"aria-live": "polite"}
+    reading = html.P("Reading the log of the lake …", className="quiet")
+    return html.Div(
+        [
+            html.Header(
+                [
+                    html.H1(f"Lake: {stream.title}"),
+                    html.P(
+                        [
+                            dcc.Link("All streams", href="/lake", className="more"),
+                            " · what was written, what can be read as of then, and the way back.",
+                        ],
+                        className="quiet",
+                    ),
+                ]
+            ),
+            html.Section(
+                [
+                    html.Div([html.H2("Versions"), html.Code(stream.name, className="quiet")], className="card-head"),
+                    html.Div(reading, **data(lake_versions=stream.name)),
+                ],
+                className="card",
+            ),
+            html.Section(html.Div(**live, **data(lake_version=stream.name)), className="card operation"),
+            html.Section(html.Div(**data(lake_shown=stream.name)), className="card operation lake-shown"),
+            _card(stream, is_alone=True),
+        ],
+        **data(topics="overview lake operations"),
+    )
+
+
+def _overview(streams: Mapping[str, StreamDefinition]) -> Component:
     return html.Div(
         [
             html.Header(
@@ -70,8 +112,9 @@ def lake_page(streams: Mapping[str, StreamDefinition]) -> Component:
     )
 
 
-def _card(stream: StreamDefinition) -> Component:
+def _card(stream: StreamDefinition, *, is_alone: bool = False) -> Component:
     name = stream.name
+    versions = [] if is_alone else [dcc.Link("Versions", href=f"/lake/{name}", className="more")]
     said = f"looked at every {format_duration(stream.maintenance.every)}, next "
     return html.Section(
         [
@@ -79,6 +122,7 @@ def _card(stream: StreamDefinition) -> Component:
                 [
                     html.H2(dcc.Link(stream.title, href=f"/live/{name}")),
                     html.Code(name, className="quiet"),
+                    *versions,
                     html.Div([said, unknown("figure", lake_next=name)], className="verdict quiet"),
                 ],
                 className="card-head",
