@@ -34,11 +34,10 @@
     paint();
   }
 
-  const button = (label, does, action = "read") => {
+  const button = (label, does) => {
     const made = make("button", "copy", label);
     made.type = "button";
-    made.dataset.action = action;
-    made.addEventListener("click", does);
+    if (does) made.addEventListener("click", does);
     return made;
   };
   function detail(table, one, held) {
@@ -81,12 +80,12 @@
     Object.assign(reason, { type: "text", placeholder: "why", maxLength: 300, value: why });
     reason.setAttribute("aria-label", "Why it is rolled back");
     reason.addEventListener("input", () => { why = reason.value; });
-    const copies = make("span"), label = make("label", "", "then "), go = button(isEvents ? `Roll ${stream()} back to here \u2026` : `Roll ${stream()} back to this time \u2026`, null, "approve");
+    const copies = make("span"), label = make("label", "", "then "), go = button(isEvents ? `Roll ${stream()} back to here \u2026` : `Roll ${stream()} back to this time \u2026`);
     const write = () => copies.replaceChildren(window.tidegate.make.copyButton(cli()));
     select.addEventListener("change", () => { then = select.value; write(); });
     write();
     Object.assign(go, { type: "submit", disabled: !one.is_readable, title: one.is_readable ? "" : `It can\u2019t be rolled back to: ${one.reason}` });
-    go.dataset.lakeDo = "rollback";
+    Object.assign(go.dataset, { lakeDo: "rollback", needs: "plan", needsStream: stream() });
     label.append(select);
     box.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -117,7 +116,7 @@
     const write = () => copies.replaceChildren(window.tidegate.make.copyButton(`tidegate lake read ${of().stream()} ${table} --version ${version}${input.value.trim() ? ` --where ${quoted(input.value.trim())}` : ""}`));
     input.addEventListener("input", () => { where = input.value; write(); });
     box.addEventListener("submit", (event) => { event.preventDefault(); where = null; of().choose({ where: input.value.trim() }); });
-    const go = button("Read", null);
+    const go = button("Read");
     go.type = "submit";
     write();
     box.append(input, go, copies);

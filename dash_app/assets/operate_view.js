@@ -7,7 +7,7 @@
   const show = () => window.tidegate.show;
   const exact = (value) => (value === null || value === undefined ? null : value.toLocaleString("en"));
   const names = { backfill: "Backfill", rollback: "Rollback", trial: "Trial", promotion: "Promotion" };
-  const LEAST_ACTION = { rollback: "approve", promotion: "approve" };
+  const NEEDS = { rollback: "approve", promotion: "approve" };
   const PARTS = ["head", "said", "plan", "confirm", "progress", "result", "buttons", "log"];
   const LONG = 80;
 
@@ -190,10 +190,10 @@
   function confirmation(operation, state, acts) {
     const { plan: of, kind, id } = operation, box = make("form", "operation-confirmation"), command = `tidegate operations confirm ${id}`;
     if (isStale(operation)) {
-      box.append(make("p", "", "This plan is too old to be confirmed: make it again."), button("Plan again", acts.again, "plan", state.isBusy));
+      box.append(make("p", "", "This plan is too old to be confirmed: make it again."), button("Plan again", acts.again, "plan", operation.stream, state.isBusy));
       return [box];
     }
-    const label = make("label"), input = make("input", "field"), go = button(`Confirm the ${(names[kind] || kind).toLowerCase()}`, null, LEAST_ACTION[kind] || "operate", true);
+    const label = make("label"), input = make("input", "field"), go = button(`Confirm the ${(names[kind] || kind).toLowerCase()}`, null, NEEDS[kind] || "operate", operation.stream, true);
     label.append("Type ", make("code", "", of.confirmation), " to confirm ", input);
     Object.assign(input, { type: "text", autocomplete: "off", spellcheck: false, name: "confirmation" });
     Object.assign(go, { type: "submit" });
@@ -206,17 +206,17 @@
     return [box];
   }
 
-  function button(label, does, action, isOff) {
+  function button(label, does, needs, stream, isOff) {
     const made = make("button", "copy", label);
     Object.assign(made, { type: "button", disabled: Boolean(isOff) });
-    made.dataset.action = action;
+    Object.assign(made.dataset, { needs, needsStream: stream });
     if (does) made.addEventListener("click", does);
     return made;
   }
   function buttons(operation, state, acts) {
     const line = make("div", "asks"), { state: is, wish, id } = operation, isWanted = (what) => wish === what;
-    const add = (label, what, does, action) => {
-      const made = button(label, does, action, state.isBusy);
+    const add = (label, what, does, needs) => {
+      const made = button(label, does, needs, operation.stream, state.isBusy);
       made.dataset.operateDo = what;
       line.append(made, copyButton(`tidegate operations ${what} ${id}`));
     };
@@ -224,7 +224,7 @@
     if (is === "paused" || (isWanted("pause") && !window.tidegate.operate.isEnded(operation))) add("Resume", "resume", () => acts.act("resume"), "operate");
     if (!window.tidegate.operate.isEnded(operation) && !isWanted("cancel")) add(is === "planned" ? "Drop the plan" : "Cancel", "cancel", () => acts.act("cancel"), "operate");
     if (is === "done" && operation.undo && !operation.undone_by) add("Undo", "undo", acts.undo, "approve");
-    if (["failed", "cancelled"].includes(is)) line.append(button("Plan again", acts.again, "plan", state.isBusy));
+    if (["failed", "cancelled"].includes(is)) line.append(button("Plan again", acts.again, "plan", operation.stream, state.isBusy));
     return line.childElementCount ? [line] : [];
   }
 
