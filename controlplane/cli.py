@@ -27,6 +27,7 @@ from controlplane.commands.operations import app as operations_app
 from controlplane.commands.quarantine import app as quarantine_app
 from controlplane.commands.scaling import app as scaling_app
 from controlplane.commands.schemas import app as schema_app
+from controlplane.commands.sql import sql
 from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output
 from controlplane.commands.terminal import fail as _fail
 from controlplane.commands.terminal import running_in as _running
@@ -53,6 +54,7 @@ app.add_typer(lag_app, name="lag")
 app.add_typer(trial_app, name="trial")
 app.add_typer(audit_app, name="audit")
 app.add_typer(operations_app, name="operations")
+app.command(name="sql")(sql)
 _HERE = Path(__file__).resolve().parents[1]
 
 

@@ -99,6 +99,10 @@ class Settings(BaseSettings):
         parse_duration("20s"),
         description="How often entities and rollups follow the lake's events, and closed windows are published.",
     )
+    sql_user: str = Field(
+        "bi", description="ClickHouse user of the SQL page and of `tidegate sql`; one that may only read."
+    )
+    sql_password: SecretStr = Field(SecretStr(""), description="Password of that user.")
     metrics: str = Field(
         "",
         description="Where a part that has no HTTP address of its own serves `/metrics`, as host:port; empty: nowhere.",

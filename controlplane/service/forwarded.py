@@ -12,6 +12,7 @@ import httpx
 from fastapi import APIRouter, HTTPException, Request, Response
 
 from controlplane.contract.access import authorization
+from controlplane.contract.waiting import CLIENT_CLOSED, GoneAwayError, while_waited_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 30.0
 _KEPT_HEADERS = ("cache-control", "content-security-policy")
 _METHODS = ["GET", "POST", "DELETE"]
+_ONLY_READ = ("sql",)
+"""Rooms where what is asked by POST changes nothing either, and is given up when nobody waits for it."""
 
 
 def add_forwarded(api: FastAPI, service: Service, rooms: Mapping[str, str], token: str) -> None:
@@ -54,13 +57,17 @@ def _add(router: APIRouter, service: Service, client: httpx.AsyncClient, prefix:
         if request.method != "GET" and not service.may_open(request.headers.get("origin")):
             raise HTTPException(403, "this page may not ask for that")
         try:
-            answer = await client.request(
+            asking = client.request(
                 request.method,
                 f"{address}{request.url.path}",
                 params=request.query_params,
                 content=await request.body(),
                 headers={"content-type": request.headers.get("content-type", "application/json")},
             )
+            is_given_up = request.method == "GET" or prefix in _ONLY_READ
+            answer = await (while_waited_for(request.receive, asking) if is_given_up else asking)
+        except GoneAwayError as error:
+            raise HTTPException(CLIENT_CLOSED, "nobody waits for the answer any more") from error
         except httpx.HTTPError as error:
             raise HTTPException(503, f"{prefix} does not answer ({type(error).__name__}); see Overview") from error
         return Response(

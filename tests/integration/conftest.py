@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pytest
 from controlplane.contract.settings import Settings
 from controlplane.setup.jars import JarCache
 from controlplane.setup.prometheus import tool
+from controlplane.up import Platform
 from controlplane.up.checks import free_port
 from pipeline.route.query import SPARK_SETTINGS
 from pipeline.spark import build_session
@@ -55,6 +57,20 @@ def looked(eventually: Callable[..., Any]) -> Callable[[Application, SparkStarte
         return found
 
     return look
+
+
+@pytest.fixture(scope="session")
+def deskwork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform without Spark: what is asked and recorded, with nothing flowing."""
+    stopping = threading.Event()
+    only = ("kafka", "clickhouse", "control", "operations")
+    with Platform(tmp_path_factory.mktemp("deskwork"), only=only, told=lambda _: None) as one:
+        one.start()
+        thread = threading.Thread(target=one.run_until, args=(stopping.is_set,), daemon=True)
+        thread.start()
+        yield one
+        stopping.set()
+        thread.join(10)
 
 
 class Prometheus:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import threading
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from controlplane.commands.credentials import local
 from controlplane.contract.audit import TOPIC
 from controlplane.service.audit.chain import Wrong, judged
 from controlplane.service.audit.export import Export
@@ -19,24 +19,17 @@ from controlplane.service.audit.kafka import KafkaCopy, KafkaSink
 from controlplane.service.audit.keeper import Chain, CopyAwayError
 from controlplane.service.audit.log import AuditLog
 from controlplane.service.database import create_all, engine_of
-from controlplane.up import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
+    from controlplane.up import Platform
 
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A broker and a control plane."""
-    stopping = threading.Event()
-    with Platform(tmp_path_factory.mktemp("audit"), only=("kafka", "control"), told=lambda _: None) as one:
-        one.start()
-        thread = threading.Thread(target=one.run_until, args=(stopping.is_set,), daemon=True)
-        thread.start()
-        yield one
-        stopping.set()
-        thread.join(10)
+
+@pytest.fixture
+def platform(deskwork: Platform) -> Platform:
+    return deskwork
 
 
 def log_in(folder: Path) -> AuditLog:
@@ -78,8 +71,14 @@ def asks(platform: Platform, path: str, **said: Any) -> Any:
     """A GET that has an answer, or an order to a gate that is refused, however often the control plane was killed."""
     try:
         if said:
-            return httpx.post(f"{platform.settings.api}{path}", json=said, timeout=20).json()
-        return httpx.get(f"{platform.settings.api}{path}", timeout=20).raise_for_status().json()
+            return httpx.post(
+                f"{platform.settings.api}{path}", json=said, headers=local(platform.data), timeout=20
+            ).json()
+        return (
+            httpx.get(f"{platform.settings.api}{path}", headers=local(platform.data), timeout=20)
+            .raise_for_status()
+            .json()
+        )
     except httpx.HTTPError:
         return None
 

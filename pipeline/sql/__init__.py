@@ -1,0 +1,1 @@
+"""SQL that only reads: over ClickHouse and over the lake, within limits."""
