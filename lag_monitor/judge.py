@@ -59,6 +59,8 @@ class Looked:
     readings: Mapping[int, Reading]
     heard_at: datetime | None = None
     is_gone: bool = False
+    held_by: str | None = None
+    """The operation that holds it."""
     retained_s: float | None = None
     """For how long its topic keeps records; None: for ever, or unknown."""
     reason: str | None = None
@@ -109,6 +111,7 @@ def _partition(number: int, reading: Reading, looked: Looked, window: Window) ->
         is_empty=is_empty,
         heard_at=looked.heard_at,
         is_gone=looked.is_gone,
+        held_by=looked.held_by,
         retention_s=retention_s,
         retained_s=looked.retained_s,
         reason=reading.reason,

@@ -199,6 +199,7 @@ class Lag:
             at=self._now(),
             readings=readings,
             heard_at=heard if consumer.kind is ConsumerKind.GROUP else self._heard.of(consumer.name),
+            held_by=self._heard.held_by(consumer.name) if consumer.kind is ConsumerKind.QUERY else None,
             retained_s=self._retained.get(consumer.topic),
             reason=f"there is no topic {consumer.topic}" if not readings else None,
         )

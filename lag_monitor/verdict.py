@@ -86,7 +86,12 @@ def rule_1_unknown(window: Window, _now: datetime) -> Judged | None:
 
 
 def rule_2_nothing_left(window: Window, now: datetime) -> Judged | None:
-    """Nothing is left to take: well, whether it lives or not (Burrow 4: no error while offset and end are equal)."""
+    """Nothing is left to take: well, whether it lives or not (Burrow 4: no error while offset and end are equal).
+
+    Nor is there for one that an operation holds, as somebody wanted; but what it may lose meanwhile is told of.
+    """
+    if window.last is not None and window.last.held_by is not None:
+        return rule_6_losing(window, now) or Judged(LagVerdict.OK, 2, f"is held by operation {window.last.held_by}")
     if window.last is None or window.last.left != 0:
         return None
     if is_idle(window, now):

@@ -47,6 +47,8 @@ class Sample:
     """Until the oldest record that it has not taken may be deleted."""
     retained_s: float | None = None
     """For how long the topic keeps records."""
+    held_by: str | None = None
+    """The operation that holds it: it is to take nothing, and may be set back."""
     reason: str | None = None
 
     @property
@@ -118,7 +120,9 @@ class Window:
             self.arrived_at = sample.at
         if before is not None and sample.at - before.at > _BLIND:
             self.waiting_since = None  # who cannot be seen is not standing still: mostly nobody could work
-        if before is not None and before.position != sample.position:
+        if sample.held_by is not None:
+            self.moves.clear()  # where an operation sets it back to, it has not gone by itself
+        elif before is not None and before.position != sample.position:
             self._move(sample.at, before.position or 0, sample.position, sample.left or 0)
         self.samples.append(sample)
         self._wait(sample, has_moved=before is None or before.position != sample.position)

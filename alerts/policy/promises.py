@@ -2,7 +2,7 @@
 
 `validity` counts events. `freshness` and `latency` count seconds: a second in which the oldest event that a hop has not
 taken, or the 99th percentile from event to pixel, was older than promised is a bad one; one hundredth of them may be.
-A second in which that was not measured is not counted.
+A second in which that was not measured, or in which an operation held the lake because somebody wanted it, is not counted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from alerts.incidents import Signal
 from alerts.policy.burn import Budget
 from alerts.policy.observed import STALE_AFTER, Observed
 from controlplane.contract.durations import format_duration
-from controlplane.contract.facts import HopMeasured
+from controlplane.contract.facts import HopMeasured, StreamHeld
 from controlplane.contract.names import Hop
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ class Promises:
         if observed.facts is None:
             return
         hops = {(fact.stream, fact.hop): fact for fact in observed.of(HopMeasured) if observed.age(fact) <= STALE_AFTER}
+        held = {(fact.stream, Hop.LAKE) for fact in observed.of(StreamHeld) if fact.holds == "appends"}
         for name, stream in self._streams.items():
             promised = stream.service_levels.freshness.total_seconds()
             for hop in (Hop.LAKE, Hop.SERVING):
                 found = hops.get((name, hop))
-                if found is not None and found.lag_s is not None:
+                if found is not None and found.lag_s is not None and (name, hop) not in held:
                     is_old = found.lag_s > promised
                     self._seconds("freshness", f"{name}/{hop}").count(observed.at, step if is_old else 0.0, step)
             self._validity(name, stream, [hops.get((name, hop)) for hop in _ROUTED], observed.at)

@@ -25,7 +25,7 @@ SETTLING = MARGIN
 
 @dataclass
 class Settling:
-    """Up to where has each partition been passed for `SETTLING`? It never goes back."""
+    """Up to where has each partition been passed for `SETTLING`? It never goes back by itself."""
 
     until: dict[int, int] = field(default_factory=dict)
     _passed: dict[int, deque[tuple[datetime, int]]] = field(default_factory=dict)
@@ -37,6 +37,12 @@ class Settling:
             waiting.append((now, passed))
         while waiting and waiting[0][0] <= now - SETTLING:
             self.until[partition] = waiting.popleft()[1]
+
+    def went_back(self, partition: int, until: int) -> None:
+        """The lake was rolled back to what it had: what it had beyond that is on its way again."""
+        self._passed.pop(partition, None)
+        if until < self.until.get(partition, 0):
+            self.until[partition] = until
 
 
 @dataclass
@@ -50,6 +56,11 @@ class Movement:
     def stopped(self, hops: Iterable[Hop], now: datetime) -> None:
         """These stand still because a gate has stopped them."""
         self._stopped |= dict.fromkeys(hops, now)
+
+    def has_fewer(self, account: PartitionAccount, hop: Hop) -> bool:
+        """Has a hop fewer events of a partition than when it was seen last?"""
+        seen, total = self._seen.get((account.partition, hop)), account.total(hop)
+        return seen is not None and seen[0] is not None and total is not None and total < seen[0]
 
     def saw(self, account: PartitionAccount, now: datetime) -> None:
         """A partition's counts, now."""

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
@@ -73,7 +74,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
 
         def begin() -> StreamLedger:
             ensure_topics(admin, stream)
-            return open_ledger(settings, stream, writers, lambda: stopped.of(stream.name))
+            return open_ledger(settings, stream, writers, stopped)
 
         def report(taken: LedgerTaken) -> None:
             taken_at[taken.stream] = time.monotonic()
@@ -97,9 +98,11 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
 
 
 def open_ledger(
-    settings: Settings, stream: StreamDefinition, writers: Writers | None = None, stopped: StoppedHops = frozenset
+    settings: Settings, stream: StreamDefinition, writers: Writers | None = None, stopped: Stopped | None = None
 ) -> StreamLedger:
     """A stream's ledger on the real sources; of the thread that opens it. What it reads is shown to `writers`."""
+    hops_stopped: StoppedHops = frozenset if stopped is None else partial(stopped.of, stream.name)
+    held = (lambda: None) if stopped is None else partial(stopped.held, stream.name)
     kept = Kept(settings.data / "ledger" / f"{stream.name}.sqlite")
     log = KafkaLog(settings.kafka, stream.name)
     tally = Tally(log, kept, (writers or Writers(stream.name)).look)
@@ -116,7 +119,7 @@ def open_ledger(
             each.close()
 
     examiner = Examiner(hops, lambda value: shown(value, schemas), stream.serving_retention)
-    return StreamLedger(stream.name, Sources(tally, lake, serving, kept, close, stopped), examiner)
+    return StreamLedger(stream.name, Sources(tally, lake, serving, kept, close, hops_stopped, held), examiner)
 
 
 def keep_ledger(

@@ -15,7 +15,7 @@ from pipeline.ledger.lake import UncountedError
 from pipeline.ledger.motion import SETTLING, Movement, Settling
 from pipeline.ledger.tally import StillCountingError, routed_until
 from pipeline.ledger.trickle import Trickle
-from pipeline.ledger.verdict import ROUTED, PartitionAccount, judge, passed_until
+from pipeline.ledger.verdict import ROUTED, PartitionAccount, judge, newest_block, passed_until
 from pipeline.reason import first_line
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Sources:
     kept: Kept
     close: Callable[[], None] = lambda: None
     stopped: StoppedHops = frozenset
+    held: Callable[[], str | None] = lambda: None
+    """The operation that holds the lake."""
 
 
 class StreamLedger:
@@ -52,7 +54,7 @@ class StreamLedger:
     def __init__(self, stream: str, sources: Sources, examiner: Examiner) -> None:
         self._name = stream
         self._tally, self._lake, self._serving, self._kept = sources.tally, sources.lake, sources.serving, sources.kept
-        self._close, self._stopped = sources.close, sources.stopped
+        self._close, self._stopped, self._held = sources.close, sources.stopped, sources.held
         self._examiner = examiner
         self._movement = Movement()
         self._settling = Settling(self._kept.settled())
@@ -126,7 +128,10 @@ class StreamLedger:
     def _watch(self, accounts: Sequence[PartitionAccount], now: datetime) -> None:
         before = dict(self._settling.until)
         self._movement.stopped(self._stopped(), now)
+        is_held = self._held() is not None
         for each in accounts:
+            if (is_held or self._movement.has_fewer(each, Hop.LAKE)) and each.counts[Hop.LAKE] is not None:
+                self._settling.went_back(each.partition, newest_block(each, Hop.LAKE))
             self._movement.saw(each, now)
             if None not in each.counts.values():
                 self._settling.saw(each.partition, passed_until(each), now)
@@ -141,7 +146,7 @@ class StreamLedger:
         before = self._settling.until | {each: self._tally.tapes[Hop.RAW, each].until for each, _ in overdue}
         while True:
             seen = [*self._astray(), *self._trickle.lost()]
-            judgement = judge(accounts, unknown, self._settling.until, overdue, seen)
+            judgement = judge(accounts, unknown, self._settling.until, overdue, seen, self._held())
             if not judgement.faults:
                 return judgement, ()
             explained = self._examiner.explain(judgement.faults, before, now)

@@ -76,12 +76,13 @@ class Judgement:
     """Partition and block of what is on its way, or said to be."""
 
 
-def judge(
+def judge(  # noqa: PLR0913 (what a verdict rests on)
     accounts: Sequence[PartitionAccount],
     unknown: Sequence[str],
     settled: Mapping[int, int],
     overdue: Collection[tuple[int, Hop]],
     seen: Sequence[Mismatch] = (),
+    held: str | None = None,
 ) -> Judgement:
     """The verdict and the one sentence that it rests on.
 
@@ -91,6 +92,7 @@ def judge(
         settled: partition -> raw offset up to which every hop has passed it for long enough.
         overdue: partitions and hops where nothing has moved for so long that what is missing there will not come.
         seen: faults that were seen by themselves, whatever the counts say.
+        held: the operation that holds the lake: what is there meanwhile, or is not, is its business.
     """
     if not accounts or any(blocks is None for each in accounts for blocks in each.counts.values()):
         return Judgement(Verdict.UNKNOWN, "; ".join(unknown) or "the raw topic has not been counted yet")
@@ -102,12 +104,15 @@ def judge(
     ]
     counted = {_place(each) for each in faults}
     faults += [each for each in seen if _place(each) not in counted]
+    if held is not None:
+        faults = [each for each in faults if each.hop is not Hop.LAKE]
     lacking = frozenset((each.partition, block) for each, _, block, by in uneven if by < 0)
     if faults:
         return Judgement(Verdict.UNBALANCED, sentence(faults), tuple(faults), lacking)
     produced = sum(each.total(Hop.RAW) or 0 for each in accounts)
     if uneven:
-        return Judgement(Verdict.IN_FLIGHT, _on_the_way(accounts, produced, settled, uneven), lacking=lacking)
+        why = "" if held is None else f"; the lake is held by operation {held}"
+        return Judgement(Verdict.IN_FLIGHT, f"{_on_the_way(accounts, produced, settled, uneven)}{why}", lacking=lacking)
     return Judgement(
         Verdict.BALANCED, f"all {produced:,} events produced are accounted for, in the lake and in ClickHouse"
     )
@@ -116,6 +121,11 @@ def judge(
 def passed_until(account: PartitionAccount) -> int:
     """Raw offset up to which every hop has passed; what is below will not change any more, or is a fault."""
     return min(_passed_by(account, hop) for hop in BEFORE)
+
+
+def newest_block(account: PartitionAccount, hop: Hop) -> int:
+    """First raw offset of the newest block of which a hop has an event: it takes them in order, and has all before it."""
+    return BLOCK * max(account.counts[hop] or {}, default=0)
 
 
 def sentence(mismatches: Sequence[Mismatch]) -> str:
@@ -134,7 +144,7 @@ def _passed_by(account: PartitionAccount, hop: Hop) -> int:
     is_read = hop is not Hop.VALID or account.newest_source < account.raw_until
     if is_read and sum(found.values()) == sum(wanted.values()):
         return account.raw_until
-    return account.routed_until if hop is Hop.VALID else BLOCK * max(found, default=0)
+    return account.routed_until if hop is Hop.VALID else newest_block(account, hop)
 
 
 def _blocks(account: PartitionAccount, hop: Hop) -> Mapping[int, int]:

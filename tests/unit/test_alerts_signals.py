@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -21,6 +21,7 @@ from controlplane.contract.facts import (
     MaintenanceStage,
     PartChanged,
     PartState,
+    StreamHeld,
     Verdict,
 )
 from controlplane.contract.folders import load_stream
@@ -207,11 +208,17 @@ def test_what_is_said_once_outlives_a_control_plane_that_starts_again() -> None:
     assert remembered.with_kept([]) == (halted,)
 
 
-def promised(seconds: int, lag_s: float | None, counts: tuple[int, int] = (100, 0)) -> dict[Key, Signal]:
+def promised(
+    seconds: int,
+    lag_s: float | None,
+    counts: tuple[int, int] = (100, 0),
+    held: Literal["tables", "appends"] | None = None,
+) -> dict[Key, Signal]:
     promises = Promises(STREAMS)
     for second in range(seconds):
         now = NOW + timedelta(seconds=second)
-        facts = [HopMeasured(at=now, stream="shop", hop=Hop.LAKE, lag_s=lag_s, reason=None if lag_s else "silent")]
+        facts: list[Fact] = [StreamHeld(at=now, stream="shop", operation=held and "op1", holds=held)]
+        facts += [HopMeasured(at=now, stream="shop", hop=Hop.LAKE, lag_s=lag_s, reason=None if lag_s else "silent")]
         events = {Hop.VALID: counts[0] * second, Hop.QUARANTINE: counts[1] * second, Hop.DEAD: 0}
         facts += [HopMeasured(at=now, stream="shop", hop=each, events=count) for each, count in events.items()]
         promises.count(Observed(now, tuple(facts), latency_ms={PIXEL: 50.0}))
@@ -222,6 +229,11 @@ def test_a_budget_that_burns_too_fast_over_both_windows_is_wrong() -> None:
     assert promised(120, 31.0)["freshness", "shop/lake"].condition is WRONG
     assert promised(120, 31.0)["freshness", "shop/lake"].severity is Severity.ERROR
     assert promised(120, 29.0)["freshness", "shop/lake"].condition is WELL
+
+
+def test_while_an_operation_holds_the_lake_as_somebody_wanted_its_age_is_not_counted() -> None:
+    assert ("freshness", "shop/lake") not in promised(120, 31.0, held="appends")
+    assert promised(120, 31.0, held="tables")["freshness", "shop/lake"].condition is WRONG
 
 
 def test_with_too_little_measured_nothing_is_known() -> None:

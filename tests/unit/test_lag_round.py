@@ -12,7 +12,7 @@ from controlplane.contract.lag import ConsumerKind, LagJudged, LagSource, LagVer
 from controlplane.contract.names import Hop
 from controlplane.contract.settings import Settings
 from lag_monitor.dating import READS
-from lag_monitor.heard import heard_in
+from lag_monitor.heard import heard_in, held_in
 from lag_monitor.hops.counts import Counts
 from lag_monitor.kafka.cluster import Group
 from lag_monitor.kafka.records import Found, Place
@@ -95,6 +95,9 @@ class Heard:
     def of(self, _: str) -> datetime | None:
         return None
 
+    def held_by(self, _: str) -> str | None:
+        return None
+
 
 def shop() -> World:
     names = ("shop.raw", "shop.valid", "shop.dead", "shop.quarantine")
@@ -111,6 +114,13 @@ def made(world: World) -> Lag:
 
 def looked(lag: Lag) -> dict[str, LagJudged]:
     return {fact.consumer: fact for fact in lag.look()}
+
+
+def test_an_operation_holds_what_it_says_until_it_says_no_longer() -> None:
+    said: dict[str, object] = {"kind": "stream_held", "stream": "shop", "operation": "op1", "holds": "appends"}
+    assert held_in([said, {"kind": "schema_read"}]) == {"lake shop": "op1"}
+    assert held_in([{**said, "holds": "tables"}]) == {}
+    assert held_in([{**said, "operation": None, "holds": None}]) == {}
 
 
 def test_route_is_where_its_furthest_output_is() -> None:

@@ -99,6 +99,10 @@ def silent_between(start: int, end: int) -> Callable[[Sample, int], Sample]:
     )
 
 
+def held_from(second: int, until_second: int = 10_000) -> Callable[[Sample, int], Sample]:
+    return lambda sample, s: replace(sample, heard_at=sample.at, held_by="op1" if second <= s < until_second else None)
+
+
 CASES = [
     ("a-consumer-that-follows-keeps-up", Story(steadily, follows), OK, 7),
     ("a-batch-every-ten-seconds-is-a-sawtooth-and-no-trend", Story(steadily, in_batches), OK, 7),
@@ -120,6 +124,11 @@ CASES = [
     ("who-takes-a-batch-every-thirty-seconds-may-take-one-that-lasts-forty",
      Story(steadily, lambda s, e: in_batches(s if s < 190 else 189, e - 500 * max(0, s - 189), every=30), 223,
            seen=heard(1)), OK, 7),
+    ("one-that-an-operation-holds-does-as-it-is-told-and-has-not-stalled",
+     Story(steadily, until(60), seen=held_from(60)), OK, 2),
+    ("one-that-an-operation-has-set-back-is-not-rewound-but-catches-up-after-it",
+     Story(steadily, lambda s, e: follows(s, e) if s < 60 else 20_000 if s < 90 else 20_000 + 2_000 * (s - 90),
+           95, seen=held_from(60, 90)), OK, 10),
     ("rewound-it-has-gone-back-and-takes-records-again",
      Story(steadily, lambda s, e: follows(s, e) if s < 150 else 20_000 + 600 * (s - 150)), REWIND, 5),
     ("a-rewind-is-over-once-it-is-where-it-was",

@@ -46,7 +46,9 @@ class World:
         lake = LakeCount(self.files, kept)
         self.block = FakeBlockSource([])
         examiner = Examiner(lambda: nullcontext(self.block), lambda _: ("", False), timedelta(days=7))
-        self.ledger = StreamLedger("shop", Sources(Tally(self.log, kept), lake, self.serving, kept), examiner)
+        self.kept, self.held = kept, ""
+        sources = Sources(Tally(self.log, kept), lake, self.serving, kept, held=lambda: self.held or None)
+        self.ledger = StreamLedger("shop", sources, examiner)
 
     def put(self, place: Place, sources: list[int]) -> None:
         """Of the raw topic only the first and the last offset matter: markers are as good as records."""
@@ -134,3 +136,31 @@ def test_a_topic_that_has_lost_its_beginning_is_unknown_and_says_so(world: World
     taken = world.ledger.take()
     assert (taken.verdict, taken.partitions[0].produced) == (Verdict.UNKNOWN, None)
     assert "shop.raw[0] was counted from offset 2 on: older records were dropped" in taken.reason
+
+
+def test_a_lake_that_is_held_and_rolled_back_is_behind_and_no_fault(world: World) -> None:
+    world.ledger.take()
+    world.kept.keep_settled({0: BLOCK})
+    world.ledger._settling.until[0] = BLOCK  # noqa: SLF001 (as after a while)
+    world.held, world.files.files = "op1", {"two": [(0, 0)]}
+    taken = world.ledger.take()
+    assert taken.verdict is Verdict.IN_FLIGHT
+    assert taken.reason.endswith("2 on their way (not yet: 2 in lake); the lake is held by operation op1")
+    world.held = ""
+    assert world.ledger.take().verdict is Verdict.IN_FLIGHT, "they are on their way again, until lake has passed them"
+    assert world.kept.settled() == {0: 0}
+
+
+def test_while_it_is_held_a_table_may_have_what_the_other_has_no_longer(world: World) -> None:
+    world.held = "op1"
+    world.files.files = {"one": [(0, 0), (0, 1), (0, 3)], "two": [(0, 3)]}
+    assert world.ledger.take().verdict is not Verdict.UNBALANCED
+    world.held = ""
+    assert world.ledger.take().verdict is Verdict.UNBALANCED
+
+
+def test_a_lake_that_was_rolled_back_unseen_has_it_on_its_way_too(world: World) -> None:
+    world.ledger.take()
+    world.ledger._settling.until[0] = BLOCK  # noqa: SLF001 (as after a while)
+    world.files.files = {"two": [(0, 0)]}
+    assert world.ledger.take().verdict is Verdict.IN_FLIGHT

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controlplane.contract.facts import Mismatch, MismatchKind, Verdict
 from controlplane.contract.names import BLOCK, Hop
 from pipeline.ledger.motion import OVERDUE_AFTER, SETTLING, Movement, Settling
-from pipeline.ledger.stopped import stopped_hops
+from pipeline.ledger.stopped import holders, stopped_hops
 from pipeline.ledger.verdict import BEFORE, PartitionAccount, judge, passed_until
 
 if TYPE_CHECKING:
@@ -268,3 +268,10 @@ def test_one_event_too_few_or_too_many_in_a_settled_block_is_placed(block: int, 
     [fault] = judge([one], [], {0: 3 * BLOCK}, set()).faults
     kind = MismatchKind.DOUBLED if by > 0 else MismatchKind.MISSING
     assert (fault.hop, fault.kind, fault.start, fault.events) == (hop, kind, block * BLOCK, 1)
+
+
+def test_an_operation_that_holds_the_lake_stops_that_hop() -> None:
+    held = {"kind": "stream_held", "stream": "a", "operation": "op1", "holds": "appends"}
+    free = {"kind": "stream_held", "stream": "b", "operation": None, "holds": None}
+    assert stopped_hops([held, free, {**held, "stream": "c", "holds": "tables"}]) == {"a": frozenset({Hop.LAKE})}
+    assert holders([held, free]) == {"a": "op1"}
