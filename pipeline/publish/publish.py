@@ -78,12 +78,12 @@ class Publisher:
             ClickHouseError: if ClickHouse is away or refuses; readers have what they had.
         """
         commits = commits_of(self._path)
-        if commits is None or commits.cursor.horizon is None:
+        if commits is None:
             return None
         copies = self._copies()
         read = max(copies.values(), key=lambda each: each.version)
-        if read.lake_version == commits.version:
-            return None
+        if read.lake_version == commits.version or (commits.cursor.horizon is None and not read.version):
+            return None  # a rollback to before the first window is published, as nothing; but not before there was any
         began, target = time.monotonic(), copies[1 - read.slot]
         table = DeltaTable(self._path, version=commits.version)
         due = self._due(target, table, commits)
@@ -172,7 +172,7 @@ class Publisher:
                 "key": self._key,
                 "slot": copy.slot,
                 "version": copy.version,
-                "horizon": cursor.horizon,
+                "horizon": cursor.horizon or 0,
                 "floor": cursor.floor or 0,
                 "lake": copy.lake_version,
             },

@@ -34,6 +34,11 @@ _KEYS_NAMED = 200
 """So many keys are named in the condition, so that files that hold none of them are not read."""
 
 
+def definition_of(entity: Entity) -> str:
+    """Fingerprint of what an entity's rows are computed by."""
+    return fingerprint({"entity": entity.model_dump(mode="json", include={"key", "ordering", "deleted_when"})})
+
+
 @dataclass(frozen=True)
 class Upserts:
     """What one MERGE did."""
@@ -58,8 +63,7 @@ class EntityTable:
     @property
     def definition(self) -> str:
         """Fingerprint of what the rows are computed by."""
-        said = self.entity.model_dump(mode="json", include={"key", "ordering", "deleted_when"})
-        return fingerprint({"entity": said})
+        return definition_of(self.entity)
 
     def follow(self, cursor: Cursor, news: News) -> Upserts | None:
         """Fold the new events in; None when there are none."""

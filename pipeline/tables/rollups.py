@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 _IS_GONE = "tg_gone"
 
 
+def definition_of(stream: StreamDefinition, rollup: Rollup) -> str:
+    """Fingerprint of what a rollup's rows are computed by."""
+    return fingerprint(definition(stream, rollup))
+
+
 @dataclass(frozen=True)
 class Closed:
     """What one commit closed and corrected."""
@@ -60,7 +65,7 @@ class RollupTable:
     @property
     def definition(self) -> str:
         """Fingerprint of what the rows are computed by."""
-        return fingerprint(definition(self.stream, self.rollup))
+        return definition_of(self.stream, self.rollup)
 
     def follow(self, cursor: Cursor, news: News) -> Closed | None:
         """Write the windows that have closed or were corrected; None when there are none."""
