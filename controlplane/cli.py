@@ -25,6 +25,7 @@ from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
 from controlplane.commands.operations import app as operations_app
 from controlplane.commands.quarantine import app as quarantine_app
+from controlplane.commands.rollback import rollback
 from controlplane.commands.scaling import app as scaling_app
 from controlplane.commands.schemas import app as schema_app
 from controlplane.commands.sql import sql
@@ -55,6 +56,7 @@ app.add_typer(trial_app, name="trial")
 app.add_typer(audit_app, name="audit")
 app.add_typer(operations_app, name="operations")
 app.command(name="sql")(sql)
+app.command()(rollback)
 _HERE = Path(__file__).resolve().parents[1]
 
 

@@ -41,8 +41,15 @@ def _promotion(_: Ports) -> OperationKind:
     return PromotionKind(register)
 
 
+def _rollback(_: Ports) -> OperationKind:
+    from pipeline.rollback.kind import RollbackKind
+
+    return RollbackKind()
+
+
 KINDS: Mapping[Kind, Callable[[Ports], OperationKind]] = {
     Kind.PROMOTION: _promotion,
+    Kind.ROLLBACK: _rollback,
     Kind.TRIAL: _trial,
 }
 """Kind -> what makes it, such as `Kind.BACKFILL: _backfill` of a function above that imports `pipeline.backfill.kind`."""

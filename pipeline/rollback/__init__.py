@@ -1,0 +1,1 @@
+"""A stream's tables, checkpoint, transaction epoch and ClickHouse back to one version, together."""
