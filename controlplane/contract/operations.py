@@ -285,6 +285,7 @@ class ScheduleAsked(Frozen):
     cron: str = Field(max_length=100)
     """Five fields of a crontab, in UTC, such as `30 3 * * 1`."""
     ask: OperationAsked
+    """`today` and such as `today-7` in it stand for days as of the run."""
     confirm: bool = False
     """Does it run without anybody's confirmation? Only who may confirm the operation may say so."""
     is_on: bool = True

@@ -91,7 +91,8 @@ class Worker:
 
     def _begin(self, leased: Leased) -> None:
         does = self._plan if leased.does is Does.PLAN else self._run
-        thread = threading.Thread(target=self._do, args=(does, leased), name=f"operation-{leased.operation.id}")
+        name = f"operation-{leased.operation.id}"
+        thread = threading.Thread(target=self._do, args=(does, leased), name=name, daemon=True)
         with self._lock:
             self._at_work[leased.lease] = (leased.does, thread)
         thread.start()

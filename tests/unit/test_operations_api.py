@@ -10,11 +10,14 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from controlplane.contract.access import Principal
 from controlplane.contract.operations import (
     LEASE_PATH,
     PATH,
+    Does,
     Leased,
     Operation,
+    OperationAsked,
     Plan,
     StagePlanned,
     Touch,
@@ -69,8 +72,12 @@ class Played:
 
     def planned(self, *partitions: str, stream: str = "flights", query: str = "") -> Operation:
         self.ask({"kind": "backfill", "asked": {"stream": stream}}, query=query)
+        return self.plan_next(*partitions, stream=stream)
+
+    def plan_next(self, *partitions: str, stream: str = "flights") -> Operation:
         leased = self.lease()
         assert leased is not None
+        assert leased.does == "plan"
         plan = Plan(
             at=datetime.now(UTC),
             stages=(StagePlanned(key="build", does="build", title="Build"),),
@@ -220,6 +227,21 @@ def test_the_conflict_is_looked_for_again_when_a_worker_leases(played: Played) -
     assert freed.operation.id == second.id
 
 
+def test_what_a_worker_holds_is_its_own_however_long_its_process_is_silent(database: Engine) -> None:
+    now = [datetime.now(UTC)]
+    desk = Desk(database, ["flights"], Recorded(), now=lambda: now[0])
+    desk.ask(OperationAsked.model_validate(ASKED), Principal(name="ann"))
+    leased = desk.lease("w", (), tuple(Does))
+    assert leased is not None
+    for _ in range(3):
+        now[0] += timedelta(seconds=20)
+        assert desk.lease("w", (leased.lease,), tuple(Does)) is None
+    now[0] += timedelta(seconds=29)
+    assert desk.lease("other", (), tuple(Does)) is None
+    now[0] += timedelta(seconds=2)
+    assert desk.lease("other", (), tuple(Does)) is not None, "the worker is gone"
+
+
 def test_who_has_lost_the_lease_is_not_listened_to(played: Played) -> None:
     played.ask()
     old = played.lease()
@@ -257,24 +279,31 @@ def test_what_is_done_is_undone_by_an_operation_of_its_own(played: Played) -> No
     undoing = played.client.post(f"{PATH}/{operation.id}/undo").json()
     assert (undoing["kind"], undoing["undoes"]) == ("rollback", operation.id)
     assert undoing["cli"] == f"tidegate operations undo {operation.id}"
-    status, detail = problem(played.client.post(f"{PATH}/{undoing['id']}/undo"))
+    played.client.post(f"{PATH}/{operation.id}/undo")
+    first, second = played.plan_next(), played.plan_next()
+    played.confirm(first)
+    leased = played.lease()
+    assert leased is not None
+    played.said(leased, state="done", undo=undo)
+    assert played.one(operation.id).undone_by == first.id
+    assert "undone by" in problem(played.confirm(second))[1]
+    assert "undone by" in problem(played.client.post(f"{PATH}/{operation.id}/undo"))[1]
+    played.client.post(f"{PATH}/{first.id}/undo")
+    played.confirm(played.plan_next())
+    leased = played.lease()
+    assert leased is not None
+    played.said(leased, state="done")
+    assert played.one(operation.id).undone_by is None, "its undo was undone: it stands again"
+
+
+def test_only_what_is_done_is_undone(played: Played) -> None:
+    status, detail = problem(played.client.post(f"{PATH}/{played.planned().id}/undo"))
     assert (status, "only what is done" in detail) == (409, True)
 
 
 def scheduled(played: Played, *, confirm: bool, name: str = "nightly", cron: str = "30 3 * * *") -> httpx.Response:
     body = {"cron": cron, "ask": {"kind": "backfill", "asked": {"stream": "flights"}}, "confirm": confirm}
     return played.client.put(f"{PATH}/schedules/{name}", json=body)
-
-
-def plan_what_was_asked(played: Played) -> Operation:
-    leased = played.lease()
-    assert leased is not None
-    assert leased.does == "plan"
-    stages = (StagePlanned(key="build", does="build", title="Build"),)
-    touches = (Touch(stream="flights"),)
-    plan = Plan(at=datetime.now(UTC), stages=stages, touches=touches, confirmation="flights", fingerprint="f")
-    played.said(leased, plan=plan.model_dump(mode="json"))
-    return played.one(leased.operation.id)
 
 
 def test_a_schedule_is_set_read_changed_and_forgotten(played: Played) -> None:
@@ -300,19 +329,34 @@ def test_a_run_that_is_due_asks_once_and_what_was_missed_is_made_up_for_once(pla
     assert (operation["schedule"], kept.last_operation) == ("nightly", operation["id"])
     assert kept.next_at is not None
     assert kept.next_at > played.now
-    assert plan_what_was_asked(played).state == "planned", "who confirms it is asked"
+    assert played.plan_next().state == "planned", "who confirms it is asked"
+
+
+def test_days_of_a_schedule_are_those_of_its_run(played: Played) -> None:
+    asked = {"stream": "flights", "since": "today-7", "until": "today"}
+    body = {"cron": "30 3 * * *", "ask": {"kind": "backfill", "asked": asked}}
+    assert played.client.put(f"{PATH}/schedules/weekly", json=body).status_code == 200
+    due = played.schedules.one("weekly").next_at
+    assert due is not None
+    played.now = due + timedelta(days=2)
+    played.schedules.run("weekly")
+    [operation] = played.client.get(PATH).json()["items"]
+    week = ((due - timedelta(days=7)).date().isoformat(), due.date().isoformat())
+    assert (operation["asked"]["since"], operation["asked"]["until"]) == week
+    body["ask"] = {"kind": "backfill", "asked": {**asked, "since": "today+7"}}
+    assert "is after until" in problem(played.client.put(f"{PATH}/schedules/weekly", json=body))[1]
 
 
 def test_a_schedule_that_says_so_confirms_itself_and_a_conflict_is_said(played: Played) -> None:
     scheduled(played, confirm=True)
     played.now += timedelta(days=1)
     played.schedules.run("nightly")
-    first = plan_what_was_asked(played)
+    first = played.plan_next()
     assert (first.state, first.confirmed_by) == ("queued", "operator")
     played.now += timedelta(days=1)
     played.schedules.run("nightly")
     assert played.lease("other") is not None, "the first runs"
-    second = plan_what_was_asked(played)
+    second = played.plan_next()
     assert (second.id != first.id, second.state) == (True, "failed")
     assert first.id in str(second.reason)
 

@@ -130,6 +130,9 @@ class Desk:
         """
 
         def step(change: Change, kept: Kept) -> Kept:
+            undoes = kept.operation.undoes
+            if undoes is not None and kept.operation.confirmed_at is None:
+                life.may_be_undone(change.one(undoes).operation, None)
             return life.confirmed(kept, fingerprint, confirmation, by.name, self._now(), change.holding())
 
         return self._step("confirm", number, by, step)
@@ -170,9 +173,9 @@ class Desk:
         now = self._now()
         self._worker_at = now
         with self.store.changing() as change:
-            for lost in change.leased_by(worker):
-                if lost.lease not in holds:
-                    change.put(lost, Kept(lost.operation, fruitless=lost.fruitless))
+            for kept in change.leased_by(worker):
+                # What it holds it is at work on, however long its process is silent: nobody else may begin it meanwhile.
+                change.put(kept, life.held(kept, now) if kept.lease in holds else life.freed(kept))
             found = self._next(change, worker, does, now)
         if found is not None:
             self._tell("begin", found.operation, worker, "service", does=str(found.does))
@@ -257,6 +260,9 @@ class Desk:
         if operation.undoes is not None and operation.state is OperationState.DONE:
             undone = change.one(operation.undoes)
             change.put(undone, life.changed(undone, now, undone_by=operation.id))
+            if undone.operation.undoes is not None:  # an undo is undone: what it undid stands again
+                again = change.one(undone.operation.undoes)
+                change.put(again, life.changed(again, now, undone_by=None))
 
     def _step(self, action: str, number: str, by: Principal, step: Callable[[Change, Kept], Kept]) -> Operation:
         try:

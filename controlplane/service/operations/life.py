@@ -51,7 +51,8 @@ def changed(kept: Kept, now: datetime, **what: object) -> Kept:
     operation = kept.operation.model_copy(update={**what, "changed_at": now})
     if not operation.state.has_ended:
         return replace(kept, operation=operation)
-    ended = operation.model_copy(update={"ended_at": now, "waits_for": None, "wish": Wish.RUN})
+    ended_at = operation.ended_at or now
+    ended = operation.model_copy(update={"ended_at": ended_at, "waits_for": None, "wish": Wish.RUN})
     return Kept(ended)
 
 
@@ -176,6 +177,17 @@ def may_be_undone(operation: Operation, undoing: Operation | None) -> None:
         raise conflicting("being-undone", f"{operation.id} is being undone by {undoing.id}")
 
 
+def held(kept: Kept, now: datetime) -> Kept:
+    """Its worker has been heard of; said anew only when half of the lease is over."""
+    is_soon_over = kept.leased_until is None or kept.leased_until - now < LEASE / 2
+    return replace(kept, leased_until=now + LEASE) if is_soon_over else kept
+
+
+def freed(kept: Kept) -> Kept:
+    """Nobody is at work on it any more."""
+    return replace(kept, lease=None, leased_until=None, worker=None)
+
+
 def leased(kept: Kept, worker: str, lease: str, now: datetime) -> tuple[Kept, Does | None]:
     """What a worker is to do with it; None: what it becomes needs no worker."""
     operation, tries = kept.operation, kept.fruitless + 1
@@ -185,8 +197,7 @@ def leased(kept: Kept, worker: str, lease: str, now: datetime) -> tuple[Kept, Do
             return changed(kept, now, state=_S.FAILED, reason=_gave_up("planning it", operation)), None
         return changed(mine, now, attempts=operation.attempts + 1), Does.PLAN
     if operation.wish is Wish.PAUSE:
-        free = replace(kept, lease=None, leased_until=None, worker=None)
-        return changed(free, now, state=_S.PAUSED, stages=rested(operation.stages)), None
+        return changed(freed(kept), now, state=_S.PAUSED, stages=rested(operation.stages)), None
     begun = {
         "state": _S.RUNNING,
         "attempts": operation.attempts + 1,
@@ -232,8 +243,7 @@ def heard(kept: Kept, says: WorkerSays, now: datetime) -> Kept:
             state = _S.PLANNING if operation.state is _S.PLANNING else state
         else:
             what["wish"] = Wish.PAUSE
-    free = replace(mine, lease=None, leased_until=None, worker=None)
-    return changed(free, now, **what, state=state)
+    return changed(freed(mine), now, **what, state=state)
 
 
 def rested(stages: Iterable[StageProgress]) -> tuple[StageProgress, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Path, Request, Response
@@ -10,6 +11,7 @@ from controlplane.contract.access import Action
 from controlplane.contract.operations import Schedule, ScheduleAsked  # noqa: TC001 (FastAPI reads annotations)
 from controlplane.service.operations.asking import asks
 from controlplane.service.operations.rights import confirming, require
+from controlplane.service.operations.schedules import on_day
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -36,7 +38,7 @@ def add_schedules(router: APIRouter, desk: Desk, schedules: Schedules) -> None:
     @router.put("/schedules/{name}")
     def put(request: Request, name: Name, asked: ScheduleAsked) -> Schedule:
         """Make a schedule, or change one; who has it confirm itself must be allowed to confirm."""
-        by, stream = asks(request), desk.stream_of(asked.ask)
+        by, stream = asks(request), desk.stream_of(on_day(asked.ask, datetime.now(UTC)))
         require(by, confirming(asked.ask.kind) if asked.confirm else Action.PLAN, stream)
         found = schedules.put(name, asked, by)
         desk.tell("schedule.set", name, stream, by, cron=asked.cron, confirm=str(asked.confirm).lower())
@@ -45,7 +47,7 @@ def add_schedules(router: APIRouter, desk: Desk, schedules: Schedules) -> None:
     @router.delete("/schedules/{name}", status_code=204)
     def remove(request: Request, name: Name) -> Response:
         """Forget a schedule; what it has asked for goes on."""
-        by, stream = asks(request), desk.stream_of(schedules.one(name).ask)
+        by, stream = asks(request), str(schedules.one(name).ask.asked.get("stream"))
         require(by, Action.PLAN, stream)
         schedules.remove(name)
         desk.tell("schedule.remove", name, stream, by)

@@ -7,7 +7,8 @@ the schedule and the moment it was due: asked twice (a crash, a second control p
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -26,12 +27,14 @@ from controlplane.service.operations.tables import SCHEDULES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import JsonValue
     from sqlalchemy import Connection, Engine
 
-    from controlplane.contract.operations import Operation, ScheduleAsked
+    from controlplane.contract.operations import Operation, OperationAsked, ScheduleAsked
     from controlplane.service.operations.desk import Desk
 
 _AT_MOST = 200
+_DAY = re.compile(r"today([+-]\d{1,4})?")
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +51,16 @@ def next_run(cron: str, after: datetime) -> datetime:
     if found is None:
         raise mistaken(f"cron: {cron!r} is never due")
     return found
+
+
+def on_day(asked: OperationAsked, due: datetime) -> OperationAsked:
+    """What is asked for by a run: `today`, `today-7` stand for the day on which it is due, and a week before."""
+
+    def said(value: JsonValue) -> JsonValue:
+        found = _DAY.fullmatch(value) if isinstance(value, str) else None
+        return value if found is None else (due.date() + timedelta(days=int(found[1] or 0))).isoformat()
+
+    return asked.model_copy(update={"asked": {name: said(value) for name, value in asked.asked.items()}})
 
 
 class Schedules:
@@ -102,7 +115,7 @@ class Schedules:
             RefusedError: 422, naming the field.
         """
         now = self._now()
-        self._desk.stream_of(asked.ask)
+        self._desk.stream_of(on_day(asked.ask, now))
         coming = next_run(asked.cron, now)
         fields = {**asked.model_dump(mode="json"), "next_at": coming if asked.is_on else None}
         with writing(self._engine) as connection:
@@ -140,7 +153,9 @@ class Schedules:
         what: dict[str, object] = {"last_at": now, "reason": None, "next_at": next_run(schedule.cron, now)}
         try:
             key = f"schedule:{name}:{schedule.next_at.isoformat()}"
-            operation = self._desk.ask(schedule.ask, self._asks(schedule), key=key, schedule=name)
+            operation = self._desk.ask(
+                on_day(schedule.ask, schedule.next_at), self._asks(schedule), key=key, schedule=name
+            )
             what["last_operation"] = operation.id
         except RefusedError as error:
             _log.warning("schedule %s asks for nothing: %s", name, error.detail)
