@@ -162,12 +162,24 @@ class Holds:
         self._texts.delete(self._held)
 
 
-def holds_of(settings: Settings, stream: str, session: SparkSession | None = None) -> Holds:
+def holds_of(
+    settings: Settings, stream: str, session: SparkSession | Callable[[], SparkSession] | None = None
+) -> Holds:
     """A stream's.
 
     Args:
         settings: where the checkpoints are.
         stream: whose.
-        session: needed where the checkpoints are no folder of this machine.
+        session: needed where the checkpoints are no folder of this machine; or what makes one, called only then.
+
+    Raises:
+        ValueError: if it is needed, and there is none.
     """
-    return Holds(texts_at(f"{settings.checkpoint_root.rstrip('/')}/lake", session), stream)
+    root = f"{settings.checkpoint_root.rstrip('/')}/lake"
+
+    def needed() -> SparkSession:
+        if session is None:
+            raise ValueError(f"{root} is no folder of this machine: it is reached through a Spark session")
+        return session() if callable(session) else session
+
+    return Holds(texts_at(root, needed), stream)

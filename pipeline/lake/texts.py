@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Texts(Protocol):
@@ -133,19 +136,12 @@ class FakeTexts:
         self.there.pop(name, None)
 
 
-def texts_at(root: str, session: Any | None = None) -> Texts:  # noqa: ANN401 (Py4J has no types)
+def texts_at(root: str, session: Callable[[], Any]) -> Texts:
     """The files below a root.
 
     Args:
         root: a folder, or the URL of one.
-        session: needed for what is no folder of this machine.
-
-    Raises:
-        ValueError: if a session is needed and there is none.
+        session: a Spark session, asked for only where the root is no folder of this machine.
     """
     parts = urlsplit(root)
-    if parts.scheme in ("", "file"):
-        return LocalTexts(Path(parts.path))
-    if session is None:
-        raise ValueError(f"{root} is no folder of this machine: it is reached through a Spark session")
-    return HadoopTexts(session, root)
+    return LocalTexts(Path(parts.path)) if parts.scheme in ("", "file") else HadoopTexts(session(), root)

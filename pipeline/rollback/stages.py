@@ -46,7 +46,7 @@ _BEATS_AT_MOST = 5
 
 def hold(work: Work, _: StagePlanned) -> Mapping[str, JsonValue]:
     """Wait until lake writes nothing of the stream any more."""
-    holds = holds_of(work.settings, work.operation.stream, work.session())
+    holds = holds_of(work.settings, work.operation.stream, work.session)
     try:
         wanted = holds.place(work.operation.id, HoldKind.APPENDS)
         work.log(f"waits until lake lets go of {work.operation.stream}")
@@ -205,7 +205,7 @@ def release(work: Work, stage: StagePlanned) -> Mapping[str, JsonValue]:
     name = work.operation.stream
     ends = {int(each): int(until) for each, until in cast("dict[str, int]", stage.given["ends"]).items()}
     refuse_without_kafka(ends, lows(work.settings.kafka, name, ends), name)
-    holds_of(work.settings, name, work.session()).release(work.operation.id)
+    holds_of(work.settings, name, work.session).release(work.operation.id)
     return {}
 
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.contract.settings import Settings
 from pipeline.lake.holding import Step, StreamHolding, Works, decide
-from pipeline.lake.holds import HeldByOtherError, Hold, HoldKind, Holds, NotHeldError
+from pipeline.lake.holds import HeldByOtherError, Hold, HoldKind, Holds, NotHeldError, holds_of
 from pipeline.lake.texts import FakeTexts, LocalTexts, texts_at
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def test_a_decision_is_a_function_of_what_is_wanted_answered_and_at_work() -> No
 
 
 def test_files_of_a_folder_are_replaced_whole(tmp_path: Path) -> None:
-    texts = texts_at(f"{tmp_path}/lake")
+    texts = texts_at(f"{tmp_path}/lake", session=lambda: pytest.fail("a folder needs no Spark"))
     assert isinstance(texts, LocalTexts)
     assert texts.read("shop.hold") is None
     texts.write("shop.hold", "one")
@@ -209,7 +210,7 @@ def test_files_of_a_folder_are_replaced_whole(tmp_path: Path) -> None:
 
 def test_another_storage_needs_a_session() -> None:
     with pytest.raises(ValueError, match="no folder of this machine"):
-        texts_at("s3a://bucket/checkpoints")
+        holds_of(Settings(checkpoints="s3a://bucket/checkpoints"), "shop")
 
 
 def test_a_hold_is_a_line_of_json() -> None:
