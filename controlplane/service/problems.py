@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from controlplane.contract.facts import MaintenancePlanned, PartState, Verdict
+from controlplane.contract.facts import MaintenancePlanned, PartState, StreamHeld, Verdict
 from controlplane.contract.names import Hop
 from controlplane.contract.push import Problem
 from controlplane.contract.scaling import ExecutorsChanged
@@ -76,6 +76,7 @@ def problems(
         found += [*_ledger(known, stream, now), *_hops(known, stream, now)]
         found += [*_references(known, stream), *_maintenance(known, stream)]
         found += [(Rank.HELD, each) for each in stopped(known, stream)]
+        found += [*_held(known, stream)]
         found += [(Rank.REFUSED, each) for each in refused(known, stream)]
         found += [(Rank.LAGGING, each) for each in lagging(known, stream, now)]
     found += [*_executors(known, now), *_pagers(known, now)]
@@ -143,6 +144,16 @@ def _references(known: Known, stream: str) -> Iterator[Ranked]:
     if fact is not None and fact.refused is not None:
         reason = f"are refused, events are still enriched by those of {fact.since:%Y-%m-%d %H:%M} UTC: {fact.refused}"
         yield Rank.REFUSED, Problem(subject=f"reference tables of {stream}", reason=reason, since=known.since(fact))
+
+
+def _held(known: Known, stream: str) -> Iterator[Ranked]:
+    """Somebody wanted it; but it ends only when somebody ends it, and until then the lake is behind."""
+    fact = known.facts.get(("stream_held", stream))
+    if isinstance(fact, StreamHeld) and fact.operation is not None:
+        what = "nothing is appended" if fact.holds == "appends" else "its tables do not follow"
+        reason = f"is held by operation {fact.operation}: {what}"
+        page = f"/operations/{fact.operation}"
+        yield Rank.LATE, Problem(subject=f"lake of {stream}", reason=reason, since=fact.since, page=page)
 
 
 def _maintenance(known: Known, stream: str) -> Iterator[Ranked]:

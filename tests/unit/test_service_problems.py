@@ -15,6 +15,7 @@ from controlplane.contract.facts import (
     PartChanged,
     PartState,
     ReferencesLoaded,
+    StreamHeld,
     Verdict,
 )
 from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, Stage, SuiteFollowed
@@ -267,6 +268,12 @@ def test_a_stopped_stage_and_a_refused_suite_are_told_and_a_diverted_batch_is_no
 def alerts(at: datetime = NOW, **more: object) -> AlertsCounted:
     counts = dict.fromkeys(("open", "critical", "acknowledged", "held", "waiting", "refused", "version"), 0)
     return AlertsCounted.model_validate({"at": at, "pages": True, **counts, **more})
+
+
+def test_a_stream_that_an_operation_holds_is_told_until_it_goes_on() -> None:
+    held = StreamHeld(at=ago(20), stream="shop", operation="op1", holds="appends", since=ago(30))
+    assert found(held) == ["lake of shop is held by operation op1: nothing is appended [30 s ago]"]
+    assert found(held, StreamHeld(at=ago(5), stream="shop")) == []
 
 
 def test_that_nobody_would_be_woken_is_said_here() -> None:
