@@ -68,7 +68,12 @@ class RollbackKind:
         plan = work.operation.plan
         if plan is None:
             raise StaleError("there is no plan")
-        version = plan.basis["version"]
+        version, name = plan.basis["version"], work.operation.stream
+        log = read_log(lake_table(work.settings.lake_root, name))
+        if log is not None and (newest := newest_rewrite(log)) != plan.basis["newest_rollback"]:
+            raise StaleError(
+                f"version {newest} of {name} events was written by another rollback or backfill since it was planned: plan it again"
+            )
         try:
             found = look(
                 asked_of(work).model_copy(update={"version": version, "to": None}),
@@ -78,11 +83,6 @@ class RollbackKind:
             _refuse_without_kafka(work, found.ends)
         except RefusedError as error:
             raise StaleError(f"the plan holds no longer: {error}") from error
-        if newest_rewrite(found.events) != plan.basis["newest_rollback"]:
-            raise StaleError(
-                f"version {newest_rewrite(found.events)} of {work.operation.stream} events was written by another rollback or "
-                "backfill since it was planned: plan it again"
-            )
 
     def clean_up(self, work: Work) -> None:
         """Tables that were restored go back to what they were, then lake goes on."""
@@ -96,7 +96,7 @@ class RollbackKind:
                 undone = True
         if undone:
             stages.publish(work)
-        holds_of(work.settings, name, work.session()).release(work.operation.id)
+        holds_of(work.settings, name, work.session).release(work.operation.id)
 
     def undo(self, work: Work) -> OperationAsked | None:
         """See `OperationKind`."""
