@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import uvicorn
 
+from controlplane.contract.access import LOCAL_TOKEN, service_token
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
+from controlplane.service.access.access import Access, Terms
 from controlplane.service.api import create_api
 from controlplane.service.audit.kept import kept_in
 from controlplane.service.clickhouse import query_of
@@ -23,6 +27,9 @@ from controlplane.service.orders import OrderFile
 from controlplane.service.scaling.kept import ScalingFile
 from controlplane.service.service import Service
 from controlplane.service.verdict_file import VerdictFile
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 
 def main() -> None:
@@ -71,13 +78,19 @@ def main() -> None:
     }
     address = urlsplit(settings.api)
     uvicorn.run(
-        create_api(service, rooms, settings.service_token),
+        create_api(service, rooms, access=_access(settings, engine)),
         host=address.hostname or "127.0.0.1",
         port=address.port or 8090,
         log_level="warning",
         timeout_graceful_shutdown=2,
         ws="websockets-sansio",
     )
+
+
+def _access(settings: Settings, engine: Engine) -> Access:
+    terms = Terms(settings.session_idle, settings.session_lasts, settings.console)
+    local = service_token(settings.data / LOCAL_TOKEN)
+    return Access(engine, terms, lambda: datetime.now(UTC), settings.service_token, local)
 
 
 if __name__ == "__main__":

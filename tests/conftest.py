@@ -68,7 +68,7 @@ class Running:
         self._thread.join(10)
 
     def ledger(self, stream: str) -> dict[str, Any] | None:
-        taken = httpx.get(f"{self.settings.api}/api/v1/ledger", timeout=5).json()
+        taken = httpx.get(f"{self.settings.api}/api/v1/ledger", headers=self.settings.authorization, timeout=5).json()
         return next((each for each in taken if each["stream"] == stream), None)
 
     def total(self, stream: str, column: str) -> int | None:

@@ -1,18 +1,34 @@
 """Who may do what? Principals, roles and the actions that they may take, by stream; and how a room says who it is.
 
-A decision is pure. Roles include those below them. Every route of the API names the action that it is; one that names none is
-refused by a test.
+A decision is pure. Roles include those below them. Every route of the control plane says below its own line what it is:
+
+    @api.post("/api/v1/things/{stream}")
+    @needs(Action.OPERATE)
+    async def thing(stream: str, request: Request) -> ...:
+        by = request.state.principal.name
+
+The guard asks before the route for which stream: that of the path (`stream`), else that of a JSON body (`stream`, or in its
+`asked`), else none, which is the platform as a whole. A route that knows its stream only later says `needs(action, later=True)`
+(then who may do it to some stream gets in) and calls `controlplane.service.access.guard.require(request, action, stream)`.
+`signed_in` is for whoever is known, `open_to_all` for nobody's secret (sign-in itself, `/healthz`). A route that says nothing
+answers nobody, and `tests/unit/test_access_routes.py` fails. What is forwarded to a room is a row in
+`controlplane/service/access/forwarded.py`.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from controlplane.contract.frozen import Frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from starlette.requests import HTTPConnection
+
+_Endpoint = TypeVar("_Endpoint", bound="Callable[..., object]")
 
 TOKEN_BEGINS_WITH = "tg_"  # noqa: S105 (no secret)
 CSRF_HEADER = "X-Tidegate-CSRF"
@@ -99,10 +115,68 @@ class Principal(Frozen):
             for each in self.grants
         )
 
+    def streams(self, action: Action) -> tuple[str, ...]:
+        """Those to which it may do that; `*`: every one."""
+        least = LEAST[action]
+        if self.is_service:
+            return ("*",)
+        if least is None:
+            return ()
+        may = (each.streams for each in self.grants if _ORDER.index(each.role) >= _ORDER.index(least))
+        found = sorted({stream for streams in may for stream in streams})
+        return ("*",) if "*" in found else tuple(found)
+
     @property
     def can_see(self) -> bool:
         """May it read at all? What is shown of the platform is shown whole to who may see a stream."""
         return self.is_service or bool(self.grants)
+
+
+class Needs(Frozen):
+    """What a route is."""
+
+    action: Action | None = None
+    """None: whoever is signed in."""
+    is_open: bool = False
+    """Nobody need be signed in."""
+    later: bool = False
+    """The route itself asks for its stream."""
+
+
+_NEEDS = "__tidegate_needs__"
+
+
+def needs(action: Action, *, later: bool = False) -> Callable[[_Endpoint], _Endpoint]:
+    """Say which action a route is."""
+    return _declared(Needs(action=action, later=later))
+
+
+def needs_by(decide: Callable[[HTTPConnection], Needs]) -> Callable[[_Endpoint], _Endpoint]:
+    """Say it of a route that is several actions, by what is asked."""
+    return _declared(decide)
+
+
+def signed_in(endpoint: _Endpoint) -> _Endpoint:
+    """Say that a route is for whoever is known."""
+    return _declared(Needs())(endpoint)
+
+
+def open_to_all(endpoint: _Endpoint) -> _Endpoint:
+    """Say that a route is for everybody."""
+    return _declared(Needs(is_open=True))(endpoint)
+
+
+def needed(endpoint: object) -> Needs | Callable[[HTTPConnection], Needs] | None:
+    """What a route has said; None when nothing."""
+    return getattr(endpoint, _NEEDS, None)
+
+
+def _declared(said: Needs | Callable[[HTTPConnection], Needs]) -> Callable[[_Endpoint], _Endpoint]:
+    def declare(endpoint: _Endpoint) -> _Endpoint:
+        setattr(endpoint, _NEEDS, said)
+        return endpoint
+
+    return declare
 
 
 def service_token(file: Path | None) -> str:

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
         None,
         description="File with the token by which parts know each other; `tidegate up` makes one in the data folder.",
     )
+    session_idle: Duration = Field(
+        parse_duration("12h"), description="A session of the console ends when it was not used for so long."
+    )
+    session_lasts: Duration = Field(parse_duration("7d"), description="No session of the console is older than this.")
     token: SecretStr = Field(
         SecretStr(""),
         description="For commands: the API token to ask the control plane with, instead of the folder's own.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Response
 
+from controlplane.contract.access import Action, needs, open_to_all
 from controlplane.contract.facts import FACTS
 from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import CONTROL
@@ -35,10 +36,12 @@ def add_answers(api: FastAPI, service: Service) -> None:
 
 def _state(api: FastAPI, service: Service) -> None:
     @api.get("/healthz")
+    @open_to_all
     async def healthy() -> dict[str, str]:
         return {"status": "ok"}
 
     @api.get("/api/v1/streams")
+    @needs(Action.READ)
     async def streams() -> list[dict[str, Any]]:
         return [
             stream.model_dump(mode="json", exclude={"avro_schema", "folder", "home"})
@@ -46,10 +49,12 @@ def _state(api: FastAPI, service: Service) -> None:
         ]
 
     @api.get("/api/v1/overview")
+    @needs(Action.READ)
     async def overview() -> dict[str, Any]:
         return service.overview().model_dump(mode="json")
 
     @api.get("/api/v1/facts")
+    @needs(Action.READ)
     async def facts(kind: Annotated[list[str] | None, Query()] = None) -> Response:
         """The newest fact of every subject, or of some kinds; a header says since when they can have come in."""
         found = [fact for fact in service.known.facts.values() if kind is None or fact.kind in kind]
@@ -60,15 +65,18 @@ def _state(api: FastAPI, service: Service) -> None:
         )
 
     @api.get("/api/v1/parts")
+    @needs(Action.READ)
     async def parts() -> list[dict[str, Any]]:
         return [part.model_dump(mode="json") for part in service.known.parts()]
 
     @api.get("/api/v1/maintenance")
+    @needs(Action.READ)
     async def maintenance() -> dict[str, Any]:
         """Every Delta table, when its stream is looked at next, and the last stages of maintenance."""
         return service.lake().model_dump(mode="json")
 
     @api.get("/api/v1/latency")
+    @needs(Action.READ)
     async def latency() -> dict[str, Any]:
         found = service.hub.latencies.all(time.time() * 1000)
         return {name: each.model_dump() for name, each in found.items()}
@@ -76,10 +84,12 @@ def _state(api: FastAPI, service: Service) -> None:
 
 def _ledger(api: FastAPI, service: Service) -> None:
     @api.get("/api/v1/ledger")
+    @needs(Action.READ)
     async def ledger() -> list[dict[str, Any]]:
         return [each.model_dump(mode="json") for each in service.known.ledgers()]
 
     @api.get("/api/v1/ledger/{stream}/history")
+    @needs(Action.READ)
     async def history(stream: str, hours: Hours = SHOWN / timedelta(hours=1)) -> list[dict[str, Any]]:
         """Every point of the last hours, oldest first; what is older than the memory comes from the file."""
         if stream not in service.streams:
@@ -106,5 +116,6 @@ def _metrics(api: FastAPI, service: Service) -> None:
     exposition = exposition_of(CONTROL, look)
 
     @api.get("/metrics")
+    @open_to_all
     async def metrics() -> Response:
         return Response(exposition(), media_type=CONTENT_TYPE)

@@ -8,12 +8,17 @@ import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.websockets import WebSocketDisconnected
 
+from controlplane.contract.access import Action, needs
 from controlplane.contract.facts import FACTS
+from controlplane.service.access.access import Access
+from controlplane.service.access.answers import add_session
+from controlplane.service.access.guard import Guard
+from controlplane.service.access.people import add_people
 from controlplane.service.answers import add_answers
 from controlplane.service.audit.answers import add_audit
 from controlplane.service.audit.recorded import Recorded
@@ -31,6 +36,7 @@ from controlplane.service.schema_answers import add_schemas
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from controlplane.service.access.known import AnyoneIs, Authenticator
     from controlplane.service.hub import Client
     from controlplane.service.service import Service
 
@@ -43,13 +49,13 @@ def _complain(task: asyncio.Task[None]) -> None:
         _log.error("a task of the hub has ended", exc_info=error)
 
 
-def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: str = "") -> FastAPI:
+def create_api(service: Service, rooms: Mapping[str, str] | None = None, *, access: Access | AnyoneIs) -> FastAPI:
     """The HTTP and WebSocket application.
 
     Args:
         service: what it answers from.
         rooms: prefix below `/api/v1` -> address of the room that answers there.
-        token: by which parts know each other.
+        access: who may ask for what.
     """
 
     @asynccontextmanager
@@ -74,13 +80,18 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
         if service.keeper is not None:
             await asyncio.to_thread(service.keeper.write)
 
-    api = FastAPI(title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running)
+    authenticator = access.credentials if isinstance(access, Access) else access
+    guards = [Depends(Guard(authenticator, service.may_open))]
+    api = FastAPI(
+        title="Tidegate", docs_url=None, redoc_url=None, openapi_url=None, lifespan=running, dependencies=guards
+    )
     # Added before all others is inside of them: whoever asks for a right belongs above this line, and is recorded as well.
     api.add_middleware(Recorded, audit=service.audit)
     # The console's pages come from another port: a browser lets them read answers only if they are named here.
     api.add_middleware(
         CORSMiddleware,
         allow_origins=service.origins,
+        allow_credentials=True,
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["*"],
     )
@@ -97,17 +108,19 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, token: 
     if service.operations is not None and service.schedules is not None:
         add_worker(api, service.operations)
         add_operations(api, service.operations, service.schedules)
-    add_forwarded(api, service, rooms or {}, token)
-    _push(api, service)
+    add_forwarded(api, rooms or {}, access.service_token)
+    if isinstance(access, Access):
+        add_session(api, access, service.audit)
+        add_people(api, access)
+    _push(api, service, authenticator)
     return api
 
 
 def _facts(api: FastAPI, service: Service) -> None:
     @api.post("/api/v1/facts", status_code=204)
+    @needs(Action.REPORT)
     async def take(request: Request) -> Response:
         """Fold facts; 422 names the first mistake."""
-        if not service.may_open(request.headers.get("origin")):
-            raise HTTPException(403, "this page may not report facts")
         try:
             service.fold(FACTS.validate_json(await request.body()))
         except ValidationError as error:
@@ -116,28 +129,35 @@ def _facts(api: FastAPI, service: Service) -> None:
         return Response(status_code=204)
 
 
-def _push(api: FastAPI, service: Service) -> None:
+def _push(api: FastAPI, service: Service, authenticator: Authenticator) -> None:
     @api.websocket("/api/v1/push")
+    @needs(Action.READ)
     async def push(socket: WebSocket) -> None:
-        if not service.may_open(socket.headers.get("origin")):
-            await socket.close(1008, "this page may not open the hub")
-            return
         client = service.hub.join()
-        sending: asyncio.Task[None] | None = None
+        beside: list[asyncio.Task[None]] = []
         try:
             # A page that has given up waiting may be gone before it is let in, or found gone by the sending side.
             await socket.accept()
-            sending = asyncio.create_task(_send(socket, client))
+            beside = [
+                asyncio.create_task(_send(socket, client)),
+                asyncio.create_task(_close_when_unknown(socket, authenticator)),
+            ]
             while True:
                 service.hub.said(client, await socket.receive_text())
         except (WebSocketDisconnect, WebSocketDisconnected):
             pass
         finally:
             service.hub.leave(client)
-            if sending is not None:
-                sending.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await sending
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _close_when_unknown(socket: WebSocket, authenticator: Authenticator) -> None:
+    """What was allowed when it was opened may be no more: the session has ended, or the user may not sign in."""
+    await authenticator.until_unknown(socket)
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        await socket.close(1008, "the session has ended")
 
 
 async def _send(socket: WebSocket, client: Client) -> None:

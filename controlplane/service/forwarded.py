@@ -1,6 +1,7 @@
 """What do rooms answer through the control plane? `/api/v1/<prefix>/...` is asked of the room that has the answer.
 
-So the console and every command know one address. A room that does not answer is 503, with a sentence.
+So the console and every command know one address, and what may be asked is decided here: a room takes the parts' token only, and
+hears for whom it is asked. A room that does not answer is 503, with a sentence.
 """
 
 from __future__ import annotations
@@ -11,15 +12,14 @@ from typing import TYPE_CHECKING
 import httpx
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from controlplane.contract.access import authorization
+from controlplane.contract.access import STREAMS_HEADER, USER_HEADER, authorization, needs_by
 from controlplane.contract.waiting import CLIENT_CLOSED, GoneAwayError, while_waited_for
+from controlplane.service.access.forwarded import forwarded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from fastapi import FastAPI
-
-    from controlplane.service.service import Service
 
 _TIMEOUT_S = 30.0
 _KEPT_HEADERS = ("cache-control", "content-security-policy")
@@ -28,12 +28,11 @@ _ONLY_READ = ("sql",)
 """Rooms where what is asked by POST changes nothing either, and is given up when nobody waits for it."""
 
 
-def add_forwarded(api: FastAPI, service: Service, rooms: Mapping[str, str], token: str) -> None:
+def add_forwarded(api: FastAPI, rooms: Mapping[str, str], token: str) -> None:
     """Forward each prefix to its room.
 
     Args:
         api: where to add them.
-        service: says which pages may ask.
         rooms: prefix -> address of the room, which has the same paths.
         token: by which parts know each other.
     """
@@ -46,23 +45,22 @@ def add_forwarded(api: FastAPI, service: Service, rooms: Mapping[str, str], toke
 
     router = APIRouter(lifespan=closing)
     for prefix, address in rooms.items():
-        _add(router, service, client, prefix, address.rstrip("/"))
+        _add(router, client, prefix, address.rstrip("/"))
     api.include_router(router)
 
 
-def _add(router: APIRouter, service: Service, client: httpx.AsyncClient, prefix: str, address: str) -> None:
+def _add(router: APIRouter, client: httpx.AsyncClient, prefix: str, address: str) -> None:
     @router.api_route(f"/api/v1/{prefix}", methods=_METHODS)
     @router.api_route(f"/api/v1/{prefix}/{{_path:path}}", methods=_METHODS)
+    @needs_by(forwarded)
     async def forward(request: Request) -> Response:
-        if request.method != "GET" and not service.may_open(request.headers.get("origin")):
-            raise HTTPException(403, "this page may not ask for that")
         try:
             asking = client.request(
                 request.method,
                 f"{address}{request.url.path}",
                 params=request.query_params,
                 content=await request.body(),
-                headers={"content-type": request.headers.get("content-type", "application/json")},
+                headers=_told(request),
             )
             is_given_up = request.method == "GET" or prefix in _ONLY_READ
             answer = await (while_waited_for(request.receive, asking) if is_given_up else asking)
@@ -76,3 +74,12 @@ def _add(router: APIRouter, service: Service, client: httpx.AsyncClient, prefix:
             headers={name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers},
             media_type=answer.headers.get("content-type", "application/json"),
         )
+
+
+def _told(request: Request) -> dict[str, str]:
+    """What a room hears of who asks; of a part that asks for itself nothing."""
+    told = {"content-type": request.headers.get("content-type", "application/json")}
+    principal, action = request.state.principal, forwarded(request).action
+    if principal.is_service or action is None:
+        return told
+    return {**told, USER_HEADER: principal.name, STREAMS_HEADER: ",".join(principal.streams(action))}

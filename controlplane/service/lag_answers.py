@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from controlplane.contract.access import Action, needs
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
@@ -14,11 +16,13 @@ def add_lag(api: FastAPI, service: Service) -> None:
     """Add `GET /api/v1/lag` and `GET /api/v1/spark`."""
 
     @api.get("/api/v1/lag")
+    @needs(Action.READ)
     async def lag() -> dict[str, Any]:
         """Every consumer, queries first, the worst first."""
         return service.lag().model_dump(mode="json")
 
     @api.get("/api/v1/spark")
+    @needs(Action.READ)
     async def spark() -> dict[str, Any]:
         """Every part's application, queries, stages and executors."""
         return service.spark().model_dump(mode="json")

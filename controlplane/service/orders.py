@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI, HTTPException, Request
 from pydantic import Field, ValidationError
 
+from controlplane.contract.access import Action, needs
 from controlplane.contract.frozen import Frozen
 from controlplane.contract.gates import GateOrdered, Order, Stage
 from controlplane.contract.orders import ORDERS, PATH
+from controlplane.service.access.guard import asked_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,15 +73,15 @@ def add_orders(api: FastAPI, service: Service) -> None:
     """Add `GET` and `POST /api/v1/gates/orders`."""
 
     @api.get(PATH)
+    @needs(Action.READ)
     async def orders() -> list[dict[str, Any]]:
         """What operators have told gates, oldest first."""
         return [each.model_dump(mode="json") for each in service.orders.orders]
 
     @api.post(PATH, status_code=201)
+    @needs(Action.OPERATE)
     async def order(request: Request) -> dict[str, Any]:
         """Give an order; 422 names what is wrong with it."""
-        if not service.may_open(request.headers.get("origin")):
-            raise HTTPException(403, "this page may not give orders")
         given = _given(await request.body())
         if given.stream not in service.streams:
             raise HTTPException(404, f"there is no stream {given.stream!r}; there are: {', '.join(service.streams)}")
@@ -95,7 +97,7 @@ def add_orders(api: FastAPI, service: Service) -> None:
             order=given.order,
             at=datetime.now(UTC),
             subject=given.subject,
-            by=given.by,
+            by=asked_for(request, given.by),
         )
         await asyncio.to_thread(service.orders.add, ordered)
         return ordered.model_dump(mode="json")

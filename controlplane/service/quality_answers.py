@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, HTTPException
 
+from controlplane.contract.access import Action, needs
 from controlplane.contract.gates import Stage  # noqa: TC001 (FastAPI reads it from the signature)
 from controlplane.contract.verdicts import VerdictPoint
 from controlplane.service.answers import Hours, points_of
@@ -24,11 +25,13 @@ def add_quality(api: FastAPI, service: Service) -> None:
     """Add `GET /api/v1/gates` and what is below it."""
 
     @api.get("/api/v1/gates")
+    @needs(Action.READ)
     async def gates() -> dict[str, Any]:
         """Every stream's gates as known now."""
         return service.quality().model_dump(mode="json")
 
     @api.get("/api/v1/gates/{stream}/history")
+    @needs(Action.READ)
     async def history(stream: str, hours: Hours = _DEFAULT_H) -> dict[str, Any]:
         """A stream's verdicts by stretches of time, its suites, and what was turned away by minute."""
         _require(service, stream)
@@ -39,6 +42,7 @@ def add_quality(api: FastAPI, service: Service) -> None:
         return quality_history(stream, points, suites, accounts, now, within).model_dump(mode="json")
 
     @api.get("/api/v1/gates/{stream}/{stage}/history")
+    @needs(Action.READ)
     async def verdicts(
         stream: str, stage: Stage, hours: Hours = _DEFAULT_H, table: str | None = None
     ) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from fastapi import FastAPI, HTTPException, Request, Response
 from starlette.responses import JSONResponse
 
+from controlplane.contract.access import Action, needs
 from controlplane.service.registry import NotASchemaError, RegistryAwayError, read_schema
 from controlplane.service.schemas import judged, registered, shown
 
@@ -38,21 +39,25 @@ def add_schemas(api: FastAPI, service: Service) -> None:
     """Add what is under `/api/v1/schemas`."""
 
     @api.get("/api/v1/schemas")
+    @needs(Action.READ)
     async def schemas() -> list[dict[str, Any]]:
         """Of every stream: its subjects' modes, versions and ids."""
         return await _asked(_listed, service)
 
     @api.get("/api/v1/schemas/{stream}")
+    @needs(Action.READ)
     async def schema(stream: str) -> dict[str, Any]:
         _require(service, stream)
         return await _asked(_shown, service, stream)
 
     @api.post("/api/v1/schemas/{stream}/check")
+    @needs(Action.PLAN)
     async def check(stream: str, request: Request) -> Response:
         """Would it be accepted? 409 when not; the body says why."""
         return await _judgement(service, stream, request, judged)
 
     @api.post("/api/v1/schemas/{stream}")
+    @needs(Action.APPROVE)
     async def register(stream: str, request: Request) -> Response:
         """Make it the newest version; 409 when it is refused, and the body says why."""
         return await _judgement(service, stream, request, registered)
@@ -72,8 +77,6 @@ def _shown_now(service: Service, stream: str) -> SchemasShown:
 
 
 async def _judgement(service: Service, stream: str, request: Request, judge: Judge) -> Response:
-    if not service.may_open(request.headers.get("origin")):
-        raise HTTPException(403, "this page may not ask for this")
     _require(service, stream)
     text = await request.body()
     if len(text) > _AT_MOST_BYTES:

@@ -16,14 +16,17 @@
     return `${location.protocol === "https:" ? "wss" : "ws"}://${host}/api/v1/push`;
   }
 
+  /* The code of a socket that nobody is signed in for; one that is refused at once has no code of its own. */
+  const REFUSED = 1008;
   function connect() {
     clearTimeout(state.retry);
     const socket = new WebSocket(address());
     state.socket = socket;
     state.triedAt = now();
-    socket.onopen = () => { state.tries = 0; state.lostAt = null; state.topics = ""; heard(); show("live"); subscribe(); ping(); };
+    let isLive = false;
+    socket.onopen = () => { isLive = true; state.tries = 0; state.lostAt = null; state.topics = ""; heard(); show("live"); subscribe(); ping(); };
     socket.onmessage = (event) => { heard(); receive(JSON.parse(event.data)); };
-    socket.onclose = lost;
+    socket.onclose = ({ code }) => { if (!isLive || code === REFUSED) window.tidegate.session.check(); lost(); };
   }
 
   /* Whoever is on call looks at the page and waits: try often, a little less so when it takes long. */

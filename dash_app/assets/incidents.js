@@ -16,7 +16,7 @@
   }
   async function ask(path, how = {}) {
     try {
-      const answer = await fetch(address(path), { ...how, headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(WITHIN_MS) });
+      const answer = await window.tidegate.session.fetch(address(path), { ...how, headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(WITHIN_MS) });
       const isText = (answer.headers.get("content-type") || "").startsWith("text/");
       const said = isText ? await answer.text() : await answer.json();
       return answer.ok ? { said } : { reason: said.detail || `alerts answers ${answer.status}`, status: answer.status };

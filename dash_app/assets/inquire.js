@@ -13,7 +13,7 @@
   async function ask(path, { method = "GET", body, headers = {}, within = WITHIN_MS } = {}) {
     try {
       const how = body === undefined ? { method, headers } : { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json", ...headers } };
-      const answer = await fetch(address(path), { ...how, signal: AbortSignal.timeout(within) });
+      const answer = await window.tidegate.session.fetch(address(path), { ...how, signal: AbortSignal.timeout(within) });
       const text = await answer.text(), said = text ? JSON.parse(text) : null;
       if (answer.ok) return { said, reason: null };
       const detail = said && said.detail;

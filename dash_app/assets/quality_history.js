@@ -27,7 +27,7 @@
     if (state.isAsking || (now() - state.askedAt < ASK_AGAIN_MS && state.hours === wanted)) return;
     Object.assign(state, { isAsking: true, hours: wanted });
     try {
-      const answer = await fetch(page().address(`gates/${name}/history?hours=${wanted}`), { signal: AbortSignal.timeout(WITHIN_MS) });
+      const answer = await window.tidegate.session.fetch(page().address(`gates/${name}/history?hours=${wanted}`), { signal: AbortSignal.timeout(WITHIN_MS) });
       const said = await answer.json();
       Object.assign(state, answer.ok ? { shown: said, reason: null } : { reason: said.detail });
     } catch {
@@ -157,7 +157,7 @@
     if (!site.isAsking && now() - site.askedAt > ASK_AGAIN_MS) {
       Object.assign(site, { isAsking: true, askedAt: now() });
       try {
-        const answer = await fetch(page().address("quality/docs/state"), { signal: AbortSignal.timeout(WITHIN_MS) });
+        const answer = await window.tidegate.session.fetch(page().address("quality/docs/state"), { signal: AbortSignal.timeout(WITHIN_MS) });
         const said = await answer.json();
         Object.assign(site, answer.ok ? { said, reason: null } : { said: null, reason: said.detail });
       } catch {

@@ -16,7 +16,7 @@
   async function ask(path, body) {
     try {
       const how = body === undefined ? {} : { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-      const answer = await fetch(address(path), { ...how, signal: AbortSignal.timeout(WITHIN_MS) });
+      const answer = await window.tidegate.session.fetch(address(path), { ...how, signal: AbortSignal.timeout(WITHIN_MS) });
       const said = await answer.json();
       return answer.ok ? { said } : { reason: typeof said.detail === "string" ? said.detail : "the request was refused" };
     } catch {

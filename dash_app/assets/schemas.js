@@ -16,7 +16,7 @@
   async function ask(path, body) {
     try {
       const how = body === undefined ? {} : { method: "POST", body, headers: { "Content-Type": "application/json" } };
-      const answer = await fetch(address(path), { ...how, signal: AbortSignal.timeout(WITHIN_MS) });
+      const answer = await window.tidegate.session.fetch(address(path), { ...how, signal: AbortSignal.timeout(WITHIN_MS) });
       const said = await answer.json();
       return answer.ok || said.refusal ? { said } : { reason: said.detail, isMistake: answer.status === 422 };
     } catch {

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from playwright.sync_api import sync_playwright
 
+from controlplane.contract.access import SESSION_COOKIE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, SetCookieParam
 
 FLAGS = (
     "--headless=new",
@@ -30,6 +32,9 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--metrics-recording-only",
 )
+_COOKIE: SetCookieParam = {
+    "name": SESSION_COOKIE, "value": "", "domain": "127.0.0.1", "path": "/", "httpOnly": True, "sameSite": "Strict",
+}  # fmt: skip
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -46,13 +51,20 @@ def chromium() -> str:
 
 
 @contextmanager
-def opened_console(address: str) -> Iterator[Any]:
-    """A page of the console; the browser and its folder are gone afterwards."""
+def opened_console(address: str, session: str = "") -> Iterator[Any]:
+    """A page of the console; the browser and its folder are gone afterwards.
+
+    Args:
+        address: the page.
+        session: cookie of who is signed in; empty: nobody.
+    """
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         context = playwright.chromium.launch_persistent_context(
             folder, executable_path=chromium(), headless=True, args=FLAGS, viewport={"width": 1440, "height": 900}
         )
         try:
+            if session:
+                context.add_cookies([{**_COOKIE, "value": session}])
             page = context.new_page()
             page.goto(address)
             yield page

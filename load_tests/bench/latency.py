@@ -24,6 +24,7 @@ from controlplane.service.latency import Latencies
 from controlplane.up import Platform
 from load_tests.bench.browser import opened_console
 from load_tests.bench.maintaining import maintaining
+from load_tests.bench.signed import session_of
 from load_tests.bench.until import until
 from pipeline.kafka import await_broker, consumer, partitions_of, read_range, watermarks
 
@@ -58,7 +59,8 @@ def measure(rate: float, seconds: float, told: Callable[[str], None], *, maintai
         Platform(Path(folder), feeds=feeds, environment=often, told=told) as platform,
     ):
         platform.start()
-        with opened_console(f"{platform.settings.console}/live/{_STREAM}") as page:
+        session = session_of(platform.settings)
+        with opened_console(f"{platform.settings.console}/live/{_STREAM}", session) as page:
             told(f"warming up for {_WARM_UP_S:.0f} s")
             _beat(platform, page, _after(_WARM_UP_S))
             told(f"watching for {seconds:.0f} s")

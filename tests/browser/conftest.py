@@ -16,10 +16,12 @@ from controlplane.up.checks import free_port
 from dash_app.app import create_app
 from dash_app.data import ConsoleData
 from load_tests.bench.browser import opened_console, served
+from load_tests.bench.signed import Signed, signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from controlplane.contract.facts import Fact
     from controlplane.contract.streams import StreamDefinition
@@ -36,12 +38,16 @@ class Opened:
     address: str
     """Of the console."""
     api: str
+    headers: dict[str, str]
+    """Of a part."""
     complaints: list[str] = field(default_factory=list)
     """Errors of the page's scripts."""
 
     def report(self, *facts: Fact) -> None:
         """Tell the API."""
-        httpx.post(f"{self.api}/api/v1/facts", content=FACTS.dump_json(list(facts))).raise_for_status()
+        httpx.post(
+            f"{self.api}/api/v1/facts", content=FACTS.dump_json(list(facts)), headers=self.headers
+        ).raise_for_status()
 
     def press(self, key: str, page: str) -> None:
         """Go to a page by `g` and its key."""
@@ -51,15 +57,15 @@ class Opened:
 
 
 @contextmanager
-def _opened(shop: StreamDefinition, query: Query) -> Iterator[Opened]:
+def _opened(shop: StreamDefinition, query: Query, who: Signed) -> Iterator[Opened]:
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_api(Service([shop], query, address, 0.1)), api),
-        opened_console("about:blank") as page,
+        served(create_api(Service([shop], query, address, 0.1), access=who.access), api),
+        opened_console("about:blank", who.cookie) as page,
     ):
-        opened = Opened(page, address, f"http://127.0.0.1:{api}")
+        opened = Opened(page, address, f"http://127.0.0.1:{api}", who.headers)
         page.on("pageerror", lambda error: opened.complaints.append(str(error)))
         page.set_viewport_size({"width": 1280, "height": 720})
         page.goto(address)
@@ -68,6 +74,12 @@ def _opened(shop: StreamDefinition, query: Query) -> Iterator[Opened]:
 
 
 @pytest.fixture
-def opened(shop: StreamDefinition) -> Callable[[Query], AbstractContextManager[Opened]]:
+def who(tmp_path: Path) -> Signed:
+    """Who is signed in: an admin."""
+    return signed(tmp_path)
+
+
+@pytest.fixture
+def opened(shop: StreamDefinition, who: Signed) -> Callable[[Query], AbstractContextManager[Opened]]:
     """Opens a console; `query` answers for ClickHouse."""
-    return lambda query: _opened(shop, query)
+    return lambda query: _opened(shop, query, who)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controlplane.contract.streams import StreamDefinition
+    from load_tests.bench.signed import Signed
 
 _says = partial(says, within_ms=20_000)
 
@@ -35,7 +36,7 @@ def _now() -> datetime:
 
 
 def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # noqa: PLR0915 (one way through the page)
-    shop: StreamDefinition, tmp_path: Path
+    shop: StreamDefinition, tmp_path: Path, who: Signed
 ) -> None:
     store, source, sender = Store(tmp_path / "incidents.sqlite"), FakeSource(_now), FakeSender()
     outbox, beats = Outbox(store, sender), Beats()
@@ -61,9 +62,9 @@ def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # n
     thread.start()
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_control(service, {"alerts": f"http://127.0.0.1:{room}"}, "t"), api),
-        served(create_api(watch, outbox, beats, _now, "t"), room),
-        opened_console(f"{address}/") as page,
+        served(create_control(service, {"alerts": f"http://127.0.0.1:{room}"}, access=who.access), api),
+        served(create_api(watch, outbox, beats, _now, who.access.service_token), room),
+        opened_console(f"{address}/", who.cookie) as page,
     ):
         _says(page, "[data-alerts-count]", "1")
         page.keyboard.press("g")

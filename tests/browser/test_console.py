@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from load_tests.bench.browser import opened_console
+from load_tests.bench.signed import session_of
 from pipeline.feed.shop import event
 from pipeline.producer import EventProducer
 
@@ -20,7 +21,7 @@ def test_a_number_changes_without_a_reload_and_the_paint_is_measured(running: An
     settings = running.settings
     with (
         EventProducer(shop, settings.kafka, settings.registry, transactional_id="test-browser") as producer,
-        opened_console(f"{settings.console}/live/shop") as page,
+        opened_console(f"{settings.console}/live/shop", session_of(settings)) as page,
     ):
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controlplane.contract.streams import StreamDefinition
+    from load_tests.bench.signed import Signed
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -71,14 +72,16 @@ def _facts() -> list[Any]:
     ]
 
 
-def test_the_lake_page_shows_tables_and_what_maintenance_did(shop: StreamDefinition, tmp_path: Path) -> None:
+def test_the_lake_page_shows_tables_and_what_maintenance_did(
+    shop: StreamDefinition, tmp_path: Path, who: Signed
+) -> None:
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
     service = Service([shop], _away, address, 0.1)
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_api(service), api),
-        opened_console("about:blank") as page,
+        served(create_api(service, access=who.access), api),
+        opened_console("about:blank", who.cookie) as page,
     ):
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -88,7 +91,8 @@ def test_the_lake_page_shows_tables_and_what_maintenance_did(shop: StreamDefinit
         page.keyboard.press("g")
         page.keyboard.press("k")
         _says(page, '[data-lake-reason="shop"]', "has not reported yet")
-        httpx.post(f"http://127.0.0.1:{api}/api/v1/facts", content=FACTS.dump_json(_facts())).raise_for_status()
+        url = f"http://127.0.0.1:{api}/api/v1/facts"
+        httpx.post(url, content=FACTS.dump_json(_facts()), headers=who.headers).raise_for_status()
         _says(
             page, '[data-lake-tables="shop"]', "events", "1,008", "117.7 MiB", "2026-03-08 12:05", "compact, 9 min ago"
         )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.facts import Fact
     from controlplane.contract.streams import StreamDefinition
+    from load_tests.bench.signed import Signed
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -75,26 +76,29 @@ def _missing() -> Mismatch:
     )
 
 
-def _report(port: int, *facts: Fact) -> None:
-    httpx.post(f"http://127.0.0.1:{port}/api/v1/facts", content=FACTS.dump_json(list(facts))).raise_for_status()
+def _report(port: int, who: Signed, *facts: Fact) -> None:
+    url = f"http://127.0.0.1:{port}/api/v1/facts"
+    httpx.post(url, content=FACTS.dump_json(list(facts)), headers=who.headers).raise_for_status()
 
 
-def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop: StreamDefinition) -> None:
+def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop: StreamDefinition, who: Signed) -> None:
     flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
     service = Service([shop, flights], _away, address, 0.1)
     with (
         served(create_app(ConsoleData({"shop": shop, "flights": flights}, api)).server, console),
-        opened_console("about:blank") as page,
+        opened_console("about:blank", who.cookie) as page,
     ):
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        with served(create_api(service), api):
+        with served(create_api(service, access=who.access), api):
             page.goto(f"{address}/ledger")
             page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
             well = PartChanged(at=datetime.now(UTC), part="lake", state=PartState.RUNNING)
-            _report(api, well, _account("shop", Verdict.UNBALANCED, _missing()), _account("flights", Verdict.BALANCED))
+            _report(
+                api, who, well, _account("shop", Verdict.UNBALANCED, _missing()), _account("flights", Verdict.BALANCED)
+            )
             _says(page, '[data-ledger="shop"] .mismatch', "3 events missing in serving", "offsets 120,004-120,101")
             _says(page, ".records", "u-7", "valid 1", "serving 0", '{"kind": "<b>view</b>"}')
             _says(page, '[data-ledger-reason="flights"]', "All 10 events add up")
@@ -102,15 +106,15 @@ def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop:
             assert page.locator('[data-ledger-history="shop"] i').count() == 360
             assert page.locator('[data-ledger-history="shop"] i:not([data-state=gap])').count() in {1, 2}
             _says(page, "#banner", "ledger of shop", "does not add up")
-            _report(api, PartChanged(at=datetime.now(UTC), part="lake", state=PartState.HELD, reason="died"))
-            _report(api, _account("shop", Verdict.BALANCED, serving=None), _account("flights", Verdict.BALANCED))
+            _report(api, who, PartChanged(at=datetime.now(UTC), part="lake", state=PartState.HELD, reason="died"))
+            _report(api, who, _account("shop", Verdict.BALANCED, serving=None), _account("flights", Verdict.BALANCED))
             _says(page, "#banner li:first-child", "part lake", "is held", "died")
             _says(page, '[data-ledger-table="shop"]', "serving unknown")
             page.keyboard.press("g")
             page.keyboard.press("o")
             _says(page, "#parts", "held", "died")
         _says(page, "#banner", "does not answer since", "what you see is of then")
-        with served(create_api(service), api):
+        with served(create_api(service, access=who.access), api):
             page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
             page.wait_for_function(
                 "!document.getElementById('banner').textContent.includes('what you see is of then')", timeout=_WITHIN_MS

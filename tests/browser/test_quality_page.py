@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controlplane.contract.streams import StreamDefinition
+    from load_tests.bench.signed import Signed
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -90,15 +91,15 @@ def _facts() -> list[Any]:
 
 
 def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
-    shop: StreamDefinition, tmp_path: Path
+    shop: StreamDefinition, who: Signed, tmp_path: Path
 ) -> None:
     api, console = free_port(), free_port()
     address, hub = f"http://127.0.0.1:{console}", f"http://127.0.0.1:{api}"
     service = Service([shop], _away, address, 0.1)
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_api(service), api),
-        opened_console("about:blank") as page,
+        served(create_api(service, access=who.access), api),
+        opened_console("about:blank", who.cookie) as page,
     ):
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -110,7 +111,7 @@ def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
         _says(page, '[data-quality-gates="shop"] [data-gate="lake"]', "not judged yet", "unknown", "divert")
         _says(page, '[data-quality-strips="shop"]', "No gate has judged in this time")
         page.screenshot(path=str(tmp_path / "quality-empty.png"), full_page=True)
-        httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(_facts())).raise_for_status()
+        httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(_facts()), headers=who.headers).raise_for_status()
 
         _says(page, '[data-gate="lake"]', "halted", "micro-batch 17, 9,000 rows", _SUITE, "since 2 h ago", "5 %")
         _says(page, '[data-gate="lake"] + tr[data-state="refused"]', "Configuration error", "line 7")
@@ -138,8 +139,9 @@ def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
         _says(page, '[data-quality-said="shop"]', "Ordered: resume ingest of shop")
         page.click('[data-gate="lake"] .order button >> text=Divert it')
         page.click('[data-gate="lake"] .order button >> text=Yes, divert it')
-        _says(page, '[data-gate="lake"]', "console ordered: divert")
-        given = [(each["stage"], each["order"]) for each in httpx.get(f"{hub}/api/v1/gates/orders").json()]
+        _says(page, '[data-gate="lake"]', "ana ordered: divert")
+        orders = httpx.get(f"{hub}/api/v1/gates/orders", headers=who.headers).json()
+        given = [(each["stage"], each["order"]) for each in orders]
         assert given == [("ingest", "resume"), ("lake", "divert")]
         copied = page.locator('[data-gate="lake"] [data-copies]').first.get_attribute("data-copies")
         assert copied == "tidegate gate resume shop lake"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.replays import Marker
     from controlplane.contract.streams import StreamDefinition
+    from load_tests.bench.signed import Signed
     from quality.replay.today import Today
     from quality.replay.writer import Outgoing
 
@@ -119,7 +120,7 @@ def desk(shop: StreamDefinition, folder: Path) -> tuple[Desk, FakeWriter]:
 
 
 def test_the_quarantine_page_shows_why_plans_with_fixes_runs_and_discards(
-    shop: StreamDefinition, tmp_path: Path
+    shop: StreamDefinition, who: Signed, tmp_path: Path
 ) -> None:
     one, writer = desk(shop, tmp_path / "lake")
     quality = FastAPI()
@@ -129,9 +130,9 @@ def test_the_quarantine_page_shows_why_plans_with_fixes_runs_and_discards(
     service = Service([shop], lambda *_, **__: [], address, 0.1)
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_api(service, {"quarantine": f"http://127.0.0.1:{room}"}), api),
+        served(create_api(service, {"quarantine": f"http://127.0.0.1:{room}"}, access=who.access), api),
         served(quality, room),
-        opened_console(f"{address}/") as page,
+        opened_console(f"{address}/", who.cookie) as page,
     ):
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -60,8 +60,8 @@ def test_the_scaling_page_says_how_many_and_why_and_takes_orders(opened: Any, tm
         console.report(*_facts())
         _says(page, '[data-scaling-now="lake"] .totals', "2there", "2 of 4 are not there yet", "1have failed")
         _says(page, '[data-scaling-mode="lake"]', "autoscaler on")
-        sets_the_policy(page, console.api)
-        orders(page, console.api)
+        sets_the_policy(page, console)
+        orders(page, console)
         page.screenshot(path=str(tmp_path / "scaling-light.png"), full_page=True)
         page.keyboard.press("t")
         page.screenshot(path=str(tmp_path / "scaling-dark.png"), full_page=True)
@@ -74,7 +74,7 @@ def test_the_scaling_page_says_how_many_and_why_and_takes_orders(opened: Any, tm
         assert console.complaints == []
 
 
-def sets_the_policy(page: Any, hub: str) -> None:
+def sets_the_policy(page: Any, console: Any) -> None:
     said = '[data-scaling-said="lake"]'
     page.fill('[data-scaling-input="most"]', "20")
     page.fill('[data-scaling-input="in_cool_down"]', "4m")
@@ -89,22 +89,27 @@ def sets_the_policy(page: Any, hub: str) -> None:
     page.wait_for_function("document.querySelector('[data-scaling-input=\"least\"]').value === '2'", timeout=_WITHIN_MS)
     page.click('[data-scaling-ask="dry-run"]')
     _says(page, '[data-scaling-mode="lake"]', "dry run")
-    policy = httpx.get(f"{hub}/api/v1/scaling").json()["targets"][0]["policy"]
+    policy = _target(console)["policy"]
     assert (policy["least"], policy["most"], policy["in_cool_down"], policy["is_dry_run"]) == (2, 20, "4m", True)
 
 
-def orders(page: Any, hub: str) -> None:
+def _target(console: Any) -> Any:
+    found = httpx.get(f"{console.api}/api/v1/scaling", headers=console.headers)
+    return found.raise_for_status().json()["targets"][0]
+
+
+def orders(page: Any, console: Any) -> None:
     page.fill('[data-scaling-input="executors"]', "12")
     page.fill('[data-scaling-input="for"]', "30m")
     copied = page.get_attribute('[data-scaling-cli="lake scale"] button', "data-copies")
     assert copied == "tidegate scaling scale lake 12 --for 30m"
     page.click('[data-scaling-ask="plan"]')
     _says(page, '[data-scaling-plan="lake"]', "12 executors instead of 2", "the cluster gives 8 executors at most")
-    assert httpx.get(f"{hub}/api/v1/scaling").json()["targets"][0]["ordered"] is None, "a plan changes nothing"
+    assert _target(console)["ordered"] is None, "a plan changes nothing"
     page.click('[data-scaling-ask="order"]')
     _says(page, '[data-scaling-said="lake"]', "Ordered: 12 executors until")
-    _says(page, '[data-scaling-now="lake"]', "console has ordered 12", "12wanted", "Rule 1,")
-    _says(page, '[data-scaling-changes="lake"]', "console")
+    _says(page, '[data-scaling-now="lake"]', "ana has ordered 12", "12wanted", "Rule 1,")
+    _says(page, '[data-scaling-changes="lake"]', "ana")
     page.click('[data-scaling-ask="release"]')
     _says(page, '[data-scaling-said="lake"]', "Given back to the autoscaler.")
-    assert httpx.get(f"{hub}/api/v1/scaling").json()["targets"][0]["ordered"] is None
+    assert _target(console)["ordered"] is None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.facts import Fact
     from controlplane.contract.streams import StreamDefinition
+    from load_tests.bench.signed import Signed
 
 _WITHIN_MS = 20_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -66,7 +67,7 @@ def versions(shop: StreamDefinition) -> tuple[FakeRegistry, dict[str, Any]]:
 
 
 def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refused(
-    shop: StreamDefinition, tmp_path: Path
+    shop: StreamDefinition, who: Signed, tmp_path: Path
 ) -> None:
     registry, second = versions(shop)
     api, console = free_port(), free_port()
@@ -75,12 +76,13 @@ def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refus
     service = Service([shop, flights], lambda *_, **__: [], address, 0.1, None, registry)
     with (
         served(create_app(ConsoleData({"shop": shop, "flights": flights}, api)).server, console),
-        served(create_api(service), api),
-        opened_console(f"{address}/") as page,
+        served(create_api(service, access=who.access), api),
+        opened_console(f"{address}/", who.cookie) as page,
     ):
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        httpx.post(f"http://127.0.0.1:{api}/api/v1/facts", content=FACTS.dump_json(facts())).raise_for_status()
+        url = f"http://127.0.0.1:{api}/api/v1/facts"
+        httpx.post(url, content=FACTS.dump_json(facts()), headers=who.headers).raise_for_status()
         page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
         page.wait_for_selector('.nav a[href="/schemas"]', timeout=_WITHIN_MS)
         page.keyboard.press("g")

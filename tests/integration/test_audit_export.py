@@ -70,15 +70,10 @@ def test_a_broker_that_is_away_is_said_to_be(tmp_path: Path) -> None:
 def asks(platform: Platform, path: str, **said: Any) -> Any:
     """A GET that has an answer, or an order to a gate that is refused, however often the control plane was killed."""
     try:
-        if said:
-            return httpx.post(
-                f"{platform.settings.api}{path}", json=said, headers=local(platform.data), timeout=20
-            ).json()
-        return (
-            httpx.get(f"{platform.settings.api}{path}", headers=local(platform.data), timeout=20)
-            .raise_for_status()
-            .json()
-        )
+        with httpx.Client(base_url=platform.settings.api, headers=local(platform.data), timeout=20) as client:
+            if said:
+                return client.post(path, json=said).json()
+            return client.get(path).raise_for_status().json()
     except httpx.HTTPError:
         return None
 

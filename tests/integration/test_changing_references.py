@@ -89,7 +89,9 @@ class Boutique:
         return max(after - before for before, after in pairwise(sorted(each.timestamp()[1] for each in found)))
 
     def problems(self) -> list[str]:
-        found = httpx.get(f"{self.settings.api}/api/v1/overview", timeout=5).json()["problems"]
+        found = httpx.get(
+            f"{self.settings.api}/api/v1/overview", headers=self.settings.authorization, timeout=5
+        ).json()["problems"]
         return [each["reason"] for each in found if each["subject"] == f"reference tables of {NAME}"]
 
 

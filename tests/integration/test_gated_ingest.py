@@ -84,7 +84,7 @@ class Kiosk:
         return len(self.landed(hop))
 
     def fact(self, kind: str) -> Any:
-        facts = httpx.get(f"{self.settings.api}/api/v1/facts", timeout=5).json()
+        facts = httpx.get(f"{self.settings.api}/api/v1/facts", headers=self.settings.authorization, timeout=5).json()
         return next((each for each in facts if each["kind"] == kind and each["stream"] == NAME), None)
 
     def stands(self, state: str) -> Any:
@@ -92,7 +92,9 @@ class Kiosk:
         return fact if fact is not None and fact["state"] == state else None
 
     def said_by_route(self) -> str:
-        parts = httpx.get(f"{self.settings.api}/api/v1/overview", timeout=5).json()["parts"]
+        parts = httpx.get(
+            f"{self.settings.api}/api/v1/overview", headers=self.settings.authorization, timeout=5
+        ).json()["parts"]
         return next(f"{each['reason']}" for each in parts if each["part"] == "route")
 
     def command(self, *words: str) -> str:
@@ -101,7 +103,9 @@ class Kiosk:
         return found.output
 
     def problems(self) -> list[str]:
-        found = httpx.get(f"{self.settings.api}/api/v1/overview", timeout=5).json()["problems"]
+        found = httpx.get(
+            f"{self.settings.api}/api/v1/overview", headers=self.settings.authorization, timeout=5
+        ).json()["problems"]
         return [
             f"{each['subject']} {each['reason']}" for each in found if each["subject"].startswith(("ingest", "suites"))
         ]

@@ -24,7 +24,7 @@ EVENTS = 300
 
 
 def lags(running: Any) -> dict[str, dict[str, Any]]:
-    facts = httpx.get(f"{running.settings.api}/api/v1/facts", timeout=5).json()
+    facts = httpx.get(f"{running.settings.api}/api/v1/facts", headers=running.settings.authorization, timeout=5).json()
     return {fact["consumer"]: fact for fact in facts if fact["kind"] == "lag_judged"}
 
 

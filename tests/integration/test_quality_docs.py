@@ -88,9 +88,10 @@ def test_the_part_judges_ingest_and_its_data_docs_open_through_the_control_plane
     running: Any, shop: StreamDefinition, eventually: Callable[..., Any]
 ) -> None:
     api = f"{running.settings.api}/api/v1"
+    client = httpx.Client(headers=running.settings.authorization, timeout=5)
 
     def judged() -> dict[str, Any] | None:
-        streams = httpx.get(f"{api}/gates", timeout=5).json()["streams"]
+        streams = client.get(f"{api}/gates").json()["streams"]
         gates = next(each["gates"] for each in streams if each["name"] == "shop")
         last: dict[str, Any] | None = next(each["last"] for each in gates if each["stage"] == "ingest")
         if last is None:
@@ -99,14 +100,14 @@ def test_the_part_judges_ingest_and_its_data_docs_open_through_the_control_plane
 
     assert eventually(judged, "ingest judged")["rules"]
     state = f"{api}/quality/docs/state"
-    eventually(lambda: httpx.get(state, timeout=5).json()["built_at"], "Data Docs")
-    page = httpx.get(f"{api}/quality/docs/index.html", timeout=5)
+    eventually(lambda: client.get(state).json()["built_at"], "Data Docs")
+    page = client.get(f"{api}/quality/docs/index.html")
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     [link, *_] = re.findall(r'href="(validations/[^"]+)"', page.text)  # lake's gate may have been the first to judge
-    one = httpx.get(f"{api}/quality/docs/{link}", timeout=5)
+    one = client.get(f"{api}/quality/docs/{link}")
     assert one.status_code == 200
     assert "Expectation Validation Result" in one.text
     assert "<script" not in one.text
     [home] = set(re.findall(r'href="([^"]*index\.html)"', one.text))
-    assert httpx.get(httpx.URL(f"{api}/quality/docs/{link}").join(home), timeout=5).text == page.text
-    assert httpx.get(f"{api}/quality/docs/..%2f..%2fresults", timeout=5).status_code == 404
+    assert client.get(httpx.URL(f"{api}/quality/docs/{link}").join(home)).text == page.text
+    assert client.get(f"{api}/quality/docs/..%2f..%2fresults").status_code == 404

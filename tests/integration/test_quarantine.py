@@ -60,10 +60,18 @@ class Quarantine:
             return producer.encode(value)
 
     def get(self, path: str, **params: Any) -> Any:
-        return httpx.get(f"{self.at}/{path}", params=params, timeout=20).raise_for_status().json()
+        return (
+            httpx.get(f"{self.at}/{path}", params=params, headers=self.settings.authorization, timeout=20)
+            .raise_for_status()
+            .json()
+        )
 
     def post(self, path: str, body: Json) -> Any:
-        return httpx.post(f"{self.at}/{path}", json=body, timeout=20).raise_for_status().json()
+        return (
+            httpx.post(f"{self.at}/{path}", json=body, headers=self.settings.authorization, timeout=20)
+            .raise_for_status()
+            .json()
+        )
 
     def mine(self, **params: Any) -> list[Json]:
         return self.get("streams/shop/records", text=self.mark, limit=500, **params)["records"]
@@ -120,7 +128,7 @@ class Quarantine:
         return json.loads(subprocess.run([*command, *there], capture_output=True, text=True, check=True).stdout)
 
     def kill(self) -> None:
-        parts = httpx.get(f"{self.settings.api}/api/v1/parts", timeout=5).json()
+        parts = httpx.get(f"{self.settings.api}/api/v1/parts", headers=self.settings.authorization, timeout=5).json()
         pid = next(each["pid"] for each in parts if each["part"] == "quality")
         os.kill(pid, signal.SIGKILL)
 

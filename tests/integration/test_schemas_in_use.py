@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def on(running: Any) -> dict[str, set[tuple[int, str]]]:
     """By what they do: (version, who)."""
     raw, valid = (
-        httpx.get(f"{running.settings.api}/api/v1/schemas/shop", timeout=5).raise_for_status().json()["subjects"]
+        httpx.get(f"{running.settings.api}/api/v1/schemas/shop", headers=running.settings.authorization, timeout=5)
+        .raise_for_status()
+        .json()["subjects"]
     )
     found: dict[str, set[tuple[int, str]]] = {}
     for subject in (raw, valid):

@@ -120,7 +120,9 @@ def test_each_micro_batch_is_judged_by_the_shipped_suite_and_let_through(
         send(event(1, 4, 0.0, datetime.now(UTC)).value)
 
     def lake() -> dict[str, Any] | None:
-        streams = httpx.get(f"{running.settings.api}/api/v1/gates", timeout=5).json()["streams"]
+        streams = httpx.get(
+            f"{running.settings.api}/api/v1/gates", headers=running.settings.authorization, timeout=5
+        ).json()["streams"]
         gates = next(each["gates"] for each in streams if each["name"] == "shop")
         last = next(each["last"] for each in gates if each["stage"] == "lake")
         return last if last is not None and last["rows"] else None
@@ -194,27 +196,28 @@ def test_a_registry_that_is_away_is_waited_for_and_then_named() -> None:
 def test_the_running_platform_tells_what_its_spark_does_and_how_long_route_takes(
     running: Any, producer: EventProducer, eventually: Callable[..., Any]
 ) -> None:
-    api = running.settings.api
+    api, headers = running.settings.api, running.settings.authorization
 
     def latency() -> dict[str, Any] | None:
         with producer.transaction() as send:
             for number in range(20):
                 send(event(1, number, 0.0, datetime.now(UTC)).value)
-        facts = httpx.get(f"{api}/api/v1/facts", params={"kind": "latency_measured"}, timeout=5).json()
+        facts = httpx.get(f"{api}/api/v1/facts", params={"kind": "latency_measured"}, headers=headers, timeout=5).json()
         return next((each for each in facts if each["stream"] == "shop" and each["latency_ms"]), None)
 
     median, p99, longest = eventually(latency, "route's latency is measured")["latency_ms"]
     assert 0 <= median <= p99 <= longest < 60_000
 
     def parts() -> dict[str, Any]:
-        return {each["part"]: each for each in httpx.get(f"{api}/api/v1/spark", timeout=5).json()["parts"]}
+        said = httpx.get(f"{api}/api/v1/spark", headers=headers, timeout=5).json()
+        return {each["part"]: each for each in said["parts"]}
 
     eventually(lambda: all(each["observed"] for each in parts().values()), "both are asked")
     for part in parts().values():
         assert part["reason"] is None
         assert [each["executor"] for each in part["observed"]["executors"]] == ["driver"]
     eventually(lambda: {"lake shop", "route shop"} <= queries_of(parts()), "stages are told apart by their query")
-    lake = {"params": {"query": "lake shop"}, "timeout": 5}
+    lake = {"params": {"query": "lake shop"}, "headers": headers, "timeout": 5}
     eventually(lambda: httpx.get(f"{api}/api/v1/spark/batches", **lake).json(), "batches are in ClickHouse")
 
 

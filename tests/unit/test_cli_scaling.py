@@ -16,6 +16,7 @@ from controlplane.commands import asking
 from controlplane.contract.folders import load_stream
 from controlplane.contract.scaling import ExecutorsChanged, ScalingPoint
 from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.service.access.known import AnyoneIs
 from controlplane.service.api import create_api
 from controlplane.service.observations.asked import Past
 from controlplane.service.service import Service
@@ -32,7 +33,7 @@ SHOP = load_stream(SHIPPED_STREAMS / "shop")
 def service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
     """A control plane that the commands talk to; lake has 1 executor and may have 10."""
     service = Service([SHOP], lambda *_, **__: [], "http://127.0.0.1:8050", 0.05)
-    client = TestClient(create_api(service), base_url="http://api")
+    client = TestClient(create_api(service, access=AnyoneIs()), base_url="http://api")
 
     def request(method: str, url: str, *, json: Any = None, headers: dict[str, str], timeout: float) -> httpx.Response:
         assert timeout > 0

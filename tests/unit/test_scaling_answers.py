@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from controlplane.contract.folders import load_stream
 from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.service.access.known import AnyoneIs
 from controlplane.service.api import create_api
 from controlplane.service.scaling.kept import ScalingFile
 from controlplane.service.service import Service
@@ -27,7 +28,7 @@ def _service(file: Path | None = None) -> Service:
 
 
 def _client(file: Path | None = None) -> TestClient:
-    return TestClient(create_api(_service(file)))
+    return TestClient(create_api(_service(file), access=AnyoneIs()))
 
 
 def test_before_anything_is_decided_executors_are_left_as_they_are() -> None:
@@ -64,7 +65,7 @@ def test_policy_and_order_outlive_the_control_plane(tmp_path: Path) -> None:
     first.post(f"{LAKE}/scale", json={"executors": 7, "for": "1h"})
     second = _service(file)
     assert second.scaler.kept.policy("lake").most == 20
-    assert TestClient(create_api(second)).get(f"{LAKE}/wanted").json()["executors"] == 7
+    assert TestClient(create_api(second, access=AnyoneIs())).get(f"{LAKE}/wanted").json()["executors"] == 7
 
 
 def test_a_damaged_file_does_not_keep_the_control_plane_from_starting(tmp_path: Path) -> None:
@@ -101,7 +102,7 @@ def _says(service: Service, have: int, most: int = 8, port: str = "spark standal
 def test_a_dry_run_says_what_would_change_and_does_nothing(executors: int, changes: str, against: list[str]) -> None:
     service = _service()
     _says(service, 3, most=10)
-    client = TestClient(create_api(service))
+    client = TestClient(create_api(service, access=AnyoneIs()))
     answer = client.post(f"{LAKE}/scale?dry_run=true", json={"executors": executors})
     assert answer.status_code == 200
     assert (answer.json()["changes"], answer.json()["against"], answer.json()["have"]) == (changes, against, 3)
@@ -111,7 +112,7 @@ def test_a_dry_run_says_what_would_change_and_does_nothing(executors: int, chang
 def test_a_session_of_one_process_cannot_be_scaled_and_the_answer_says_how_it_could() -> None:
     service = _service()
     _says(service, 1, most=1, port="local")
-    client = TestClient(create_api(service))
+    client = TestClient(create_api(service, access=AnyoneIs()))
     answer = client.post(f"{LAKE}/scale", json={"executors": 5})
     assert answer.status_code == 409
     assert "`tidegate up --spark standalone`" in answer.json()["detail"]
@@ -124,7 +125,7 @@ def test_a_session_of_one_process_cannot_be_scaled_and_the_answer_says_how_it_co
 
 def test_what_is_decided_is_wanted_and_a_dry_run_is_not() -> None:
     service = _service()
-    client = TestClient(create_api(service))
+    client = TestClient(create_api(service, access=AnyoneIs()))
     _says(service, 1)
     service.scale()
     assert client.get(f"{LAKE}/wanted").json()["executors"] == 2
@@ -158,7 +159,10 @@ def test_what_makes_no_sense_is_refused(method: str, path: str, body: dict[str, 
 def test_who_watches_is_told_of_a_decision_without_asking() -> None:
     service = _service()
     _says(service, 1)
-    with TestClient(create_api(service)) as client, client.websocket_connect("/api/v1/push") as socket:
+    with (
+        TestClient(create_api(service, access=AnyoneIs())) as client,
+        client.websocket_connect("/api/v1/push") as socket,
+    ):
         assert socket.receive_json()["type"] == "welcome"
         socket.send_json({"type": "subscribe", "topics": ["scaling"]})
         update = socket.receive_json()

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 from controlplane.contract.facts import FACTS, LedgerTaken, PartChanged, PartState, Verdict
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.service.access.known import AnyoneIs
 from controlplane.service.api import create_api
 from controlplane.service.history import HistoryFile
 from controlplane.service.service import Service
@@ -47,7 +48,7 @@ def service(tmp_path: Path) -> Service:
 
 
 def test_the_ledger_is_a_list_of_accounts_and_has_a_history(service: Service) -> None:
-    with TestClient(create_api(service)) as client:
+    with TestClient(create_api(service, access=AnyoneIs())) as client:
         report(client, ledger(90), ledger())
         assert [each["stream"] for each in client.get("/api/v1/ledger").json()] == ["shop"]
         assert len(client.get("/api/v1/ledger/shop/history").json()) == 2
@@ -58,7 +59,7 @@ def test_the_ledger_is_a_list_of_accounts_and_has_a_history(service: Service) ->
 
 def test_facts_are_asked_for_by_their_kinds(service: Service) -> None:
     part = PartChanged(at=datetime.now(UTC), part="lake", state=PartState.RUNNING)
-    with TestClient(create_api(service)) as client:
+    with TestClient(create_api(service, access=AnyoneIs())) as client:
         report(client, part, ledger())
         for asked, kinds in (
             ("", 2),
@@ -71,16 +72,16 @@ def test_facts_are_asked_for_by_their_kinds(service: Service) -> None:
 
 
 def test_the_history_outlives_the_control_plane(service: Service, tmp_path: Path) -> None:
-    with TestClient(create_api(service)) as client:
+    with TestClient(create_api(service, access=AnyoneIs())) as client:
         report(client, ledger())
     again = Service([SHOP], empty, "http://127.0.0.1:8050", 0.05, HistoryFile(tmp_path / "history.sqlite"))
-    with TestClient(create_api(again)) as client:
+    with TestClient(create_api(again, access=AnyoneIs())) as client:
         assert len(client.get("/api/v1/ledger/shop/history").json()) == 1
         assert len(client.get("/api/v1/ledger/shop/history?hours=700").json()) == 1
 
 
 def test_problems_are_in_the_overview_and_counted_in_the_metrics(service: Service) -> None:
-    with TestClient(create_api(service)) as client:
+    with TestClient(create_api(service, access=AnyoneIs())) as client:
         report(client, PartChanged(at=datetime.now(UTC), part="lake", state=PartState.HELD, reason="died"))
         assert [each["subject"] for each in client.get("/api/v1/overview").json()["problems"]] == ["part lake"]
         answer = client.get("/metrics")
@@ -103,7 +104,7 @@ def test_the_hub_says_that_clickhouse_does_not_answer(query: object, expected: l
 
 
 def test_the_ledger_is_pushed_to_who_watches_it(service: Service) -> None:
-    with TestClient(create_api(service)) as client:
+    with TestClient(create_api(service, access=AnyoneIs())) as client:
         report(client, ledger())
         with client.websocket_connect("/api/v1/push") as socket:
             assert socket.receive_json()["type"] == "welcome"

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from controlplane.contract.facts import FACTS
 from controlplane.contract.lag import Cause, ConsumerKind, LagExplained, LagJudged, LagVerdict, Suspect
+from controlplane.service.access.known import AnyoneIs
 from controlplane.service.api import create_api
 from controlplane.service.lag import lag_frame
 from controlplane.service.service import Service
@@ -95,7 +96,7 @@ def test_causes_are_shown_while_they_are_said() -> None:
 
 def test_the_api_answers_what_the_page_is_pushed(shop: StreamDefinition) -> None:
     service = Service([shop], lambda *_, **__: [], "http://127.0.0.1:1", 0.1)
-    client = TestClient(create_api(service))
+    client = TestClient(create_api(service, access=AnyoneIs()))
     now = datetime.now(UTC)
     fact = judged("lake shop", LagVerdict.WARN, lag_s=42.0, error_s=1.0).model_copy(update={"at": now})
     assert client.post("/api/v1/facts", content=FACTS.dump_json([fact])).status_code == 204

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from controlplane.contract.folders import load_stream
 from controlplane.contract.orders import PATH
 from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.service.access.known import AnyoneIs
 from controlplane.service.api import create_api
 from controlplane.service.orders import OrderFile
 from controlplane.service.service import Service
@@ -22,7 +23,7 @@ SHOP = load_stream(SHIPPED_STREAMS / "shop")
 
 def _client(file: Path) -> TestClient:
     service = Service([SHOP], lambda *_, **__: [], "http://127.0.0.1:8050", 0.05, orders=OrderFile(file))
-    return TestClient(create_api(service))
+    return TestClient(create_api(service, access=AnyoneIs()))
 
 
 def test_an_order_outlives_the_control_plane(tmp_path: Path) -> None:

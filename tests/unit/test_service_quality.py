@@ -26,6 +26,7 @@ from controlplane.contract.gates import (
 )
 from controlplane.contract.push import LedgerPoint
 from controlplane.contract.verdicts import VerdictPoint
+from controlplane.service.access.known import AnyoneIs
 from controlplane.service.api import create_api
 from controlplane.service.quality import BUCKETS, buckets, quality_frame, quality_history, turned_away
 from controlplane.service.service import Service
@@ -321,7 +322,7 @@ def test_the_api_answers_gates_and_their_history_and_takes_what_is_old_from_the_
     old = point_of(decided(0, Outcome.HALTED)).model_copy(update={"at": now - timedelta(hours=30), "id": "old"})
     file.save([("shop", old), ("flights", old)], now)
     service = Service([shop], lambda *_, **__: [], "http://127.0.0.1:8050", 0.05, verdict_file=file)
-    client = TestClient(create_api(service))
+    client = TestClient(create_api(service, access=AnyoneIs()))
     new = [decided(each, Outcome.DIVERTED, table=table) for each, table in ((3, "a"), (2, "b"))]
     body = FACTS.dump_json([each.model_copy(update={"at": now - (NOW - each.at)}) for each in new])
     assert client.post("/api/v1/facts", content=body).status_code == 204

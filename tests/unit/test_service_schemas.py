@@ -15,6 +15,7 @@ from controlplane.contract.names import Hop
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.contract.streams import Compatibility
 from controlplane.contract.valid import valid_schema
+from controlplane.service.access.known import AnyoneIs
 from controlplane.service.api import create_api
 from controlplane.service.registry import FakeRegistry, NotASchemaError, RegistryAwayError, read_schema
 from controlplane.service.service import Service
@@ -38,7 +39,7 @@ def registry() -> FakeRegistry:
 @pytest.fixture
 def client(registry: FakeRegistry) -> TestClient:
     service = Service([SHOP], lambda *_, **__: [], CONSOLE, 0.05, None, registry)
-    return TestClient(create_api(service))
+    return TestClient(create_api(service, access=AnyoneIs()))
 
 
 def report(client: TestClient, *facts: SchemaSeen | SchemaRead) -> None:
@@ -153,7 +154,7 @@ def test_a_registry_that_is_away_is_503_with_the_reason(client: TestClient, regi
 
 
 def test_without_a_registry_it_says_so() -> None:
-    client = TestClient(create_api(Service([SHOP], lambda *_, **__: [], CONSOLE, 0.05)))
+    client = TestClient(create_api(Service([SHOP], lambda *_, **__: [], CONSOLE, 0.05), access=AnyoneIs()))
     assert client.get("/api/v1/schemas/shop").status_code == 503
 
 
@@ -163,7 +164,9 @@ def test_a_stream_that_is_not_there_is_404(client: TestClient) -> None:
 
 
 def test_a_stream_that_was_never_registered_has_no_versions() -> None:
-    client = TestClient(create_api(Service([SHOP], lambda *_, **__: [], CONSOLE, 0.05, None, FakeRegistry())))
+    client = TestClient(
+        create_api(Service([SHOP], lambda *_, **__: [], CONSOLE, 0.05, None, FakeRegistry()), access=AnyoneIs())
+    )
     assert [each["versions"] for each in client.get("/api/v1/schemas/shop").json()["subjects"]] == [[], []]
     assert client.post("/api/v1/schemas/shop/check", json=FIRST).json()["against"] is None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import HTTPException, Query
 from pydantic import AwareDatetime  # noqa: TC002 (FastAPI reads the annotation)
 
+from controlplane.contract.access import Action, needs
 from controlplane.contract.audit import PATH
 from controlplane.service.audit.log import Wanted
 
@@ -28,6 +29,7 @@ def add_audit(api: FastAPI, kept: Kept | None) -> None:
         return kept
 
     @api.get(PATH)
+    @needs(Action.AUDIT)
     async def search(  # noqa: PLR0913 (each is a filter)
         actor: str | None = None,
         action: str | None = None,
@@ -67,6 +69,7 @@ def add_audit(api: FastAPI, kept: Kept | None) -> None:
         }
 
     @api.get(f"{PATH}/chain")
+    @needs(Action.AUDIT)
     async def chain(fresh: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 (a query parameter)
         """Whether the chain holds, as last walked; `fresh=true` walks it now. And how far the export to Kafka is."""
         kept = there()
@@ -75,6 +78,7 @@ def add_audit(api: FastAPI, kept: Kept | None) -> None:
         return await asyncio.to_thread(kept.said)
 
     @api.get(PATH + "/{seq}")
+    @needs(Action.AUDIT)
     async def entry(seq: int) -> dict[str, Any]:
         """One entry."""
         found = await asyncio.to_thread(there().log.entry, seq)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query
 
+from controlplane.contract.access import Action, needs
 from controlplane.service.observations.tables import KEPT_DAYS
 
 if TYPE_CHECKING:
@@ -24,19 +25,23 @@ def add_observations(api: FastAPI, past: Past) -> None:
     """Add the GETs of what ClickHouse keeps; 503 with a sentence while it is away, `[]` only where nothing was observed."""
 
     @api.get("/api/v1/lag/history")
+    @needs(Action.READ)
     async def lag(consumer: str, topic: str = "", minutes: Minutes = 60) -> list[dict[str, Any]]:
         now = datetime.now(UTC)
         return await _told(lambda: past.lag(consumer, topic, _since(now, minutes), now))
 
     @api.get("/api/v1/spark/batches")
+    @needs(Action.READ)
     async def batches(query: str, minutes: Minutes = 60) -> list[dict[str, Any]]:
         return await _told(lambda: past.batches(query, _since(datetime.now(UTC), minutes)))
 
     @api.get("/api/v1/spark/stages")
+    @needs(Action.READ)
     async def stages(part: str, query: str = "", minutes: Minutes = 60) -> list[dict[str, Any]]:
         return await _told(lambda: past.stages(part, query, _since(datetime.now(UTC), minutes)))
 
     @api.get("/api/v1/scaling/history")
+    @needs(Action.READ)
     async def scaling(target: str, minutes: Minutes = 60) -> list[dict[str, Any]]:
         return await _told(lambda: past.scaling(target, _since(datetime.now(UTC), minutes)))
 

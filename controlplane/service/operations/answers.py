@@ -15,7 +15,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from pydantic import Field
 
-from controlplane.contract.access import Action
+from controlplane.contract.access import Action, needs
 from controlplane.contract.frozen import Frozen
 from controlplane.contract.operations import PATH, Kind, LogLine, Operation, OperationAsked, OperationState
 from controlplane.service.operations.asking import asks
@@ -83,6 +83,7 @@ def add_operations(api: FastAPI, desk: Desk, schedules: Schedules) -> None:
 
 def _document(api: FastAPI, router: APIRouter) -> None:
     @api.get("/api/v1/openapi.json", include_in_schema=False)
+    @needs(Action.READ)
     async def openapi() -> dict[str, Any]:
         """The API of operations and schedules, as OpenAPI has it."""
         said = get_openapi(
@@ -97,6 +98,7 @@ def _document(api: FastAPI, router: APIRouter) -> None:
 
 def _lists(router: APIRouter, desk: Desk) -> None:
     @router.post("", status_code=202)
+    @needs(Action.PLAN, later=True)
     def ask(
         request: Request,
         response: Response,
@@ -112,6 +114,7 @@ def _lists(router: APIRouter, desk: Desk) -> None:
         return operation
 
     @router.get("")
+    @needs(Action.READ)
     def listed(
         state: Annotated[list[OperationState] | None, Query()] = None,
         kind: Kind | None = None,
@@ -127,6 +130,7 @@ def _lists(router: APIRouter, desk: Desk) -> None:
 
 def _one(router: APIRouter, desk: Desk) -> None:
     @router.get("/{number}")
+    @needs(Action.READ)
     async def one(
         number: str,
         wait: Annotated[float, Query(ge=0, le=WAITS_AT_MOST_S, description="Seconds, until it is otherwise.")] = 0,
@@ -138,6 +142,7 @@ def _one(router: APIRouter, desk: Desk) -> None:
         return await changed_since(desk, number, since, wait)
 
     @router.get("/{number}/log")
+    @needs(Action.READ)
     def log(
         number: str, cursor: str | None = None, limit: Annotated[int, Query(ge=1, le=_PAGE_AT_MOST)] = 200
     ) -> LogPage:
@@ -149,6 +154,7 @@ def _one(router: APIRouter, desk: Desk) -> None:
 
 def _steps(router: APIRouter, desk: Desk) -> None:
     @router.post("/{number}/confirm", status_code=202)
+    @needs(Action.OPERATE, later=True)
     def confirm(request: Request, number: str, given: Confirmation) -> Operation:
         """Have a plan done."""
         by = asks(request)
@@ -156,6 +162,7 @@ def _steps(router: APIRouter, desk: Desk) -> None:
         return desk.confirm(number, given.fingerprint, given.confirmation, by)
 
     @router.post("/{number}/undo", status_code=202)
+    @needs(Action.PLAN, later=True)
     def undo(request: Request, response: Response, number: str, dry_run: bool = False) -> Operation:
         """Have the operation planned that undoes this one."""
         by = asks(request)
@@ -165,6 +172,7 @@ def _steps(router: APIRouter, desk: Desk) -> None:
         return operation
 
     def step(name: str, described: str, does: Callable[[str, Principal], Operation]) -> None:
+        @needs(Action.OPERATE, later=True)
         def taken(request: Request, number: str) -> Operation:
             by, operation = asks(request), desk.store.one(number)
             if by.name != operation.by:

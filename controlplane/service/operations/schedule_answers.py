@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Path, Request, Response
 
-from controlplane.contract.access import Action
+from controlplane.contract.access import Action, needs
 from controlplane.contract.operations import Schedule, ScheduleAsked  # noqa: TC001 (FastAPI reads annotations)
 from controlplane.service.operations.asking import asks
 from controlplane.service.operations.rights import confirming, require
@@ -26,16 +26,19 @@ def add_schedules(router: APIRouter, desk: Desk, schedules: Schedules) -> None:
     """Add them; before the routes of single operations, whose paths look alike."""
 
     @router.get("/schedules")
+    @needs(Action.READ)
     def listed() -> list[Schedule]:
         """Every schedule, by name."""
         return schedules.all()
 
     @router.get("/schedules/{name}")
+    @needs(Action.READ)
     def one(name: Name) -> Schedule:
         """One schedule."""
         return schedules.one(name)
 
     @router.put("/schedules/{name}")
+    @needs(Action.PLAN, later=True)
     def put(request: Request, name: Name, asked: ScheduleAsked) -> Schedule:
         """Make a schedule, or change one; who has it confirm itself must be allowed to confirm."""
         by, stream = asks(request), desk.stream_of(on_day(asked.ask, datetime.now(UTC)))
@@ -45,6 +48,7 @@ def add_schedules(router: APIRouter, desk: Desk, schedules: Schedules) -> None:
         return found
 
     @router.delete("/schedules/{name}", status_code=204)
+    @needs(Action.PLAN, later=True)
     def remove(request: Request, name: Name) -> Response:
         """Forget a schedule; what it has asked for goes on."""
         by, stream = asks(request), str(schedules.one(name).ask.asked.get("stream"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from controlplane.contract.access import Action, needs
 from controlplane.contract.operations import LEASE_PATH, PATH, Heard, LeaseAsked, Leased, WorkerSays
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def add_worker(api: FastAPI, desk: Desk) -> None:
     router = APIRouter(tags=["worker"], include_in_schema=False)
 
     @router.post(LEASE_PATH, response_model=None)
+    @needs(Action.REPORT)
     async def lease(asked: LeaseAsked) -> Leased | Response:
         """Work, or 204 when there was none for as long as the worker can wait."""
         until = monotonic() + asked.wait_s
@@ -36,6 +38,7 @@ def add_worker(api: FastAPI, desk: Desk) -> None:
             await desk.bell.wait(min(left, _LOOK_AGAIN_S))
 
     @router.post(f"{PATH}/{{number}}/said")
+    @needs(Action.REPORT)
     def said(number: Annotated[str, Path()], says: WorkerSays) -> Heard:
         """Take in what it tells; 409 when the operation is no longer its."""
         return Heard(wish=desk.heard(number, says))

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, ValidationError
 
+from controlplane.contract.access import Action, needs
 from controlplane.contract.scaling import ScaleAsked, ScaleOrdered, ScalingPolicy
 from controlplane.contract.wants import PATH, wanted_path
+from controlplane.service.access.guard import asked_for
 from controlplane.service.scaling.kept import TARGETS
 from controlplane.service.scaling.observe import executors_of, not_scaled
 from controlplane.service.scaling.plan import planned
@@ -30,11 +32,13 @@ def add_scaling(api: FastAPI, service: Service) -> None:
 
 def _state(api: FastAPI, service: Service) -> None:
     @api.get(PATH)
+    @needs(Action.READ)
     async def scaling() -> dict[str, Any]:
         """Every target: policy, order, executors, the last decision and the last changes."""
         return service.scaling().model_dump(mode="json")
 
     @api.get(wanted_path("{target}"))
+    @needs(Action.READ)
     async def wanted(target: str) -> dict[str, Any]:
         """What a target is to have now; its part asks every second."""
         _require_target(target)
@@ -43,9 +47,9 @@ def _state(api: FastAPI, service: Service) -> None:
 
 def _policies(api: FastAPI, service: Service) -> None:
     @api.put(f"{PATH}/{{target}}/policy")
+    @needs(Action.APPROVE)
     async def put(target: str, request: Request) -> dict[str, Any]:
         """Set a target's policy; 422 names the first mistake."""
-        _require_ours(service, request)
         _require_target(target)
         policy = _read(ScalingPolicy, await request.body())
         await asyncio.to_thread(service.scaler.kept.set_policy, target, policy)
@@ -55,12 +59,13 @@ def _policies(api: FastAPI, service: Service) -> None:
 
 def _orders(api: FastAPI, service: Service) -> None:
     @api.post(f"{PATH}/{{target}}/scale", status_code=201)
+    @needs(Action.OPERATE)
     async def scale(target: str, request: Request, response: Response, *, dry_run: bool = False) -> dict[str, Any]:
         """Order a number of executors; a dry run says what would change and what stands against it."""
-        _require_ours(service, request)
         _require_target(target)
         now = datetime.now(UTC)
-        order = _ordered(target, _read(ScaleAsked, await request.body()), now)
+        asked = _read(ScaleAsked, await request.body())
+        order = _ordered(target, asked, asked_for(request, asked.by), now)
         executors, reason = executors_of(service.known, target, now)
         if (why := not_scaled(target, executors)) is not None:
             raise HTTPException(409, why)
@@ -74,9 +79,9 @@ def _orders(api: FastAPI, service: Service) -> None:
         return order.model_dump(mode="json")
 
     @api.delete(f"{PATH}/{{target}}/scale", status_code=204)
-    async def release(target: str, request: Request) -> Response:
+    @needs(Action.OPERATE)
+    async def release(target: str) -> Response:
         """Give a target back to the autoscaler."""
-        _require_ours(service, request)
         _require_target(target)
         if service.scaler.kept.order(target, datetime.now(UTC)) is None:
             raise HTTPException(404, f"no order holds for {target}: the autoscaler has it")
@@ -85,14 +90,9 @@ def _orders(api: FastAPI, service: Service) -> None:
         return Response(status_code=204)
 
 
-def _ordered(target: str, asked: ScaleAsked, now: datetime) -> ScaleOrdered:
+def _ordered(target: str, asked: ScaleAsked, by: str, now: datetime) -> ScaleOrdered:
     until = None if asked.lasts is None else now + asked.lasts
-    return ScaleOrdered(target=target, executors=asked.executors, at=now, until=until, by=asked.by)
-
-
-def _require_ours(service: Service, request: Request) -> None:
-    if not service.may_open(request.headers.get("origin")):
-        raise HTTPException(403, "this page may not scale")
+    return ScaleOrdered(target=target, executors=asked.executors, at=now, until=until, by=by)
 
 
 def _require_target(target: str) -> None:

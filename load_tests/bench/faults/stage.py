@@ -36,6 +36,7 @@ from load_tests.bench.faults.fault import (
     Suspended,
 )
 from load_tests.bench.faults.witness import Witness
+from load_tests.bench.signed import session_of
 from pipeline.kafka import await_broker, partitions_of
 
 if TYPE_CHECKING:
@@ -107,7 +108,9 @@ class Stage:
         self._exit.enter_context(_beating(self.platform))
         self.witness = Witness(self.settings.api, self.settings.authorization)
         self._exit.callback(self.witness.close)
-        self._page = self._exit.enter_context(opened_console(f"{self.settings.console}/live/{STREAM}"))
+        self._page = self._exit.enter_context(
+            opened_console(f"{self.settings.console}/live/{STREAM}", session_of(self.settings))
+        )
         if self._painted_after(time.time() * 1000, _SCREEN_WITHIN_S) is None:
             raise TimeoutError(f"no event of {STREAM} came to the screen within {_SCREEN_WITHIN_S:.0f} s")
 

@@ -1,0 +1,146 @@
+"""Who asks? By the parts' token, by the folder's own, by a user's token, or by a session's cookie; in this order.
+
+Who shows a token that does not hold is nobody, even if a cookie is there too: what was meant is what counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from controlplane.contract.access import (
+    SESSION_COOKIE,
+    TOKEN_BEGINS_WITH,
+    USER_HEADER,
+    Grant,
+    Principal,
+    Role,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from starlette.requests import HTTPConnection
+
+    from controlplane.service.access.sessions import Session, Sessions
+    from controlplane.service.access.tokens import Tokens
+    from controlplane.service.access.users import Users
+
+SERVICE = Principal(name="service", is_service=True, by="service")
+LOCAL = "local:"
+_NAME = re.compile(r"[^A-Za-z0-9._@-]")
+
+
+@dataclass(frozen=True)
+class Known:
+    """Who asks, and the session by which they are known, if it is one."""
+
+    principal: Principal
+    session: Session | None = None
+
+
+class Authenticator(Protocol):
+    """Says who asks."""
+
+    async def known(self, connection: HTTPConnection) -> Known | None:
+        """None: nobody that is known."""
+
+    async def until_unknown(self, connection: HTTPConnection) -> None:
+        """Return when who opened the connection is known no more."""
+
+
+@dataclass(frozen=True)
+class AnyoneIs:
+    """Takes everybody for one principal: for tests of what comes behind the guard."""
+
+    principal: Principal = SERVICE
+    service_token: str = ""
+
+    async def known(self, connection: HTTPConnection) -> Known | None:  # noqa: ARG002 (the port's)
+        """See `Authenticator`."""
+        return Known(self.principal)
+
+    async def until_unknown(self, connection: HTTPConnection) -> None:  # noqa: ARG002 (the port's)
+        """See `Authenticator`: it never is."""
+        await asyncio.Event().wait()
+
+
+def owner(name: str) -> Principal:
+    """Who owns the data folder: may do everything."""
+    return Principal(name=f"{LOCAL}{_NAME.sub('', name)[:60] or 'owner'}", grants=(Grant(role=Role.ADMIN),), by="local")
+
+
+class Credentials:
+    """What somebody may show.
+
+    Args:
+        users: whose rights are looked up at each request, so that a change counts at once.
+        sessions: by cookie.
+        tokens: of users.
+        service_token: of the parts; empty: none.
+        local_token: of the folder; empty: none.
+        now: the clock.
+    """
+
+    def __init__(  # noqa: PLR0913 (what may be shown)
+        self,
+        users: Users,
+        sessions: Sessions,
+        tokens: Tokens,
+        *,
+        service_token: str,
+        local_token: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._users, self._sessions, self._tokens = users, sessions, tokens
+        self._service, self._local, self._now = service_token.encode(), local_token.encode(), now
+        self._ended = asyncio.Event()
+
+    async def known(self, connection: HTTPConnection) -> Known | None:
+        """See `Authenticator`."""
+        said = connection.headers.get("authorization")
+        if said is not None:
+            scheme, _, shown = said.partition(" ")
+            return await self._by_token(shown.strip(), connection) if scheme.lower() == "bearer" else None
+        cookie = connection.cookies.get(SESSION_COOKIE)
+        return None if not cookie else await asyncio.to_thread(self._by_cookie, cookie)
+
+    async def until_unknown(self, connection: HTTPConnection, look_every_s: float = 5.0) -> None:
+        """See `Authenticator`: looked at every few seconds, and at once when a session was ended here."""
+        while await self.known(connection) is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), look_every_s)
+
+    def has_ended(self) -> None:
+        """Tell those who wait that somebody may be known no more. Called in the loop's own thread."""
+        ended, self._ended = self._ended, asyncio.Event()
+        ended.set()
+
+    async def _by_token(self, shown: str, connection: HTTPConnection) -> Known | None:
+        given = shown.encode()
+        if self._service and hmac.compare_digest(given, self._service):
+            return Known(SERVICE)
+        if self._local and hmac.compare_digest(given, self._local):
+            return Known(owner(connection.headers.get(USER_HEADER, "")))
+        if not shown.startswith(TOKEN_BEGINS_WITH):
+            return None
+        return await asyncio.to_thread(self._by_users_token, shown)
+
+    def _by_users_token(self, shown: str) -> Known | None:
+        token = self._tokens.find(shown, self._now())
+        user = None if token is None else self._users.find(token.user)
+        return None if user is None or user.is_disabled else Known(user.principal("token"))
+
+    def _by_cookie(self, cookie: str) -> Known | None:
+        session = self._sessions.find(cookie, self._now())
+        if session is None:
+            return None
+        if session.user.startswith(LOCAL):
+            return Known(owner(session.user.removeprefix(LOCAL)).model_copy(update={"by": "session"}), session)
+        user = self._users.find(session.user)
+        return None if user is None or user.is_disabled else Known(user.principal("session"), session)
