@@ -24,6 +24,7 @@ from controlplane.commands.credentials import control_plane
 from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
 from controlplane.commands.operations import app as operations_app
+from controlplane.commands.login import login, logout
 from controlplane.commands.quarantine import app as quarantine_app
 from controlplane.commands.rollback import rollback
 from controlplane.commands.scaling import app as scaling_app
@@ -33,6 +34,8 @@ from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output
 from controlplane.commands.terminal import fail as _fail
 from controlplane.commands.terminal import running_in as _running
 from controlplane.commands.trial import app as trial_app
+from controlplane.commands.users import address_to_open
+from controlplane.commands.users import app as users_app
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
 from controlplane.up.borrowed import acting_on_folder
@@ -53,6 +56,9 @@ app.add_typer(gate_app, name="gate")
 app.add_typer(scaling_app, name="scaling")
 app.add_typer(lag_app, name="lag")
 app.add_typer(trial_app, name="trial")
+app.add_typer(users_app, name="users")
+app.command()(login)
+app.command()(logout)
 app.add_typer(audit_app, name="audit")
 app.add_typer(operations_app, name="operations")
 app.command(name="sql")(sql)
@@ -132,7 +138,7 @@ def _run(platform: Platform, seconds: float | None, *, exit_when_drained: bool) 
         with platform:
             typer.echo(f"Starting Tidegate in {platform.data}")
             platform.start()
-            typer.echo(f"\nTidegate is up: open {platform.settings.console}\nCtrl-C stops it.\n")
+            typer.echo(f"\nTidegate is up: open {address_to_open(platform.settings)}\nCtrl-C stops it.\n")
             platform.run_until(_done(platform, seconds, exit_when_drained=exit_when_drained))
             typer.echo("Stopping")
     except StartError as error:

@@ -11,6 +11,7 @@ from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from dash_app.app import create_app
 from dash_app.data import ConsoleData, push_port
+from dash_app.door.known import AskedSessions
 
 
 def main() -> None:
@@ -20,7 +21,8 @@ def main() -> None:
         streams = {stream.name: stream for stream in load_streams(settings.stream_roots)}
     except StreamInvalidError as error:
         sys.exit(str(error))
-    app = create_app(ConsoleData(dict(sorted(streams.items(), reverse=True)), push_port(settings.api)))
+    data = ConsoleData(dict(sorted(streams.items(), reverse=True)), push_port(settings.api))
+    app = create_app(data, AskedSessions(settings.api))
     address = urlsplit(settings.console)
     uvicorn.run(
         app.server,

@@ -12,6 +12,7 @@ from controlplane.contract.metrics.meter import METER
 from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import CONSOLE
 from controlplane.contract.operations import PLAN_HOLDS_S
+from dash_app.door.door import Door
 from dash_app.pages.alerts import alerts_page
 from dash_app.pages.backfills import backfills_page
 from dash_app.pages.elements import message
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from dash.development.base_component import Component
 
     from dash_app.data import ConsoleData
+    from dash_app.door.known import Sessions
 
 
 _OURS = ("/healthz", "/metrics")
@@ -54,8 +56,13 @@ _PAGES = (
 _NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
 
 
-def create_app(data: ConsoleData) -> Dash:
-    """The console of these streams."""
+def create_app(data: ConsoleData, sessions: Sessions | None = None) -> Dash:
+    """The console of these streams, for who is signed in.
+
+    Args:
+        data: what it is made from.
+        sessions: says who is signed in; None: everybody gets the pages (what is in them comes from the control plane, which asks).
+    """
     app = Dash(
         "dash_app",
         backend="fastapi",
@@ -102,6 +109,7 @@ def create_app(data: ConsoleData) -> Dash:
     # Its annotation is a name of this module only, and FastAPI would look for it elsewhere.
     server.get("/metrics", include_in_schema=False, response_model=None)(metrics)
 
+    server.add_middleware(Door, push_port=data.push_port, sessions=sessions)
     _arrange(server)
     # Dash finds the assets at the first request of `/` only: whoever opened another page first would get none.
     app._setup_server()  # type: ignore[no-untyped-call]  # noqa: SLF001

@@ -11,7 +11,7 @@ The guard asks before the route for which stream: that of the path (`stream`), e
 `asked`), else none, which is the platform as a whole. A route that knows its stream only later says `needs(action, later=True)`
 (then who may do it to some stream gets in) and calls `controlplane.service.access.guard.require(request, action, stream)`.
 `signed_in` is for whoever is known, `open_to_all` for nobody's secret (sign-in itself, `/healthz`). A route that says nothing
-answers nobody, and `tests/unit/test_access_routes.py` fails. What is forwarded to a room is a row in
+answers nobody, and `tests/architecture/test_routes.py` fails. What is forwarded to a room is a row in
 `controlplane/service/access/forwarded.py`.
 """
 

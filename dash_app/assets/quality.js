@@ -125,7 +125,8 @@
       const line = cell.appendChild(make("div", "order")), key = `${stream} ${gate.stage} ${order}`;
       const label = order === "resume" ? (halted ? "Try again" : "Resume") : labels[order];
       const button = line.appendChild(make("button", "copy", sure === key ? `Yes, ${label.toLowerCase()}` : label));
-      button.type = "button";
+      Object.assign(button, { type: "button" }).dataset.needs = "operate";
+      button.dataset.needsStream = stream;
       button.addEventListener("click", () => order_(stream, gate.stage, order));
       line.append(window.tidegate.make.copyButton(`tidegate gate ${order} ${stream} ${gate.stage}`));
     }

@@ -188,7 +188,8 @@
       const row = body.insertRow(), key = `${name} ${each.batch}`;
       row.append(make("td", "", each.batch), make("td", "", each.rules.replaceAll(",", ", ")), make("td", "number", exact(each.records)), moment(each.last_at));
       const does = row.appendChild(make("td", "orders")), button = does.appendChild(make("button", "copy", sure === key ? "Yes, release it" : "Release"));
-      button.type = "button";
+      Object.assign(button, { type: "button" }).dataset.needs = "operate";
+      button.dataset.needsStream = name;
       button.addEventListener("click", async () => {
         if (sure !== key) sure = key;
         else {

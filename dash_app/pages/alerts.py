@@ -80,7 +80,12 @@ def _all() -> list[Component]:
             ),
             unknown("", alerts_delivery="all"),
             html.Span(
-                [html.Button("Send a test page", type="button", className="copy", **data(alerts_ask="test")), " "],
+                [
+                    html.Button(
+                        "Send a test page", type="button", className="copy", **data(alerts_ask="test", needs="operate")
+                    ),
+                    " ",
+                ],
                 className="asks",
                 **data(alerts_cli="tidegate alerts test"),
             ),
@@ -102,7 +107,9 @@ def _planned() -> Component:
                     html.Label(["From (UTC, empty: now) ", _field("start", kind="datetime-local")]),
                     html.Label(["For ", _field("window_for", kind="select")]),
                     html.Label(["Because ", _field("reason", at_most=500)]),
-                    html.Button("Plan it", type="button", className="copy", **data(alerts_ask="window")),
+                    html.Button(
+                        "Plan it", type="button", className="copy", **data(alerts_ask="window", needs="operate")
+                    ),
                     html.Span(**data(alerts_window_cli="all")),
                 ],
                 className="asks",
@@ -115,13 +122,15 @@ def _planned() -> Component:
 def _one(incident: str) -> list[Component]:
     asks = html.Div(
         [
-            html.Button("Acknowledge", type="button", className="copy", **data(alerts_ask="acknowledge")),
+            html.Button(
+                "Acknowledge", type="button", className="copy", **data(alerts_ask="acknowledge", needs="operate")
+            ),
             html.Span(**data(alerts_cli=f"tidegate alerts ack {incident}")),
-            html.Button("Silence it", type="button", className="copy", **data(alerts_ask="silence")),
+            html.Button("Silence it", type="button", className="copy", **data(alerts_ask="silence", needs="operate")),
             html.Label(["for ", _field("silence_for", kind="select")]),
             html.Label(["because ", _field("because", at_most=500)]),
             html.Span(**data(alerts_cli=f"tidegate alerts silence {incident}")),
-            html.Button("Resolve", type="button", className="copy", **data(alerts_ask="resolve")),
+            html.Button("Resolve", type="button", className="copy", **data(alerts_ask="resolve", needs="operate")),
             html.Span(**data(alerts_cli=f"tidegate alerts resolve {incident}")),
         ],
         className="asks",

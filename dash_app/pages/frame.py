@@ -69,6 +69,19 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
                         [html.Span(className="dot"), html.Span("connecting", id="connection-text")], id="connection"
                     ),
                     html.Div(["event → pixel ", unknown("figure", latency="event_to_pixel")], className="quiet"),
+                    html.Div(
+                        [
+                            html.Div(
+                                [
+                                    html.Span(**data(session_name="me")),
+                                    html.Span(className="quiet", **data(session_role="me")),
+                                ]
+                            ),
+                            html.Button("Sign out", type="button", className="copy", **data(session_end="me")),
+                        ],
+                        id="signed-in",
+                        hidden=True,
+                    ),
                     html.Button("Dark", id="theme", type="button", title="Light or dark (t)"),
                 ],
                 className="nav-foot",

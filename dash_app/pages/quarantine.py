@@ -167,10 +167,10 @@ def _replay(name: str) -> Component:
             html.Textarea(spellCheck="false", rows=4, placeholder="set country DE", **written),
             html.Div(
                 [
-                    _button("Plan a replay", "plan"),
+                    _button("Plan a replay", "plan", name),
                     html.Label(**data(quarantine_broken=name)),
                     html.Div(**data(quarantine_why=name)),
-                    _button("Plan a discard", "discard"),
+                    _button("Plan a discard", "discard", name),
                     html.Span(className="cli", **data(quarantine_plan_cli=name)),
                 ],
                 className="asks",
@@ -182,8 +182,10 @@ def _replay(name: str) -> Component:
     )
 
 
-def _button(label: str, what: str) -> Component:
-    return html.Button(label, type="button", className="copy", **data(quarantine_ask=what))
+def _button(label: str, what: str, stream: str) -> Component:
+    return html.Button(
+        label, type="button", className="copy", **data(quarantine_ask=what, needs="plan", needs_stream=stream)
+    )
 
 
 def _works(name: str) -> Component:

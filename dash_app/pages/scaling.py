@@ -118,13 +118,18 @@ def _manual(target: str) -> Component:
                     html.Label(
                         ["for ", _field(target, "for", "text", "How long, such as 30m; empty: until given back")]
                     ),
-                    html.Button("Plan", type="button", className="copy", **data(scaling_ask="plan", target=target)),
+                    html.Button(
+                        "Plan",
+                        type="button",
+                        className="copy",
+                        **data(scaling_ask="plan", target=target, needs="operate"),
+                    ),
                     html.Button(
                         "Give back",
                         type="button",
                         className="copy",
                         hidden=True,
-                        **data(scaling_ask="release", target=target),
+                        **data(scaling_ask="release", target=target, needs="operate"),
                     ),
                     html.Span(className="cli", **data(scaling_cli=f"{target} scale")),
                 ],
@@ -137,7 +142,7 @@ def _manual(target: str) -> Component:
 
 def _policy(target: str) -> Component:
     switches = [
-        html.Button(label, type="button", className="copy", **data(scaling_ask=ask, target=target))
+        html.Button(label, type="button", className="copy", **data(scaling_ask=ask, target=target, needs="approve"))
         for ask, label in (("on", "On"), ("dry-run", "Dry run"), ("off", "Off"))
     ]
     fields = [html.Label([f"{label} ", _field(target, name, kind, what)]) for name, label, kind, what in _FIELDS]
@@ -154,7 +159,12 @@ def _policy(target: str) -> Component:
             html.Div(
                 [
                     *fields,
-                    html.Button("Set", type="button", className="copy", **data(scaling_ask="set", target=target)),
+                    html.Button(
+                        "Set",
+                        type="button",
+                        className="copy",
+                        **data(scaling_ask="set", target=target, needs="approve"),
+                    ),
                     html.Button(
                         "As it is", type="button", className="copy", **data(scaling_ask="reset", target=target)
                     ),

@@ -87,9 +87,17 @@ def candidate(name: str) -> Component:
             html.Textarea(spellCheck="false", rows=12, placeholder=_HINT, **written),
             html.Div(
                 [
-                    html.Button("Check", type="button", className="copy", **data(schemas_ask="check", stream=name)),
                     html.Button(
-                        "Register", type="button", className="copy", **data(schemas_ask="register", stream=name)
+                        "Check",
+                        type="button",
+                        className="copy",
+                        **data(schemas_ask="check", stream=name, needs="plan", needs_stream=name),
+                    ),
+                    html.Button(
+                        "Register",
+                        type="button",
+                        className="copy",
+                        **data(schemas_ask="register", stream=name, needs="approve", needs_stream=name),
                     ),
                     html.Button(
                         "Begin with the newest",

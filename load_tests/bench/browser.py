@@ -16,7 +16,7 @@ from controlplane.contract.access import SESSION_COOKIE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page, SetCookieParam
+    from playwright.sync_api import Page
 
 FLAGS = (
     "--headless=new",
@@ -32,9 +32,6 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--metrics-recording-only",
 )
-_COOKIE: SetCookieParam = {
-    "name": SESSION_COOKIE, "value": "", "domain": "127.0.0.1", "path": "/", "httpOnly": True, "sameSite": "Strict",
-}  # fmt: skip
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -64,7 +61,7 @@ def opened_console(address: str, session: str = "") -> Iterator[Any]:
         )
         try:
             if session:
-                context.add_cookies([{**_COOKIE, "value": session}])
+                context.add_cookies([{"name": SESSION_COOKIE, "value": session, "domain": "127.0.0.1", "path": "/"}])
             page = context.new_page()
             page.goto(address)
             yield page
