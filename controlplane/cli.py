@@ -23,8 +23,8 @@ from controlplane.commands.audit import app as audit_app
 from controlplane.commands.credentials import control_plane
 from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
-from controlplane.commands.operations import app as operations_app
 from controlplane.commands.login import login, logout
+from controlplane.commands.operations import app as operations_app
 from controlplane.commands.quarantine import app as quarantine_app
 from controlplane.commands.rollback import rollback
 from controlplane.commands.scaling import app as scaling_app

@@ -16,7 +16,10 @@ from controlplane.service.access.access import Access, Terms
 from controlplane.service.access.guard import Guard
 from controlplane.service.access.known import AnyoneIs
 from controlplane.service.api import create_api
+from controlplane.service.audit.port import NotKept
 from controlplane.service.database import create_all, engine_of
+from controlplane.service.operations.desk import Desk
+from controlplane.service.operations.schedules import Schedules
 from controlplane.service.service import Service
 
 if TYPE_CHECKING:
@@ -39,7 +42,10 @@ def routes(router: Any) -> Iterator[Any]:
 def api(tmp_path: Path) -> FastAPI:
     engine = engine_of(f"sqlite:///{tmp_path / 'a.sqlite'}")
     create_all(engine)
-    service = Service([load_stream(SHIPPED_STREAMS / "shop")], lambda *_, **__: [], "http://127.0.0.1:8050", 0.05)
+    shop, desk = load_stream(SHIPPED_STREAMS / "shop"), Desk(engine, ["shop"], NotKept())
+    service = Service(
+        [shop], lambda *_, **__: [], "http://127.0.0.1:8050", 0.05, operations=desk, schedules=Schedules(engine, desk)
+    )
     rooms = {"quarantine": "http://127.0.0.1:1", "alerts": "http://127.0.0.1:1", "sql": "http://127.0.0.1:1"}
     return create_api(service, rooms, access=Access(engine, Terms(), lambda: datetime.now(UTC), "parts", "owner"))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from controlplane.contract.access import Principal
@@ -22,6 +22,8 @@ from controlplane.contract.operations import (
     StagePlanned,
     Touch,
 )
+from controlplane.service.access.guard import Guard
+from controlplane.service.access.known import AnyoneIs
 from controlplane.service.operations.answers import OperationPage, add_operations
 from controlplane.service.operations.desk import Desk
 from controlplane.service.operations.schedules import Schedules
@@ -52,7 +54,8 @@ class Played:
     def __init__(self, engine: Engine) -> None:
         self.audit = Recorded()
         self.desk = Desk(engine, ["flights", "shop"], self.audit)
-        api = FastAPI(openapi_url=None)
+        operator = AnyoneIs(Principal(name="operator", is_service=True))
+        api = FastAPI(openapi_url=None, dependencies=[Depends(Guard(operator, lambda _: True))])
         add_problems(api)
         add_worker(api, self.desk)
         self.now = datetime.now(UTC)
