@@ -9,17 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from controlplane.contract.operations import Does, OperationState, Wish
 from controlplane.contract.reporting import Reporter
-from pipeline.operate.client import ControlPlane
+from pipeline.operate.client import AwayError, ControlPlane
 from pipeline.operate.kind import CancelledError, PausedError, RefusedError, RestsError
 from pipeline.operate.stages import done_of, groups
-from pipeline.operate.telling import Telling
+from pipeline.operate.telling import AWAY_AT_MOST_S, Telling
 from pipeline.operate.work import Shared, StageWork
 from pipeline.reason import first_line
 
@@ -36,6 +36,7 @@ _NICE = 19
 _EXIT_LOST = 3
 _EXIT_ORPHANED = 4
 _SIDE_BY_SIDE = 2
+_AGAIN_AFTER_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -54,8 +55,8 @@ def run_leased(
     os.nice(max(0, _NICE - os.nice(0)))
     threading.Thread(target=_end_with_the_worker, name="orphaned", daemon=True).start()
     plane, reporter = ControlPlane(settings.api, settings.authorization), Reporter(settings.api, settings.service_token)
-    operation = plane.operation(number)
-    telling = Telling(plane, number, lease, lost=lambda: os._exit(_EXIT_LOST))
+    operation = _known(plane, number)
+    telling = Telling(plane, number, lease, _lost)
     telling.wish = operation.wish
     results: dict[str, Mapping[str, JsonValue]] = {
         stage.key: stage.result for stage in operation.stages if stage.key in done_of(operation.stages)
@@ -165,7 +166,31 @@ class Run:
         return {} if asked is None else {"undo": asked.model_dump(mode="json")}
 
 
+def _known(plane: ControlPlane, number: str) -> Operation:
+    """The operation, from a control plane that may be starting anew.
+
+    Raises:
+        AwayError: if it does not answer in ten minutes.
+    """
+    until = time.monotonic() + AWAY_AT_MOST_S
+    while True:
+        try:
+            return plane.operation(number)
+        except AwayError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN_AFTER_S)
+
+
+def _lost(why: str) -> None:
+    """Whoever has it now must not meet what this process would still write."""
+    _log.error("this operation is no longer this process's: %s", why)
+    os._exit(_EXIT_LOST)
+
+
 def _end_with_the_worker() -> None:
     """The worker holds the other end of stdin: when it is gone, nobody would hear how this ends, and a new worker begins again."""
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held at the interpreter's end, would abort the process.
+    while os.read(0, 1024):
+        pass
     os._exit(_EXIT_ORPHANED)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _EVERY_S = 1.0
 _AT_LEAST_EVERY_S = 5.0
-_END_WITHIN_S = 600.0
-"""How long the end of an operation is kept for a control plane that is away."""
+AWAY_AT_MOST_S = 600.0
+"""So long a control plane that is away is waited for, to hear how an operation has ended."""
 _LINES_AT_MOST = 500
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ _log = logging.getLogger(__name__)
 class Telling:
     """What has changed and is not said yet; every method may be called from any thread."""
 
-    def __init__(self, plane: ControlPlane, number: str, lease: str, lost: Callable[[], None]) -> None:
+    def __init__(self, plane: ControlPlane, number: str, lease: str, lost: Callable[[str], None]) -> None:
+        """`lost` is told why the operation is no longer this process's."""
         self._plane, self._number, self._lease, self._lost = plane, number, lease, lost
         self._lock = threading.Lock()
         self._saying = threading.Lock()
@@ -75,7 +76,7 @@ class Telling:
         Raises:
             AwayError: if it does not in ten minutes.
         """
-        until = time.monotonic() + _END_WITHIN_S
+        until = time.monotonic() + AWAY_AT_MOST_S
         while True:
             try:
                 return self._say(*stages, **what)
@@ -121,5 +122,4 @@ class Telling:
                     self._waits = waits if self._waits is None else self._waits
                 raise
             except LeaseLostError as error:
-                _log.error("this operation is no longer this process's: %s", error)  # noqa: TRY400 (it says all)
-                self._lost()
+                self._lost(str(error))

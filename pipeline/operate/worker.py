@@ -98,7 +98,7 @@ class Worker:
         thread.start()
 
     def _do(self, does: Callable[[Leased, Telling], None], leased: Leased) -> None:
-        telling = Telling(self._plane, leased.operation.id, leased.lease, lost=lambda: None)
+        telling = Telling(self._plane, leased.operation.id, leased.lease, lost=lambda why: _log.debug("%s", why))
         try:
             does(leased, telling)
         except (AwayError, LeaseLostError) as error:

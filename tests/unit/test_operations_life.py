@@ -185,6 +185,19 @@ def test_it_is_begun_three_times_then_cleaned_up_three_times_then_given_up() -> 
     assert "could not be taken back" in str(one.operation.reason)
 
 
+@pytest.mark.parametrize(("fruitless", "after_s"), [(1, 1), (2, 10)])
+def test_what_came_to_nothing_is_begun_again_a_little_later(fruitless: int, after_s: int) -> None:
+    one = replace(kept(S.RUNNING), fruitless=fruitless, lease="lease")
+    one = life.heard(one, WorkerSays(worker="lease", state=S.QUEUED, reason="the broker is away"), NOW)
+    assert (one.lease, one.leased_until) == (None, NOW + timedelta(seconds=after_s))
+    assert life.cancelled(one, NOW).leased_until is None, "a cancel does not wait"
+
+
+def test_what_a_worker_lets_go_in_order_is_free_at_once() -> None:
+    one = replace(kept(S.RUNNING), fruitless=1, lease="lease")
+    assert life.heard(one, WorkerSays(worker="lease", state=S.QUEUED), NOW).leased_until is None
+
+
 def test_a_stage_that_is_done_begins_the_count_anew() -> None:
     one = replace(kept(S.RUNNING), fruitless=3, lease="lease")
     built = StageProgress(key="build", state=StageState.DONE)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LEASE = timedelta(seconds=30)
 """A worker of which nothing is heard for so long has lost the operation."""
+AGAIN_AFTER = (timedelta(seconds=1), timedelta(seconds=10))
+"""After the first start that came to nothing, and after the second: what is away may come back."""
 TRIES = 3
 """So often is it begun without a stage being done, and so often it is cleaned up, before it is given up."""
 _S = OperationState
@@ -41,6 +43,7 @@ class Kept:
     operation: Operation
     lease: str | None = None
     leased_until: datetime | None = None
+    """Nobody else gets it before."""
     worker: str | None = None
     fruitless: int = 0
     """How often it was begun since a stage was last done."""
@@ -154,7 +157,8 @@ def cancelled(kept: Kept, now: datetime) -> Kept:
         return changed(kept, now, state=_S.CANCELLED, reason=None)
     if operation.state is _S.PAUSED:
         return changed(replace(kept, fruitless=0), now, state=_S.QUEUED, wish=Wish.CANCEL)
-    return changed(replace(kept, fruitless=0), now, wish=Wish.CANCEL)
+    at_once = replace(kept, fruitless=0, leased_until=None if kept.lease is None else kept.leased_until)
+    return changed(at_once, now, wish=Wish.CANCEL)
 
 
 def may_be_undone(operation: Operation, undoing: Operation | None) -> None:
@@ -243,7 +247,10 @@ def heard(kept: Kept, says: WorkerSays, now: datetime) -> Kept:
             state = _S.PLANNING if operation.state is _S.PLANNING else state
         else:
             what["wish"] = Wish.PAUSE
-    return changed(freed(mine), now, **what, state=state)
+    free = freed(mine)
+    if 0 < free.fruitless < TRIES and state in (_S.QUEUED, _S.PLANNING):
+        free = replace(free, leased_until=now + AGAIN_AFTER[free.fruitless - 1])
+    return changed(free, now, **what, state=state)
 
 
 def rested(stages: Iterable[StageProgress]) -> tuple[StageProgress, ...]:

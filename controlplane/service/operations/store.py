@@ -117,7 +117,7 @@ class Change:
     def open_to_lease(self, now: datetime) -> list[Kept]:
         """Those that need a worker and have none, oldest first."""
         waiting = OPERATIONS.c.state.in_((OperationState.PLANNING, OperationState.QUEUED, OperationState.RUNNING))
-        free = or_(OPERATIONS.c.lease.is_(None), OPERATIONS.c.leased_until < now)
+        free = or_(OPERATIONS.c.leased_until.is_(None), OPERATIONS.c.leased_until < now)
         return self._found(and_(waiting, free))
 
     def leased_by(self, worker: str) -> list[Kept]:

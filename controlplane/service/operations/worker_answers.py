@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from controlplane.contract.access import Action, needs
 from controlplane.contract.operations import LEASE_PATH, PATH, Heard, LeaseAsked, Leased, WorkerSays
@@ -26,10 +26,13 @@ def add_worker(api: FastAPI, desk: Desk) -> None:
 
     @router.post(LEASE_PATH, response_model=None)
     @needs(Action.REPORT)
-    async def lease(asked: LeaseAsked) -> Leased | Response:
+    async def lease(request: Request, asked: LeaseAsked) -> Leased | Response:
         """Work, or 204 when there was none for as long as the worker can wait."""
         until = monotonic() + asked.wait_s
         while True:
+            # A worker that was killed while it waited must not take from its successor, which has the same name.
+            if await request.is_disconnected():
+                return Response(status_code=204)
             found = await asyncio.to_thread(desk.lease, asked.worker, asked.holds, asked.does)
             if found is not None:
                 return Response(found.model_dump_json(), media_type="application/json")
