@@ -14,6 +14,9 @@ from controlplane.contract.access import LOCAL_TOKEN, service_token
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from controlplane.service.access.access import Access, Terms
+from controlplane.service.access.claims import rules_of
+from controlplane.service.access.openid import OpenId, Provider
+from controlplane.service.access.openid_answers import BACK
 from controlplane.service.api import create_api
 from controlplane.service.audit.kept import kept_in
 from controlplane.service.clickhouse import query_of
@@ -90,7 +93,19 @@ def main() -> None:
 def _access(settings: Settings, engine: Engine) -> Access:
     terms = Terms(settings.session_idle, settings.session_lasts, settings.console)
     local = service_token(settings.data / LOCAL_TOKEN)
-    return Access(engine, terms, lambda: datetime.now(UTC), settings.service_token, local)
+    return Access(engine, terms, _now, settings.service_token, local, _openid(settings))
+
+
+def _openid(settings: Settings) -> OpenId | None:
+    if not settings.oidc_issuer:
+        return None
+    rules, back = rules_of(settings.oidc_roles), f"{settings.api.rstrip('/')}{BACK}"
+    secret = settings.oidc_secret
+    return OpenId(Provider(settings.oidc_issuer, settings.oidc_client_id, secret, rules, back), _now)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

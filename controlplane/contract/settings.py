@@ -60,6 +60,21 @@ class Settings(BaseSettings):
         parse_duration("12h"), description="A session of the console ends when it was not used for so long."
     )
     session_lasts: Duration = Field(parse_duration("7d"), description="No session of the console is older than this.")
+    oidc_issuer: str = Field(
+        "", description="OpenID provider at which one can sign in, as its tokens name it; empty: by password only."
+    )
+    oidc_client_id: str = Field("tidegate", description="What this platform is called at the provider.")
+    oidc_client_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Its secret there, or `@` and the file that has it; empty: a public client, by PKCE alone.",
+    )
+    oidc_roles: str = Field(
+        "",
+        description=(
+            "Who has which role there: `claim=value:role`, `claim=value:role@stream,stream` or `*:role`, "
+            "separated by semicolons; who has none may not sign in."
+        ),
+    )
     token: SecretStr = Field(
         SecretStr(""),
         description="For commands: the API token to ask the control plane with, instead of the folder's own.",
@@ -161,6 +176,16 @@ class Settings(BaseSettings):
     def service_token(self) -> str:
         """The token by which parts know each other; empty when there is none."""
         return service_token(self.token_file)
+
+    @property
+    def oidc_secret(self) -> str:
+        """The secret at the provider.
+
+        Raises:
+            OSError: if it is in a file that cannot be read.
+        """
+        given = self.oidc_client_secret.get_secret_value()
+        return Path(given.removeprefix("@")).read_text().strip() if given.startswith("@") else given
 
     @property
     def authorization(self) -> dict[str, str]:

@@ -18,6 +18,7 @@ from controlplane.contract.facts import FACTS
 from controlplane.service.access.access import Access
 from controlplane.service.access.answers import add_session
 from controlplane.service.access.guard import Guard
+from controlplane.service.access.openid_answers import add_openid
 from controlplane.service.access.people import add_people
 from controlplane.service.answers import add_answers
 from controlplane.service.audit.answers import add_audit
@@ -112,6 +113,8 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, *, acce
     if isinstance(access, Access):
         add_session(api, access, service.audit)
         add_people(api, access)
+        if access.openid is not None:
+            add_openid(api, access, access.openid, service.audit)
     _push(api, service, authenticator)
     return api
 

@@ -21,6 +21,12 @@
     const text = await answer.text(), said = text ? JSON.parse(text) : null;
     return { isOk: answer.ok, status: answer.status, said, why: said && typeof said.detail === "string" ? said.detail : `the control plane answers ${answer.status}` };
   }
+  const whys = {
+    "refused": "The provider’s answer was refused; the control plane’s log says why.",
+    "late": "That took too long: sign in again.",
+    "away": "The provider does not answer; the control plane’s log says why.",
+    "no-role": "You are known to the provider, but have no role here: ask an admin.",
+  };
   const say = (text) => { find("door-said").textContent = text; };
   function words(text) { Object.assign(find("door-words"), { textContent: text, hidden: false }); }
 
@@ -52,7 +58,7 @@
     if (ways.isOk && ways.said.openid) {
       const link = find("door-openid");
       link.textContent = `Sign in at ${ways.said.openid}`;
-      link.href = `${api}/openid?next=${encodeURIComponent(location.origin + next())}`;
+      link.href = `${api}/openid?next=${encodeURIComponent(next())}`;
       link.hidden = false;
     }
     const isFirst = ways.isOk && !ways.said.has_users && !ways.said.openid;
@@ -61,7 +67,7 @@
   async function start() {
     try {
       await open();
-      if (asked.get("why")) say(asked.get("why"));
+      if (asked.has("why")) say(whys[asked.get("why")] || whys.refused);
     } catch {
       words("The control plane does not answer. Waiting for it.");
       setTimeout(() => { find("door-words").hidden = true; start(); }, AGAIN_MS);

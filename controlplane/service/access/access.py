@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from controlplane.service.access.openid import OpenId
     from controlplane.service.access.sessions import Session
     from controlplane.service.access.users import User
 
@@ -52,9 +53,6 @@ class Terms:
     lasts: timedelta = timedelta(days=7)
     console: str = "http://127.0.0.1:8050"
 
-    openid_name: str | None = None
-    """Host of the OpenID provider at which one can sign in too."""
-
     @property
     def is_secure(self) -> bool:
         """Is the cookie for https only?"""
@@ -71,6 +69,7 @@ class Access:
         now: the clock.
         service_token: by which parts know each other; empty: none is taken.
         local_token: by which the folder's owner is known; empty: none is taken.
+        openid: the provider at which one can sign in too.
     """
 
     engine: Engine
@@ -78,6 +77,7 @@ class Access:
     now: Callable[[], datetime]
     service_token: str = ""
     local_token: str = ""
+    openid: OpenId | None = None
     users: Users = field(init=False)
     sessions: Sessions = field(init=False)
     tokens: Tokens = field(init=False)

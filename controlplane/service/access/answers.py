@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import Field
@@ -60,7 +61,8 @@ def _state(api: FastAPI, access: Access) -> None:
     async def ways() -> dict[str, Any]:
         """How one can sign in here."""
         users = await asyncio.to_thread(access.users.all)
-        return {"password": True, "has_users": bool(users), "openid": access.terms.openid_name}
+        issuer = None if access.openid is None else urlsplit(access.openid.provider.issuer).hostname
+        return {"password": True, "has_users": bool(users), "openid": issuer}
 
     @api.post(f"{PATH}/local", status_code=201)
     @signed_in
@@ -85,9 +87,9 @@ def _sign_in(api: FastAPI, access: Access, audit: Audit) -> None:
         except TooOftenError as error:
             raise refused(error) from error
         except WrongError as error:
-            await _record(audit, asked.name[:80], "none", address, error)
+            await record(audit, asked.name[:80], "none", address, error)
             raise refused(error) from error
-        await _record(audit, user.name, "password", address)
+        await record(audit, user.name, "password", address)
         set_cookie(response, access, made)
         return _shown(user.principal("session"), made)
 
@@ -118,7 +120,7 @@ def _links(api: FastAPI, access: Access, audit: Audit) -> None:
         await asyncio.to_thread(access.sessions.end_of, user.name)
         access.credentials.has_ended()
         made = await asyncio.to_thread(access.sessions.begin, user.name, address, access.now())
-        await _record(audit, user.name, "link", address)
+        await record(audit, user.name, "link", address)
         set_cookie(response, access, made)
         return _shown(user.principal("session"), made)
 
@@ -132,15 +134,16 @@ def _end(api: FastAPI, access: Access, audit: Audit) -> None:
         if session is not None:
             await asyncio.to_thread(access.sessions.end, session.cookie)
             access.credentials.has_ended()
-            await _record(audit, session.user, "session", address_of(request), action="session.end")
+            await record(audit, session.user, "session", address_of(request), action="session.end")
         response = Response(status_code=204)
         response.delete_cookie(SESSION_COOKIE, path="/")
         return response
 
 
-async def _record(  # noqa: PLR0913 (what an entry says)
+async def record(  # noqa: PLR0913 (what an entry says)
     audit: Audit, actor: str, by: str, address: str, error: Exception | None = None, *, action: str = "session.begin"
 ) -> None:
+    """Put a sign-in on the record, or why it was refused."""
     outcome, reason = ("ok", None) if error is None else ("refused", str(error))
     await asyncio.to_thread(audit.record, actor, by, action, actor, outcome=outcome, reason=reason, address=address)
 
