@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow.compute as pc
+from confluent_kafka import KafkaException
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from pydantic import Field, ValidationError
 
@@ -38,6 +39,12 @@ _Model = TypeVar("_Model", bound=Frozen)
 class _Run(Frozen):
     rate: float | None = Field(None, gt=0, le=1_000_000)
     """Records a second; None: as fast as can be."""
+
+
+class _Settled(Frozen):
+    operation: str = Field(min_length=1, max_length=60)
+    by: str = Field(max_length=100)
+    ids: tuple[str, ...] = Field(max_length=10_000)
 
 
 def add_quarantine(api: FastAPI, desks: Mapping[str, Desk]) -> None:
@@ -123,6 +130,18 @@ def _add_record(router: APIRouter, desks: Mapping[str, Desk]) -> None:
         """Ids of records that were replayed or discarded: whoever reads the table leaves them out."""
         done = await asyncio.to_thread(_desk(desks, stream).inbox.markers.ids)
         return [each for ids in done.values() for each in ids]
+
+    @router.post("/streams/{stream}/settled")
+    async def settle(stream: str, request: Request) -> dict[str, int]:
+        """Mark records as replayed that an operation has brought in another way; those that have a marker keep it."""
+        desk = _desk(desks, stream)
+        if asked_by(request.headers, ""):
+            raise HTTPException(403, "only an operation marks records that it has brought in; replay or discard them")
+        given = _read(_Settled, await request.body())
+        try:
+            return {"marked": await asyncio.to_thread(desk.settle, given.ids, given.operation, given.by)}
+        except (KafkaException, TimeoutError) as error:
+            raise HTTPException(503, f"nothing was marked, ask again: {error}") from error
 
     @router.get("/streams/{stream}/diverted")
     async def diverted(stream: str) -> list[dict[str, Any]]:

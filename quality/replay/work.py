@@ -75,6 +75,7 @@ class Desk:
         self._queue: queue.Queue[str | None] = queue.Queue()
         self._cancelled: set[str] = set()
         self._closing = threading.Event()
+        self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._work, name=f"replays-{inbox.stream.name}", daemon=True)
 
     def start(self, works: Sequence[Work]) -> None:
@@ -136,6 +137,21 @@ class Desk:
         if work.state is WorkState.PLANNED:
             return self._change(work_id, state=WorkState.CANCELLED)
         return work
+
+    def settle(self, ids: Sequence[str], operation: str, by: str) -> int:
+        """Mark records as replayed that came in another way, by an operation; those that have a marker keep it.
+
+        Returns:
+            How many were marked.
+
+        Raises:
+            KafkaException, TimeoutError: if nothing was; the same can be asked again.
+        """
+        marker = Marker(replay=operation, action=Status.REPLAYED, at=self._now(), by=by, why="backfill")
+        with self._writing:
+            if not any(each.state is WorkState.RUNNING for each in self.works.values()):
+                self._writer.begin()
+            return self._writer.write([Outgoing(each, b"", None) for each in ids], lambda *_: marker)
 
     def _work(self) -> None:
         while (work_id := self._queue.get()) is not None and not self._closing.is_set():
@@ -199,19 +215,22 @@ class Desk:
 
     def _run(self, work_id: str) -> None:
         work, began, ids = self.works[work_id], time.monotonic(), self._files.ids(work_id)
-        self._writer.begin()
+        with self._writing:
+            self._writer.begin()
         done = self.inbox.markers.done_by(work_id)
         self._change(work_id, done=done, reason=None)
         pace, skipped = Pace(work.rate), 0
         for chunk in _chunks(self._outgoing(work, self.inbox.markers.waiting(ids)), pace.chunk):
             outgoing = [each for each in chunk if each is not None]
             skipped += len(chunk) - len(outgoing)
-            written = self._writer.write(outgoing, lambda record, raw: self._marker(work, record, raw))
+            with self._writing:
+                written = self._writer.write(outgoing, lambda record, raw: self._marker(work, record, raw))
             done += written
             self._change(work_id, save=False, done=done, skipped=skipped)
             if self._stopped(work_id) or pace.wait(written, lambda: self._stopped(work_id)):
                 return self._cancel(work_id)
-        self._writer.end()
+        with self._writing:
+            self._writer.end()
         took_s = round(time.monotonic() - began, 2)
         self._change(work_id, state=WorkState.DONE, done=done, skipped=len(ids) - done, took_s=took_s, reason=None)
         return None

@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from controlplane.commands import quarantine as quarantine_commands
+from controlplane.contract.access import USER_HEADER
 from controlplane.contract.fix_steps import SetField
 from controlplane.contract.replays import Action, Selection, Work, WorkAsked, WorkState
 from pipeline.feed.shop import event
@@ -331,3 +332,22 @@ def test_a_mistaken_command_ends_with_2_and_says_what_is_wrong(
 ) -> None:
     code, text = command(*words)
     assert (code, said in " ".join(text.split())) == (2, True), text
+
+
+def test_records_that_an_operation_has_brought_in_are_marked_once_and_not_replayed(
+    shop: StreamDefinition, tmp_path: Path
+) -> None:
+    office = Office(shop, tmp_path)
+    api = FastAPI()
+    add_quarantine(api, {"shop": office.desk})
+    body = {"operation": "op1", "by": "ann", "ids": ["quarantine:0:1", "quarantine:0:2"]}
+    path = "/api/v1/quarantine/streams/shop/settled"
+    with TestClient(api) as client:
+        assert client.post(path, json=body, headers={USER_HEADER: "bob"}).status_code == 403, "no person says so"
+        assert client.post(path, json=body).json() == {"marked": 2}
+        assert client.post(path, json=body).json() == {"marked": 0}, "again after a crash"
+        assert sorted(client.get(path).json()) == body["ids"]
+    marker = office.markers.of("quarantine:0:1")
+    assert marker is not None
+    assert (marker.replay, marker.by, marker.why) == ("op1", "ann", "backfill")
+    assert [each.value for each in office.writer.sent] == [None, None], "nothing is sent to the raw topic"
