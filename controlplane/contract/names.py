@@ -27,7 +27,7 @@ HEADER_PRODUCER = "tidegate-producer"
 """Who sent the record: the producer's transactional id."""
 
 SOURCE_PARTITION = "tg_partition"
-"""Field of every valid record: partition of the raw topic that it came from."""
+"""Field of every valid record: partition of the raw topic that it came from; below 0 where a backfill brought it, not Kafka."""
 SOURCE_OFFSET = "tg_offset"
 """Field of every valid record: its offset in that partition."""
 SOURCE_TIME = "tg_raw_at"

@@ -158,7 +158,8 @@ class Events:
             )
             .collect()
         )
-        newest = {row[0]: Newest(row[1], row[2], row[3]) for row in found}
+        # What a backfill has brought has no place in Kafka, and says nothing of how far event time has come.
+        newest = {row[0]: Newest(row[1], row[2], row[3]) for row in found if row[0] >= 0}
         earliest = min((row[5] for row in found), default=None)
         return News(version, joined(cursor.seen, newest), sum(row[4] for row in found), earliest, added, events)
 

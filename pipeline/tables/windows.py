@@ -78,9 +78,13 @@ def dimension(name: str) -> str:
 
 
 def is_after(seen: Mapping[int, Newest]) -> Column:
-    """Is an event newer than the newest seen of its partition? Offsets of a source partition reach the table in order."""
+    """Is an event newer than the newest seen of its partition? Offsets of a source partition reach the table in order.
+
+    Never one that a backfill has brought (a negative partition): whoever did that has corrected the tables.
+    """
     newest = sf.create_map(*(sf.lit(each) for pair in seen.items() for each in (pair[0], pair[1].offset)))
-    return sf.col(SOURCE_OFFSET) > sf.coalesce(sf.try_element_at(newest, sf.col(SOURCE_PARTITION)), sf.lit(-1))
+    known = sf.coalesce(sf.try_element_at(newest, sf.col(SOURCE_PARTITION)), sf.lit(-1))
+    return (sf.col(SOURCE_PARTITION) >= 0) & (sf.col(SOURCE_OFFSET) > known)
 
 
 def in_windows(counted: DataFrame, rollup: Rollup) -> DataFrame:
