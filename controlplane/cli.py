@@ -20,6 +20,7 @@ from rich.table import Table
 from controlplane.commands.account import COLUMNS, account, mismatch_lines
 from controlplane.commands.alerts import app as alerts_app
 from controlplane.commands.audit import app as audit_app
+from controlplane.commands.backfill import backfill
 from controlplane.commands.credentials import control_plane
 from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
@@ -63,6 +64,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(operations_app, name="operations")
 app.command(name="sql")(sql)
 app.command()(rollback)
+app.command()(backfill)
 _HERE = Path(__file__).resolve().parents[1]
 
 

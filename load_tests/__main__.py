@@ -112,6 +112,31 @@ def latency(
 
 
 @app.command()
+def backfill(  # noqa: PLR0913 (each is an option of the command)
+    rows: Annotated[int, typer.Option(min=1000, help="Events of the shop that are made again.")] = 20_000_000,
+    days: Annotated[int, typer.Option(min=1, help="Days that they lie in.")] = 20,
+    rate: Annotated[float, typer.Option(min=1, help="Events a second of the shop, live.")] = 2000.0,
+    seconds: Annotated[float, typer.Option(min=5, help="How long to watch with nothing else running.")] = 60.0,
+    flights: Annotated[bool, typer.Option(help="Make the whole year of flights again, too.")] = True,  # noqa: FBT002
+    parallel: Annotated[int, typer.Option(min=1, help="Days at once.")] = 1,
+    output: Output = "text",
+) -> None:
+    """Event to pixel with and without a backfill, in one run."""
+    from load_tests.bench.backfilling import measure
+
+    found = measure(rows, days, rate, seconds, _told, has_flights=flights, parallel=parallel)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for when, each in found.items():
+        pixel = each["hops"]["event_to_pixel_ms"]
+        what = "" if "rows" not in each else f"   {each['rows']:,} events in {each['took_s']:.0f} s"
+        typer.echo(
+            f"{when:12} p50 {pixel['p50']:>8.0f} ms   p99 {pixel['p99']:>8.0f} ms   {pixel['samples']} pictures{what}"
+        )
+
+
+@app.command()
 def faults(  # noqa: PLR0913 (each is an option of the command)
     rounds: Annotated[int, typer.Option(min=1, help="One fault each.")] = 30,
     seed: Annotated[int, typer.Option(help="Another seed, another order.")] = 1,

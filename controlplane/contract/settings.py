@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     operations: str = Field(
         "http://127.0.0.1:8093", description="Worker of operations: plans and runs them, reads the lake, answers SQL."
     )
+    backfill_files: Path | None = Field(
+        None, description="Folder whose files backfills may read; nothing else of the machine is read."
+    )
     operations_memory: str = Field("768m", description="Heap ceiling of the Spark of each running operation.")
     database: SecretStr = Field(
         SecretStr(""),

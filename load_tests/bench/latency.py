@@ -60,27 +60,37 @@ def measure(rate: float, seconds: float, told: Callable[[str], None], *, maintai
     ):
         platform.start()
         session = session_of(platform.settings)
-        with opened_console(f"{platform.settings.console}/live/{_STREAM}", session) as page:
+        with opened_console(console_of(platform, _STREAM), session) as page:
             told(f"warming up for {_WARM_UP_S:.0f} s")
-            _beat(platform, page, _after(_WARM_UP_S))
+            beat(platform, page, after(_WARM_UP_S))
             told(f"watching for {seconds:.0f} s")
-            found = {"alone": _watched(platform, page, _after(seconds))}
+            found = {"alone": watched(platform, page, after(seconds))}
             if maintains:
                 told("waiting until maintenance has something to do")
-                _beat(platform, page, until(partial(_is_due, platform), "many small files", _DUE_WITHIN_S))
+                beat(platform, page, until(partial(_is_due, platform), "many small files", _DUE_WITHIN_S))
                 told("watching while maintenance runs")
-                began, is_late = time.monotonic(), _after(_MAINTAINED_WITHIN_S)
+                began, is_late = time.monotonic(), after(_MAINTAINED_WITHIN_S)
                 with maintaining(Path(folder), _STREAM) as run:
-                    found["maintaining"] = _watched(platform, page, lambda: run.has_ended() or is_late())
+                    found["maintaining"] = watched(platform, page, lambda: run.has_ended() or is_late())
                     stages = run.stages()
                 told("\n".join([f"maintenance took {time.monotonic() - began:.0f} s:", *stages]))
     return found
 
 
-def _watched(platform: Platform, page: Page, done: Callable[[], bool]) -> Hops:
+def console_of(platform: Platform, stream: str) -> str:
+    """The page that is watched."""
+    return f"{platform.settings.console}/live/{stream}"
+
+
+def watched(platform: Platform, page: Page, done: Callable[[], bool]) -> Hops:
+    """The hops of what comes until it is done.
+
+    Raises:
+        RuntimeError: if nothing was painted meanwhile.
+    """
     page.evaluate("window.tidegate.paints.length = 0")
     begin = _ends(platform, Hop.VALID)
-    _beat(platform, page, done)
+    beat(platform, page, done)
     painted = _of_paints(page.evaluate("window.tidegate.paints"))
     if "event_to_pixel_ms" not in painted:
         raise RuntimeError("no chart was painted: is the feed running? See the logs of console and control")
@@ -98,7 +108,7 @@ def _of_paints(paints: list[dict[str, Any]]) -> dict[str, Percentiles]:
     return latencies.all(max((paint["at_ms"] for paint in paints), default=0.0))
 
 
-def _beat(platform: Platform, page: Page, done: Callable[[], bool]) -> None:
+def beat(platform: Platform, page: Page, done: Callable[[], bool]) -> None:
     """Keep supervising while the browser paints."""
     while not done():
         platform.beat()
@@ -110,7 +120,8 @@ def _is_due(platform: Platform) -> bool:
     return len(files) >= load_stream(SHIPPED_STREAMS / _STREAM).maintenance.small_files
 
 
-def _after(seconds: float) -> Callable[[], bool]:
+def after(seconds: float) -> Callable[[], bool]:
+    """Have so many seconds gone?"""
     until = time.monotonic() + seconds
     return lambda: time.monotonic() >= until
 

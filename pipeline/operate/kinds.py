@@ -27,6 +27,12 @@ class Ports:
     """Mistakes in a stream's suites that only Great Expectations can name."""
 
 
+def _backfill(ports: Ports) -> OperationKind:
+    from pipeline.backfill.kind import BackfillKind
+
+    return BackfillKind(ports.broken_rules, ports.gate)
+
+
 def _trial(ports: Ports) -> OperationKind:
     from pipeline.trial.kind import TrialKind
     from pipeline.trial.registered import learn
@@ -48,6 +54,7 @@ def _rollback(_: Ports) -> OperationKind:
 
 
 KINDS: Mapping[Kind, Callable[[Ports], OperationKind]] = {
+    Kind.BACKFILL: _backfill,
     Kind.PROMOTION: _promotion,
     Kind.ROLLBACK: _rollback,
     Kind.TRIAL: _trial,
