@@ -472,7 +472,13 @@ def test_rows_of_files_come_in_once_and_only_those_that_the_lake_lacks(orders: O
     everything = pd.concat([orders.events, brought[orders.events.columns]], ignore_index=True)
     agrees(orders, everything)
     orders.commit(12, 20, 1990, 2100, 2100)
+    shutil.rmtree(orders.path(lake_rollup("minutes")))
     orders.follow()
+    anew = commits_of(orders.path(lake_rollup("minutes")))
+    assert anew is not None
+    assert set(anew.cursor.seen) == {0, 1}, (
+        "a file says nothing of how far event time has come, also when all is read anew"
+    )
     everything = pd.concat([everything, orders.events.iloc[-20:]], ignore_index=True)
     agrees(orders, everything)
     again = Doing(orders, asked, number="op2").plan()

@@ -75,6 +75,16 @@ def test_an_account_that_adds_up_is_balanced(world: World) -> None:
     assert (taken.partitions[0].raw_until, taken.mismatches) == (BLOCK, ())
 
 
+def test_what_a_backfill_has_brought_is_no_surplus_and_a_swap_changes_no_count(world: World) -> None:
+    world.files.files = {
+        "swapped": [(0, each) for each in EVENTS[:-1]],
+        "from a file": [(-77, 3 << 40), (-77, (3 << 40) + 1)],
+    }
+    taken = world.ledger.take()
+    assert (taken.verdict, taken.total("lake"), taken.mismatches) == (Verdict.BALANCED, 3, ())
+    assert [each.partition for each in taken.partitions] == [0]
+
+
 def test_a_source_that_is_away_makes_the_account_unknown_and_it_comes_back(world: World) -> None:
     world.serving.failure = OSError("connection refused\nand so on")
     taken = world.ledger.take()
