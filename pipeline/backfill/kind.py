@@ -30,7 +30,7 @@ from pipeline.backfill.judge import judged
 from pipeline.backfill.look import definition_of, events_at
 from pipeline.backfill.plan import history_units, plan_of
 from pipeline.backfill.publish import await_published
-from pipeline.backfill.scene import Scene, known_of
+from pipeline.backfill.scene import Once, Scene, known_of
 from pipeline.backfill.swap import swapped_at
 from pipeline.backfill.things import TouchedThings
 from pipeline.lake.lineage import is_made_of, says
@@ -70,6 +70,7 @@ class BackfillKind:
         known: Callable[[Settings, StreamDefinition], Known] = known_of,
     ) -> None:
         self._rules, self._gate, self._known = broken_rules, gate, known
+        self._once: dict[tuple[str, str], Once] = {}
         self.does: Mapping[str, Callable[[Work, StagePlanned], Found]] = {
             "build": self._build,
             "gate": self._judge,
@@ -101,17 +102,17 @@ class BackfillKind:
     def confirm_basis(self, work: Work) -> None:
         """See `OperationKind`."""
         scene = self._scene(work)
-        if definition_of(scene.stream) != scene.basis["definition"]:
-            raise StaleError(f"{scene.stream.name}: its definition has changed since this was planned; plan it again")
+        if definition_of(work.stream()) != scene.basis["definition"]:
+            raise StaleError(f"{scene.asked.stream}: its definition has changed since this was planned; plan it again")
         table = DeltaTable(scene.events_folder)
         since = int(scene.basis["events_version"])
         if str(table.metadata().id) != scene.basis["table"]:
             raise StaleError(f"{scene.events_folder} is another table than the one that was planned for; plan it again")
         said = says(table.history(table.version() - since + 1))
         if not is_made_of(said, table.version(), since):
-            raise StaleError(f"{scene.stream.name} was rolled back since this was planned; plan it again")
+            raise StaleError(f"{scene.asked.stream} was rolled back since this was planned; plan it again")
         if any(each.backfill is not None for version, each in said.items() if version > since):
-            raise StaleError(f"{scene.stream.name} was backfilled since this was planned; plan it again")
+            raise StaleError(f"{scene.asked.stream} was backfilled since this was planned; plan it again")
 
     def clean_up(self, work: Work) -> None:
         """See `OperationKind`."""
@@ -129,7 +130,10 @@ class BackfillKind:
         return OperationAsked(kind=Kind.ROLLBACK, asked=back, why=f"undoes backfill {work.operation.id}")
 
     def _scene(self, work: Work) -> Scene:
-        return Scene(work, self._rules, self._known)
+        """What was found is good for the stages of one plan; a plan itself looks at everything anew."""
+        plan = work.operation.plan
+        once = Once() if plan is None else self._once.setdefault((work.operation.id, plan.fingerprint), Once())
+        return Scene(work, self._rules, self._known, once)
 
     def _build(self, work: Work, stage: StagePlanned) -> Found:
         scene = self._scene(work)
@@ -179,9 +183,9 @@ class BackfillKind:
         return found
 
     def _require_same(self, scene: Scene) -> None:
-        if definition_of(scene.stream) != scene.basis["definition"]:
+        if definition_of(scene.work.stream()) != scene.basis["definition"]:
             raise StaleError(
-                f"{scene.stream.name}: its definition has changed while the days were built; nothing was swapped, plan it again"
+                f"{scene.asked.stream}: its definition has changed while the days were built; nothing was swapped, plan it again"
             )
 
     def _mark(self, work: Work, _: StagePlanned) -> Found:

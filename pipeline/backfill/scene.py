@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyspark.sql import functions as sf
 from pyspark.sql.types import StructType
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.tables.cursor import Cursor
 
 
+T = TypeVar("T")
 INCREMENT = "increment"
 """Folder of the shadow: what lake has appended to the days after they were built."""
 
@@ -60,38 +62,62 @@ def known_of(settings: Settings, stream: StreamDefinition) -> Known:
     return Known(valid, {each: schema for each, schema in found.raw.items() if each not in found.misread})
 
 
+class Once:
+    """What all stages of an operation share in a process: each thing is made once, by the first that asks for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._made: dict[str, Any] = {}
+
+    def get(self, name: str, make: Callable[[], T]) -> T:
+        """The thing of that name."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            found: T = self._made[name]
+            return found
+
+
 class Scene:
     """One operation's. Of one stage."""
 
     def __init__(
-        self, work: Work, rules: Callable[[], RuleCompiler], known: Callable[[Settings, StreamDefinition], Known]
+        self,
+        work: Work,
+        rules: Callable[[], RuleCompiler],
+        known: Callable[[Settings, StreamDefinition], Known],
+        once: Once,
     ) -> None:
         self.work = work
-        self._rules, self._known = rules, known
+        self._rules, self._known, self._once = rules, known, once
         self.asked = BackfillAsked.model_validate(work.operation.asked)
         self.id = work.operation.id
         self.folder = lake_table(work.settings.lake_root, self.asked.stream, "").rstrip("/")
         self.events_folder = f"{self.folder}/{EVENTS}"
 
-    @cached_property
+    @property
     def stream(self) -> StreamDefinition:
-        """Today's definition."""
-        return self.work.stream()
+        """Today's definition, as the operation's process has found it."""
+        return self._once.get("stream", self.work.stream)
 
     @cached_property
     def shadow(self) -> Shadow:
         """Where it builds."""
         return Shadow(self.folder, self.id)
 
-    @cached_property
+    @property
     def known(self) -> Known:
         """What the registry knows."""
-        return self._known(self.work.settings, self.stream)
+        return self._once.get("known", lambda: self._known(self.work.settings, self.stream))
 
-    @cached_property
+    @property
     def again(self) -> Again:
         """Today's definition, ready to judge."""
-        return Again.of(self.work.session(), self.stream, self._rules(), self.known.valid_id)
+
+        def made() -> Again:
+            return Again.of(self.work.session(), self.stream, self._rules(), self.known.valid_id)
+
+        return self._once.get("again", made)
 
     @property
     def basis(self) -> Mapping[str, Any]:
@@ -99,10 +125,10 @@ class Scene:
         plan = self.work.operation.plan
         return {} if plan is None else plan.basis
 
-    @cached_property
+    @property
     def events(self) -> EventsAt:
         """The events table as it was when the backfill was planned."""
-        return events_at(self.events_folder, int(self.basis["events_version"]))
+        return self._once.get("events", lambda: events_at(self.events_folder, int(self.basis["events_version"])))
 
     def units(self, does: str = "build") -> list[str]:
         """Names of what is built, in the plan's order."""

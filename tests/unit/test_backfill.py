@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +23,9 @@ from pipeline.backfill.publish import published
 from pipeline.backfill.spans import chunks, day_of, spans_of
 from pipeline.backfill.storage import Shadow, stats_of
 from pipeline.backfill.swap import Swap, swap, swapped_at
+from pipeline.lake.held import held_in
 from pipeline.lake.lineage import said_in, with_backfill
+from pipeline.lake.offsets import user_metadata
 from pipeline.operate.kind import RefusedError
 
 if TYPE_CHECKING:
@@ -210,7 +212,7 @@ class Lake:
         self.append([0, 1])
         write(root / "shadow_op1" / "2013-01-01" / "rows" / "0" / f"{EVENT_DATE}=2013-01-01" / "part-1.parquet", [0])
 
-    def append(self, offsets: list[int]) -> None:
+    def append(self, offsets: list[int], says: str = "") -> None:
         rows = pa.table(
             {
                 "tg_partition": pa.array([0] * len(offsets), pa.int64()),
@@ -219,7 +221,8 @@ class Lake:
                 EVENT_DATE: pa.array([date(2013, 1, 1)] * len(offsets), pa.date32()),
             }
         )
-        write_deltalake(self.folder, rows, mode="append", partition_by=[EVENT_DATE])
+        named = CommitProperties(custom_metadata={"userMetadata": says})
+        write_deltalake(self.folder, rows, mode="append", partition_by=[EVENT_DATE], commit_properties=named)
 
     def swap(self, shop: StreamDefinition, meanwhile: list[int] | None = None) -> int:
         looks = []
@@ -254,6 +257,13 @@ def test_a_swap_that_somebody_was_faster_than_looks_again(tmp_path: Path, shop: 
     lake = Lake(tmp_path)
     assert lake.swap(shop, meanwhile=[5, 6]) == 2
     assert lake.offsets() == [0], "what came in between was looked at, and replaced with the day"
+
+
+def test_where_the_lake_goes_on_is_what_its_own_commits_say(tmp_path: Path, shop: StreamDefinition) -> None:
+    lake = Lake(tmp_path)
+    lake.append([2], user_metadata("shop", "shop.valid", {0: (0, 3)}))
+    lake.swap(shop)
+    assert held_in(lake.folder) == (True, {0: 3})
 
 
 def test_a_shadow_that_is_deleted_leaves_the_table_whole(tmp_path: Path, shop: StreamDefinition) -> None:
