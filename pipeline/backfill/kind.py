@@ -204,8 +204,18 @@ class BackfillKind:
         return {"published": [*sorted(wanted.keys() - late.keys())], "late": [*sorted(late)]}
 
     def _clean(self, work: Work, _: StagePlanned) -> Found:
-        self._scene(work).shadow.delete()
-        return {}
+        scene = self._scene(work)
+        scene.shadow.delete()
+        return _summary(scene)
+
+
+def _summary(scene: Scene) -> dict[str, JsonValue]:
+    """Of all that was found, in a few figures."""
+    compared, swapped = scene.work.result_of("compare"), scene.work.result_of("swap")
+    tables: Any = swapped.get("tables") or {}
+    summed = {what: sum(int(each.get(what) or 0) for each in tables.values()) for what in ("windows", "things")}
+    rows = {name: compared.get(name) for name in ("before", "after", "changed", "added", "gone", "examples")}
+    return {**rows, **summed, "set_aside": swapped.get("set_aside"), "increment": swapped.get("increment")}
 
 
 def _events_then(scene: Scene) -> DataFrame:

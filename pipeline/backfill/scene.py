@@ -176,6 +176,8 @@ class Scene:
         uris = [self.shadow.uri(f"{unit}/{ROWS}") for unit in units if self.shadow.files(f"{unit}/{ROWS}")]
         if not uris:
             return table.limit(0)
+        # Listing some hundred folders is a moment; a job of Spark's with a task for each is not.
+        session.conf.set("spark.sql.sources.parallelPartitionDiscovery.threshold", "100000")
         found = session.read.option("recursiveFileLookup", "true").schema(schema).parquet(*uris)
         return found.withColumn(EVENT_DATE, sf.to_date(self.stream.event_time.field))
 
