@@ -24,6 +24,7 @@ from controlplane.up import Platform
 from load_tests.bench.browser import opened_console
 from load_tests.bench.history import make_history
 from load_tests.bench.latency import Hops, after, beat, console_of, watched
+from load_tests.bench.signed import session_of
 from load_tests.bench.until import until
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def measure(  # noqa: PLR0913 (what is measured)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, Platform(Path(folder), feeds=feeds, told=told) as platform:
         platform.start()
-        with opened_console(console_of(platform, _STREAM)) as page:
+        with opened_console(console_of(platform, _STREAM), session_of(platform.settings)) as page:
             told("waiting for the lake to begin")
             beat(platform, page, until(lambda: _rows(platform, _STREAM) > 0, "the first commit of the shop", 120))
             last = make_history(
