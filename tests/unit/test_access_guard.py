@@ -5,23 +5,36 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from controlplane.contract.access import CSRF_HEADER, SESSION_COOKIE, USER_HEADER, Grant, Role, authorization
+from controlplane.contract.access import (
+    CSRF_HEADER,
+    SESSION_COOKIE,
+    STREAMS_HEADER,
+    USER_HEADER,
+    Grant,
+    Role,
+    authorization,
+)
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.service.access.access import Access, Terms
 from controlplane.service.access.hashes import csrf_of
 from controlplane.service.api import create_api
+from controlplane.service.audit.port import NotKept
 from controlplane.service.database import create_all, engine_of
+from controlplane.service.operations.desk import Desk
+from controlplane.service.operations.schedules import Schedules
 from controlplane.service.service import Service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CONSOLE = "http://127.0.0.1:8050"
+STREAMS = [load_stream(SHIPPED_STREAMS / name) for name in ("shop", "flights")]
 ORDER = {"stream": "shop", "stage": "lake", "order": "divert"}
 ORDERS = "/api/v1/gates/orders"
 
@@ -42,8 +55,9 @@ class Door:
         create_all(engine)
         self.clock = Clock()
         self.access = Access(engine, Terms(), self.clock, "parts-token", "owners-token")
-        streams = [load_stream(SHIPPED_STREAMS / name) for name in ("shop", "flights")]
-        self.service = Service(streams, lambda *_, **__: [], CONSOLE, 0.05)
+        desk = Desk(engine, [stream.name for stream in STREAMS], NotKept())
+        schedules = Schedules(engine, desk)
+        self.service = Service(STREAMS, lambda *_, **__: [], CONSOLE, 0.05, operations=desk, schedules=schedules)
         self.client = TestClient(create_api(self.service, access=self.access), raise_server_exceptions=False)
 
     def user(self, name: str, role: Role, *streams: str) -> str:
@@ -232,3 +246,83 @@ def test_a_socket_is_closed_when_its_session_ends(door: Door) -> None:
         with pytest.raises(WebSocketDisconnect) as closed:
             socket.receive_json()
     assert (closed.value.code, closed.value.reason) == (1008, "the session has ended")
+
+
+ROLLBACK = {"kind": "rollback", "asked": {"stream": "shop", "version": 3}}
+
+
+def test_an_operation_is_planned_by_an_operator_of_its_stream_and_confirmed_by_who_may_approve_it(door: Door) -> None:
+    def ask(cookie: str, path: str = "", body: Any = ROLLBACK) -> Any:
+        return door.client.post(f"/api/v1/operations{path}", json=body, headers=door.page(cookie))
+
+    operator, approver = door.user("ola", Role.OPERATOR), door.user("pia", Role.APPROVER, "shop")
+    assert ask(door.user("vic", Role.VIEWER)).status_code == 403
+    assert ask(door.user("fay", Role.OPERATOR, "flights")).status_code == 403
+    planned = ask(operator)
+    assert (planned.status_code, planned.json()["by"]) == (202, "ola")
+    number, word = planned.json()["id"], {"fingerprint": "f", "confirmation": "shop"}
+    refused = ask(operator, f"/{number}/confirm", word)
+    assert (refused.status_code, "may not approve" in refused.json()["detail"]) == (403, True)
+    assert ask(approver, f"/{number}/confirm", word).status_code == 409, "it has no plan yet"
+    assert ask(approver, "/lease", {"worker": "w", "holds": []}).status_code == 403, "that is for the worker"
+
+
+class Room:
+    """What a room was asked, and with which headers."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, str]]] = []
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        headers = {name: request.headers.get(name, "") for name in (USER_HEADER, STREAMS_HEADER, "authorization")}
+        self.asked.append((request.method, request.url.path, headers))
+        return httpx.Response(200, json={})
+
+
+@pytest.fixture
+def room(door: Door, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """Every room behind the control plane."""
+    made, real = Room(), httpx.AsyncClient
+    transport = httpx.MockTransport(made)
+    monkeypatch.setattr(
+        "controlplane.service.forwarded.httpx.AsyncClient", lambda **how: real(transport=transport, **how)
+    )
+    rooms = dict.fromkeys(("quarantine", "alerts", "sql", "tables", "trials"), "http://room")
+    door.client = TestClient(create_api(door.service, rooms, access=door.access))
+    return made
+
+
+def test_a_room_is_asked_with_the_parts_token_for_whom_and_for_which_streams(door: Door, room: Room) -> None:
+    headers = door.page(door.user("fay", Role.OPERATOR, "flights"), **{USER_HEADER: "root", STREAMS_HEADER: "*"})
+    answer = door.client.post("/api/v1/quarantine/replays/1/run", json={}, headers=headers)
+    assert answer.status_code == 200
+    told = {USER_HEADER: "fay", STREAMS_HEADER: "flights", "authorization": "Bearer parts-token"}
+    assert room.asked == [("POST", "/api/v1/quarantine/replays/1/run", told)], "whatever the page says of itself"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "role", "stream", "status"),
+    [
+        ("GET", "quarantine/streams/shop/groups", Role.VIEWER, "flights", 200),
+        ("POST", "quarantine/streams/flights/replays", Role.OPERATOR, "flights", 200),
+        ("POST", "quarantine/streams/shop/replays", Role.OPERATOR, "flights", 403),
+        ("POST", "quarantine/streams/flights/replays", Role.VIEWER, "flights", 403),
+        ("POST", "quarantine/replays/1/run", Role.VIEWER, "flights", 403),
+        ("POST", "sql", Role.VIEWER, "flights", 200),
+        ("POST", "alerts/incidents/1/acknowledge", Role.OPERATOR, "flights", 403),
+        ("POST", "alerts/incidents/1/acknowledge", Role.OPERATOR, "*", 200),
+        ("DELETE", "alerts/windows/1", Role.VIEWER, "*", 403),
+        ("POST", "anything/else", Role.VIEWER, "*", 404),
+        ("POST", "trials/folders", Role.VIEWER, "*", 403),
+        ("DELETE", "trials/1", Role.OPERATOR, "*", 200),
+        ("POST", "sql/%2e%2e/trials/folders", Role.VIEWER, "*", 404),
+        ("POST", "quarantine/streams/shop%2f..%2f..%2freplays/1/run", Role.OPERATOR, "flights", 404),
+    ],
+)
+def test_what_is_forwarded_takes_the_right_to_do_it(  # noqa: PLR0913 (a row of a table)
+    door: Door, room: Room, method: str, path: str, role: Role, stream: str, status: int
+) -> None:
+    headers = door.page(door.user("fay", role, stream))
+    answer = door.client.request(method, f"/api/v1/{path}", headers=headers)
+    assert answer.status_code == status
+    assert bool(room.asked) is (status == 200)

@@ -18,14 +18,18 @@ from controlplane.service.access.hashes import hash_of, is_password, password_ha
 from controlplane.service.access.tries import Tries
 from controlplane.service.api import create_api
 from controlplane.service.audit.port import NotKept
+from controlplane.service.database import create_all, engine_of
 from controlplane.service.service import Service
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import Engine
 
 CONSOLE = "http://127.0.0.1:8050"
 OWNER = authorization("owner")
 SESSION, USERS, TOKENS = "/api/v1/session", "/api/v1/users", "/api/v1/tokens"
+SHOP = load_stream(SHIPPED_STREAMS / "shop")
 GOOD = "correct horse battery"
 
 
@@ -51,8 +55,7 @@ class Door:
     def __init__(self, engine: Engine, console: str = CONSOLE) -> None:
         self.clock, self.audit = Clock(), Kept()
         self.access = Access(engine, Terms(console=console), self.clock, "parts", "owner")
-        shop = load_stream(SHIPPED_STREAMS / "shop")
-        service = Service([shop], lambda *_, **__: [], console, 0.05, audit=self.audit)
+        service = Service([SHOP], lambda *_, **__: [], console, 0.05, audit=self.audit)
         self.client = TestClient(create_api(service, access=self.access))
 
     def post(self, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
@@ -76,32 +79,40 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def door(database: Engine) -> Door:
+def door(tmp_path: Path) -> Door:
+    engine = engine_of(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    create_all(engine)
+    return Door(engine)
+
+
+@pytest.fixture
+def each(database: Engine) -> Door:
+    """On each kind of database."""
     return Door(database)
 
 
-def test_the_first_link_makes_an_admin_who_is_signed_in_at_once(door: Door) -> None:
-    assert door.client.get(f"{SESSION}/ways").json() == {"password": True, "has_users": False, "openid": None}
-    once = door.post(f"{USERS}/first-link", headers=OWNER).json()["once"]
-    assert door.post(f"{SESSION}/link/look", {"once": once}).json() == {"user": None}
-    answer = door.post(f"{SESSION}/link", {"once": once, "name": "ana", "password": GOOD})
+def test_the_first_link_makes_an_admin_who_is_signed_in_at_once(each: Door) -> None:
+    assert each.client.get(f"{SESSION}/ways").json() == {"password": True, "has_users": False, "openid": None}
+    once = each.post(f"{USERS}/first-link", headers=OWNER).json()["once"]
+    assert each.post(f"{SESSION}/link/look", {"once": once}).json() == {"user": None}
+    answer = each.post(f"{SESSION}/link", {"once": once, "name": "ana", "password": GOOD})
     assert (answer.status_code, answer.json()["name"]) == (201, "ana")
     assert answer.json()["may"]["administer"] == ["*"]
-    assert door.client.get(SESSION).json()["name"] == "ana"
-    assert door.post(f"{USERS}/first-link", headers=OWNER).status_code == 409, "there is a user now"
-    assert door.client.get(f"{SESSION}/ways").json()["has_users"] is True
+    assert each.client.get(SESSION).json()["name"] == "ana"
+    assert each.post(f"{USERS}/first-link", headers=OWNER).status_code == 409, "there is a user now"
+    assert each.client.get(f"{SESSION}/ways").json()["has_users"] is True
 
 
-def test_a_link_works_once(door: Door) -> None:
-    once = door.post(f"{USERS}/first-link", headers=OWNER).json()["once"]
+def test_a_link_works_once(each: Door) -> None:
+    once = each.post(f"{USERS}/first-link", headers=OWNER).json()["once"]
     used = {"once": once, "name": "ana", "password": GOOD}
-    assert door.post(f"{SESSION}/link", used).status_code == 201
+    assert each.post(f"{SESSION}/link", used).status_code == 201
     for path, body in ((f"{SESSION}/link", {**used, "name": "eve"}), (f"{SESSION}/link/look", {"once": once})):
-        answer = door.post(path, body)
+        answer = each.post(path, body)
         assert answer.status_code == 403
         assert "works once" in answer.json()["detail"]
-    assert [each.name for each in door.access.users.all()] == ["ana"]
-    assert ("anonymous", "session.link", "refused") in door.audit.entries
+    assert [user.name for user in each.access.users.all()] == ["ana"]
+    assert ("anonymous", "session.link", "refused") in each.audit.entries
 
 
 def test_a_link_ends_after_a_day_and_when_a_newer_one_is_made(door: Door) -> None:
@@ -120,17 +131,17 @@ def test_a_first_link_makes_no_second_admin_when_somebody_else_has_come_first(do
     assert (answer.status_code, "an admin already" in answer.json()["detail"]) == (403, True)
 
 
-def test_an_admins_link_sets_a_password_for_its_user_and_ends_their_sessions(door: Door) -> None:
-    door.admin()
-    made = door.post(USERS, {"name": "bob", "grants": [{"role": "viewer", "streams": ["shop"]}]}, OWNER).json()
-    answer = door.post(f"{SESSION}/link", {"once": made["once"], "name": "eve", "password": GOOD})
+def test_an_admins_link_sets_a_password_for_its_user_and_ends_their_sessions(each: Door) -> None:
+    each.admin()
+    made = each.post(USERS, {"name": "bob", "grants": [{"role": "viewer", "streams": ["shop"]}]}, OWNER).json()
+    answer = each.post(f"{SESSION}/link", {"once": made["once"], "name": "eve", "password": GOOD})
     assert answer.json()["name"] == "bob", "whatever name is sent along"
     before = answer.cookies[SESSION_COOKIE]
-    once = door.post(f"{USERS}/bob/link", headers=OWNER).json()["once"]
-    assert door.post(f"{SESSION}/link", {"once": once, "password": "another long one"}).status_code == 201
-    assert door.client.get(SESSION, headers={"Cookie": f"{SESSION_COOKIE}={before}"}).status_code == 401
-    assert door.sign_in("bob", GOOD).status_code == 401
-    assert door.sign_in("bob", "another long one").status_code == 201
+    once = each.post(f"{USERS}/bob/link", headers=OWNER).json()["once"]
+    assert each.post(f"{SESSION}/link", {"once": once, "password": "another long one"}).status_code == 201
+    assert each.client.get(SESSION, headers={"Cookie": f"{SESSION_COOKIE}={before}"}).status_code == 401
+    assert each.sign_in("bob", GOOD).status_code == 401
+    assert each.sign_in("bob", "another long one").status_code == 201
 
 
 def test_a_short_password_is_refused_and_not_repeated(door: Door) -> None:
@@ -156,18 +167,18 @@ def test_the_cookie_is_for_no_script_and_no_other_site_and_under_https_for_nothi
     assert "Secure" in safe.sign_in().headers["set-cookie"]
 
 
-def test_nothing_that_lets_one_in_is_kept_as_it_is(door: Door) -> None:
-    door.admin()
-    cookie = door.sign_in().cookies[SESSION_COOKIE]
-    _, secret = door.access.tokens.make("ana", "a test", None, door.clock())
-    with door.access.engine.connect() as connection:
+def test_nothing_that_lets_one_in_is_kept_as_it_is(each: Door) -> None:
+    each.admin()
+    cookie = each.sign_in().cookies[SESSION_COOKIE]
+    _, secret = each.access.tokens.make("ana", "a test", None, each.clock())
+    with each.access.engine.connect() as connection:
         kept = "".join(
             str(connection.execute(text(f"SELECT * FROM access_{name}")).all())  # noqa: S608 (our own names)
             for name in ("users", "sessions", "tokens", "links")
         )
     assert hash_of(cookie) in kept
     assert "$argon2id$" in kept
-    assert all(each not in kept for each in (cookie, secret, GOOD))
+    assert all(secret not in kept for secret in (cookie, secret, GOOD))
 
 
 def test_a_wrong_name_and_a_wrong_password_are_answered_alike(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,15 +241,15 @@ def test_a_foreign_page_signs_nobody_in(door: Door) -> None:
     assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
 
 
-def test_who_signs_out_is_signed_out_on_the_server_too(door: Door) -> None:
-    door.admin()
-    signed = door.sign_in()
+def test_who_signs_out_is_signed_out_on_the_server_too(each: Door) -> None:
+    each.admin()
+    signed = each.sign_in()
     cookie, csrf = signed.cookies[SESSION_COOKIE], signed.json()["csrf"]
-    door.client.cookies.clear()
+    each.client.cookies.clear()
     kept = {"Cookie": f"{SESSION_COOKIE}={cookie}", CSRF_HEADER: csrf}
-    assert door.client.delete(SESSION, headers=kept).status_code == 204
-    assert door.client.get(SESSION, headers=kept).status_code == 401
-    assert ("ana", "session.end", "ok") in door.audit.entries
+    assert each.client.delete(SESSION, headers=kept).status_code == 204
+    assert each.client.get(SESSION, headers=kept).status_code == 401
+    assert ("ana", "session.end", "ok") in each.audit.entries
 
 
 def test_a_token_is_shown_once_is_ones_own_and_makes_no_other(door: Door) -> None:
@@ -254,13 +265,13 @@ def test_a_token_is_shown_once_is_ones_own_and_makes_no_other(door: Door) -> Non
     assert door.post(TOKENS, {}, OWNER).status_code == 409, "the owner of the folder is no user"
 
 
-def test_nobody_takes_back_the_token_of_another_but_an_admin(door: Door) -> None:
+def test_nobody_takes_back_the_token_of_another_but_an_admin(each: Door) -> None:
     for name in ("bob", "eve"):
-        door.access.users.add(name, [Grant(role=Role.APPROVER)], "a test", door.clock())
-    made, _ = door.access.tokens.make("bob", "", None, door.clock())
-    _, secret = door.access.tokens.make("eve", "", None, door.clock())
-    assert door.client.delete(f"{TOKENS}/{made.id}", headers=authorization(secret)).status_code == 404
-    assert door.client.delete(f"{TOKENS}/{made.id}", headers=OWNER).status_code == 204
+        each.access.users.add(name, [Grant(role=Role.APPROVER)], "a test", each.clock())
+    made, _ = each.access.tokens.make("bob", "", None, each.clock())
+    _, secret = each.access.tokens.make("eve", "", None, each.clock())
+    assert each.client.delete(f"{TOKENS}/{made.id}", headers=authorization(secret)).status_code == 404
+    assert each.client.delete(f"{TOKENS}/{made.id}", headers=OWNER).status_code == 204
 
 
 def test_only_the_owner_of_the_folder_opens_a_session_without_a_password(door: Door) -> None:

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
 
 _ROWS = (
-    ("*", r"sql(/.*)?", Action.QUERY),
-    ("GET", r".*", Action.READ),
-    ("POST", r"quarantine/streams/(?P<stream>[^/]+)/replays", Action.PLAN),
-    ("POST", r"quarantine/.*", Action.OPERATE),
-    ("POST", r"trials/folders", Action.PLAN),
+    ("*", r"sql(/.*)?", Needs(action=Action.QUERY, later=True)),
+    ("GET", r".*", Needs(action=Action.READ)),
+    ("POST", r"quarantine/streams/(?P<stream>[^/]+)/replays", Needs(action=Action.PLAN)),
+    ("POST", r"quarantine/replays/.*", Needs(action=Action.OPERATE, later=True)),
+    ("POST", r"trials/folders", Needs(action=Action.PLAN)),
 )
-"""Method, path below `/api/v1`, action; the first that fits."""
+"""Method, path below `/api/v1`, what it is; the first that fits. `later`: its room looks for which streams (`may_touch`)."""
 _BELOW = "/api/v1/"
-_OTHERWISE = Action.OPERATE
+_OTHERWISE = Needs(action=Action.OPERATE)
 
 
 def forwarded(connection: HTTPConnection) -> Needs:
     """What it is to ask the room behind a prefix.
 
-    A replay's stream is known to its room only, which is told what who asks may touch; an incident belongs to no stream that
-    could be trusted to be the only one concerned, so alerts take the right to the platform as a whole.
+    An incident belongs to no stream that could be trusted to be the only one concerned: alerts take the right to the platform as
+    a whole.
 
     Raises:
         HTTPException: 404 for a path that could be taken for another by whoever reads it next.
@@ -39,9 +39,8 @@ def forwarded(connection: HTTPConnection) -> Needs:
     method, path = connection.scope["method"], connection.scope["path"].removeprefix(_BELOW)
     if any(part in (".", "..") for part in path.split("/")):
         raise HTTPException(404, "there is no such path")
-    for each, pattern, action in _ROWS:
+    for each, pattern, said in _ROWS:
         if each in ("*", method) and (found := re.fullmatch(pattern, path)):
-            if "stream" in found.groupdict():
-                connection.path_params["stream"] = found["stream"]
-            return Needs(action=action, later=path.startswith("quarantine/replays/"))
-    return Needs(action=_OTHERWISE)
+            connection.path_params.update(found.groupdict())
+            return said
+    return _OTHERWISE
