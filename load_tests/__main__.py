@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|maintenance|alerts|scaling [-o json]`."""
+"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|rollback|maintenance|alerts|scaling [-o json]`."""
 
 from __future__ import annotations
 
@@ -185,6 +185,26 @@ def rollups(
                 typer.echo(each["difference"] or "equal to pandas'")
         typer.echo(f"late events that were applied: {found['late']}")
     sys.exit(1 if any(each["difference"] for side in _SIDES for each in found[side].values()) else 0)
+
+
+@app.command()
+def rollback(
+    flights: Annotated[int, typer.Option(min=1000, help="How many; rolled back to half of them.")] = 4000,
+    output: Output = "text",
+) -> None:
+    """Real flights rolled back once for each stage, its process killed there; exit code 1 when something differs from pandas."""
+    from load_tests.bench.rollback import measure
+
+    found = measure(flights, _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for each in found["rounds"]:
+            undone = " and undone" if each["undone"] else ""
+            said = each["difference"] or "equal to pandas'"
+            typer.echo(f"killed at {each['killed_at'] + undone:40} {each['took_s']:>6} s: {said}")
+        typer.echo(f"route, live, lake and ledger were {'left alone' if found['left_alone'] else 'started anew'}")
+    sys.exit(0 if found["left_alone"] and not any(each["difference"] for each in found["rounds"]) else 1)
 
 
 @app.command()

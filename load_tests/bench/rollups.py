@@ -92,7 +92,7 @@ def _settled(settings: Settings, client: Client, events: int) -> Callable[[], bo
             held_in(lake_table(settings.lake_root, STREAM))[0]
             and _arrived(client) == events == int(DeltaTable(lake_table(settings.lake_root, STREAM)).count())
             and is_followed(settings, STREAM, _ENTITY)
-            and is_published(client, settings, STREAM, _MADE)
+            and is_published(client, settings, STREAM, MADE)
         )
 
     return steady(look, A_BEAT_S)
@@ -129,12 +129,12 @@ def _operating(table: pd.DataFrame) -> pd.DataFrame:
     return found.drop(columns="day")
 
 
-_MADE = {"by_carrier": _by_carrier, "by_origin": _by_origin, "operating": _operating}
+MADE = {"by_carrier": _by_carrier, "by_origin": _by_origin, "operating": _operating}
 
 
 def _compared(client: Client, table: pd.DataFrame) -> Report:
     """By rollup: windows, how many of them are closed ones, and the first difference; None where there is none."""
-    return {name: _difference(client, name, make(table)) for name, make in _MADE.items()}
+    return {name: _difference(client, name, make(table)) for name, make in MADE.items()}
 
 
 def _difference(client: Client, name: str, expected: pd.DataFrame) -> Report:
@@ -160,5 +160,5 @@ def _late(client: Client) -> dict[str, int]:
     """Rollup -> events that came after their window had closed."""
     return {
         name: int(client.query(f"SELECT sum(late) FROM {rollup_view(STREAM, name)}").result_rows[0][0])  # noqa: S608
-        for name in _MADE
+        for name in MADE
     }
