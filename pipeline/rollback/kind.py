@@ -92,7 +92,7 @@ class RollbackKind:
             path = lake_table(root, name, table)
             log = read_log(path)
             if log is not None and (done := log.done_by(work.operation.id)) is not None:
-                stages.roll_back(work, table, path, done.version - 1, back)
+                stages.roll_back(work, table, path, done.before, back)
                 undone = True
         if undone:
             stages.publish(work)

@@ -41,6 +41,14 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class Done:
+    """A table before an operation has rolled it back, and since."""
+
+    before: int
+    version: int
+
+
+@dataclass(frozen=True)
 class Log:
     """A table's versions, as far back as its log goes."""
 
@@ -78,13 +86,14 @@ class Log:
                 return found
         return None
 
-    def done_by(self, operation: str) -> Commit | None:
-        """The commit that an operation has rolled the table back with; None when it has not."""
-        for at in sorted(self.commits, reverse=True):
-            rollback = self.said[at].rollback
-            if rollback is not None and rollback.operation == operation:
-                return self.commits[at]
-        return None
+    def done_by(self, operation: str) -> Done | None:
+        """What an operation has rolled the table back with; None when it has not.
+
+        A process that was killed may have had its JVM commit a moment later, while the next one did the same.
+        """
+        said = {at: each.rollback for at, each in self.said.items()}
+        mine = [at for at, rollback in said.items() if rollback is not None and rollback.operation == operation]
+        return Done(min(mine) - 1, max(mine)) if mine else None
 
 
 def log_of(history: Iterable[Mapping[str, Any]]) -> Log:

@@ -24,7 +24,7 @@ from pipeline.lake.offsets import user_metadata
 from pipeline.operate.kind import RefusedError, RestsError
 from pipeline.publish.publish import Publisher
 from pipeline.rollback.files import Versions
-from pipeline.rollback.logs import Log, read_log
+from pipeline.rollback.logs import Done, Log, read_log
 from pipeline.rollback.look import EVENTS, refuse_without_kafka
 from pipeline.tables.cursor import Cursor
 from pipeline.tables.follow import Following
@@ -60,19 +60,19 @@ def restore(work: Work, stage: StagePlanned) -> Mapping[str, JsonValue]:
     """One table; in one commit, which says what it goes on from."""
     table, to = str(stage.given["table"]), int(cast("int", stage.given["version"]))
     path = lake_table(work.settings.lake_root, work.operation.stream, table)
-    restored = roll_back(work, table, path, to, work.operation.id)
-    return {f"{table}_version": restored, f"{table}_before": restored - 1}
+    done = roll_back(work, table, path, to, work.operation.id)
+    return {f"{table}_version": done.version, f"{table}_before": done.before}
 
 
-def roll_back(work: Work, table: str, path: str, to: int, operation: str) -> int:
-    """Have a table the content of a version, or of none; the version that this is. A second time changes nothing."""
+def roll_back(work: Work, table: str, path: str, to: int, operation: str) -> Done:
+    """Have a table the content of a version, or of none. A second time changes nothing."""
     log = read_log(path)
     if log is None:
         raise RefusedError(f"{path} is gone")
     if (done := log.done_by(operation)) is not None:
-        return done.version
+        return done
     if to == log.newest:
-        return to
+        return Done(to, to)
     metadata = with_rollback(_goes_on_from(work, table, log, to), operation, to)
     session = work.session()
     with _saying(session, metadata):
@@ -84,7 +84,7 @@ def roll_back(work: Work, table: str, path: str, to: int, operation: str) -> int
     done = None if found is None else found.done_by(operation)
     if done is None:
         raise RuntimeError(f"{path} was restored to version {to}, and no commit says so")
-    return done.version
+    return done
 
 
 def _goes_on_from(work: Work, table: str, log: Log, to: int) -> str:

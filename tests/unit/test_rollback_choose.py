@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.lake.lineage import NOTHING, with_backfill, with_rollback
 from pipeline.lake.offsets import user_metadata
 from pipeline.rollback.choose import diverted_version, followed_version, is_current, is_forward, rolled_back
-from pipeline.rollback.logs import Log, log_of
+from pipeline.rollback.logs import Done, Log, log_of
 from pipeline.tables.cursor import Cursor
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -159,6 +158,7 @@ def test_a_log_says_what_an_operation_has_rolled_back(second: int) -> None:
         table.append()
     done = table.log.done_by("op1")
     assert done is not None
-    assert done.version == at
+    assert (done.before, done.version) == (at - 1, at)
     assert table.log.done_by("op2") is None
-    assert json.loads(done.metadata or "") == {"rollback": {"operation": "op1", "to": 0}}
+    again = table.add(with_rollback(None, "op1", 0))
+    assert table.log.done_by("op1") == Done(at - 1, again), "also where a killed process was still heard of"
