@@ -200,9 +200,8 @@ def rollback(
         typer.echo(json.dumps(found, indent=2))
     else:
         for each in found["rounds"]:
-            undone = " and undone" if each["undone"] else ""
             said = each["difference"] or "equal to pandas'"
-            typer.echo(f"killed at {each['killed_at'] + undone:40} {each['took_s']:>6} s: {said}")
+            typer.echo(f"killed at {each['killed_at']:28} {each['ended']:10} {each['took_s']:>6} s: {said}")
         typer.echo(f"route, live, lake and ledger were {'left alone' if found['left_alone'] else 'started anew'}")
     sys.exit(0 if found["left_alone"] and not any(each["difference"] for each in found["rounds"]) else 1)
 

@@ -179,7 +179,8 @@ class Journeys:
     def child(self) -> psutil.Process | None:
         """The process that carries an operation out."""
         worker = self.platform.pid("operations")
-        return None if worker is None else next(iter(psutil.Process(worker).children()), None)
+        found = [] if worker is None else psutil.Process(worker).children()
+        return next((each for each in found if "operate" in each.cmdline()), None)
 
     def facts(self, kind: str) -> list[dict[str, Any]]:
         """What is known of the stream."""

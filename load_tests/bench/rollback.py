@@ -39,6 +39,7 @@ def measure(flights: int, told: Callable[[str], None]) -> Report:
         before = {part: journeys.platform.pid(part) for part in _PARTS}
         keys = [each["key"] for each in journeys.asked(version=version)["plan"]["stages"]]
         rounds = [_round(journeys, version, key, everything, told, undone=at % 2 == 1) for at, key in enumerate(keys)]
+        rounds.append(_cancelled(journeys, version, everything, told))
         after = {part: journeys.platform.pid(part) for part in _PARTS}
         return {"flights": flights, "version": version, "rounds": rounds, "left_alone": before == after}
 
@@ -54,12 +55,30 @@ def _round(  # noqa: PLR0913 (what a round is)
         back = journeys.reaches(journeys.post(f"operations/{planned['id']}/undo")["id"], "planned", "failed")
         journeys.confirmed(back)
         journeys.reaches(back["id"], "done", killed_at=(key,))
-    took_s = time.monotonic() - began
+    return _told(
+        journeys, everything, time.monotonic() - began, told, killed_at=key, ended="undone" if undone else "done"
+    )
+
+
+def _cancelled(journeys: Journeys, version: int, everything: set[int], told: Callable[[str], None]) -> Report:
+    """Held where everything is rolled back, then cancelled, and killed while it takes that back."""
+    began = time.monotonic()
+    planned = journeys.asked(version=version, then="hold")
+    journeys.confirmed(planned)
+    journeys.reaches(planned["id"], "paused")
+    journeys.post(f"operations/{planned['id']}/cancel")
+    if (child := journeys.wait(journeys.child, "somebody takes it back")) is not None:
+        child.kill()
+    journeys.reaches(planned["id"], "cancelled")
+    return _told(journeys, everything, time.monotonic() - began, told, killed_at="clean-up", ended="cancelled")
+
+
+def _told(journeys: Journeys, everything: set[int], took_s: float, told: Callable[[str], None], **what: str) -> Report:
     difference = None
     try:
         journeys.settles(everything)
         journeys.agrees(everything, live=everything)
     except (AssertionError, TimeoutError) as error:
         difference = " ".join(str(error).split())[:300]
-    told(f"killed at {key}{' and undone' if undone else ''}: {took_s:.0f} s: {difference or 'equal to pandas'}")
-    return {"killed_at": key, "undone": undone, "took_s": round(took_s, 1), "difference": difference}
+    told(f"killed at {what['killed_at']}, {what['ended']}: {took_s:.0f} s: {difference or 'equal to pandas'}")
+    return {**what, "took_s": round(took_s, 1), "difference": difference}
