@@ -98,7 +98,7 @@ class ControlPlane:
     def _ended(self) -> tuple[Operation, ...]:
         """While they cannot be read, those that were."""
         try:
-            query = {"state": _ENDED, "limit": _OPERATIONS_AT_ONCE}
+            query: dict[str, list[str] | int] = {"state": _ENDED, "limit": _OPERATIONS_AT_ONCE}
             answer = self._client.get(OPERATIONS, params=query).raise_for_status()
             found = _OPERATIONS.validate_python(answer.json()["items"])
         except (httpx.HTTPError, ValueError, KeyError) as error:
