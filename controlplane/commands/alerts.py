@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +23,6 @@ app.add_typer(windows_app, name="windows")
 Id = Annotated[str, typer.Argument(metavar="ID", help="An incident's id, as `ls` gives it.")]
 For = Annotated[str, typer.Option("--for", help="How long, such as 30m.")]
 Reason = Annotated[str, typer.Option(help="Why; shown with it.")]
-By = Annotated[str | None, typer.Option(help="Who says so.  [default: you]")]
 _MISTAKEN = 2
 _REFUSED_FROM = 400
 _PAGERDUTY_AWAY = "it has not taken {waiting} of the events: {reason}"
@@ -72,31 +70,31 @@ def show(incident: Id, data: Data = None, output: Output = "text") -> None:
 
 
 @app.command()
-def ack(incident: Id, by: By = None, data: Data = None) -> None:
+def ack(incident: Id, data: Data = None) -> None:
     """Say that you work on it: nobody else is woken."""
-    _ask(data, "POST", f"incidents/{incident}/acknowledge", {"by": by or getpass.getuser()})
+    _ask(data, "POST", f"incidents/{incident}/acknowledge", {})
     typer.echo("Acknowledged.")
 
 
 @app.command()
-def resolve(incident: Id, by: By = None, data: Data = None) -> None:
+def resolve(incident: Id, data: Data = None) -> None:
     """Close an incident of whose cause nothing is known any more."""
-    _ask(data, "POST", f"incidents/{incident}/resolve", {"by": by or getpass.getuser()})
+    _ask(data, "POST", f"incidents/{incident}/resolve", {})
     typer.echo("Resolved.")
 
 
 @app.command()
-def silence(incident: Id, duration: For = "1h", reason: Reason = "", by: By = None, data: Data = None) -> None:
+def silence(incident: Id, duration: For = "1h", reason: Reason = "", data: Data = None) -> None:
     """Wake nobody by this cause for so long."""
-    said = {"for": duration, "reason": reason, "by": by or getpass.getuser()}
+    said = {"for": duration, "reason": reason}
     made = _ask(data, "POST", f"incidents/{incident}/silence", said)
     typer.echo(f"Silenced until {_moment(made['end'])}; `tidegate alerts windows end {made['id']}` ends it.")
 
 
 @app.command(name="test")
-def try_page(by: By = None, data: Data = None) -> None:
+def try_page(data: Data = None) -> None:
     """Send a test page: a trigger and a resolve of severity info."""
-    made = _ask(data, "POST", "test", {"by": by or getpass.getuser()})
+    made = _ask(data, "POST", "test", {})
     where = "to PagerDuty" if made["pages"] else "to nobody: there is no routing key (TIDEGATE_PAGERDUTY_ROUTING_KEY)"
     typer.echo(f"Sent {where}; `tidegate alerts show {made['id']}` shows what came of it.")
 
@@ -128,11 +126,10 @@ def windows_add(  # noqa: PLR0913 (each is an option of the command)
     rule: Annotated[str, typer.Option(help="Shell pattern of rules.")] = "*",
     subject: Annotated[str, typer.Option(help="Shell pattern of subjects, such as 'shop/*'.")] = "*",
     reason: Reason = "",
-    by: By = None,
     data: Data = None,
 ) -> None:
     """Plan work: what matches opens and resolves, and wakes nobody."""
-    said = {"for": duration, "rule": rule, "subject": subject, "reason": reason, "by": by or getpass.getuser()}
+    said = {"for": duration, "rule": rule, "subject": subject, "reason": reason}
     made = _ask(data, "POST", "windows", {**said, **({} if start is None else {"start": start})})
     typer.echo(f"From {_moment(made['start'])} until {_moment(made['end'])}: {made['id']}")
 

@@ -74,7 +74,7 @@ def release(
 
 
 def _order(data: Path | None, stream: str, stage: Stage, order: Order, subject: str | None = None) -> None:
-    given = {"stream": stream, "stage": stage, "order": order, "subject": subject, "by": "tidegate gate"}
+    given = {"stream": stream, "stage": stage, "order": order, "subject": subject}
     found = asked(data, "POST", PATH, given)
     typer.echo(f"{order} is ordered at {stage} of {stream}, {found['at']}; `tidegate gate ls` shows what came of it.")
 

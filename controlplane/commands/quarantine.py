@@ -46,7 +46,6 @@ Ids = Annotated[list[str] | None, typer.Option("--id", help="Only this record; m
 StatusOf = Annotated[str | None, typer.Option("--status", help="waiting, replayed or discarded.")]
 Fix = Annotated[list[str] | None, typer.Option("--fix", help=f"A fix step: {'; '.join(STEP_FORMS)}. In this order.")]
 Broken = Annotated[bool, typer.Option("--even-if-broken", help="Also what today's rules would turn away again.")]
-By = Annotated[str, typer.Option(help="Who does it.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only plan: judge all of it, do nothing.")]
 Rate = Annotated[float | None, typer.Option(min=0.001, help="Records a second, at most.")]
@@ -123,14 +122,13 @@ def plan(  # noqa: PLR0913 (each is an option of the command)
     until: Until = None,
     text: Text = None,
     even_if_broken: Broken = False,
-    by: By = "operator",
     data: Data = None,
     output: Output = "text",
 ) -> None:
     """Which records would be replayed as what, judged by today's rules; nothing is done. Exit code 1 when none is ready."""
     chosen = _selection(ids=tuple(ids or ()), reason=reason, rule=rule, rules=rules, hop=hop, schema_id=schema_id, since=since,
                         until=until, text=text)  # fmt: skip
-    asked = WorkAsked(selection=chosen, steps=_steps(fix), even_if_broken=even_if_broken, by=by)
+    asked = WorkAsked(selection=chosen, steps=_steps(fix), even_if_broken=even_if_broken)
     work = _planned(data, stream, asked)
     tell_work(work, output)
     sys.exit(0 if work.counts.get(Judged.READY) else _FAILED)
@@ -192,7 +190,6 @@ def discard(  # noqa: PLR0913 (each is an option of the command)
     since: Since = None,
     until: Until = None,
     text: Text = None,
-    by: By = "operator",
     yes: Yes = False,
     dry_run: DryRun = False,
     data: Data = None,
@@ -201,7 +198,7 @@ def discard(  # noqa: PLR0913 (each is an option of the command)
     """Take records out of the inbox for good; the lake keeps them."""
     chosen = _selection(ids=tuple(ids or ()), reason=reason, rule=rule, rules=rules, hop=hop, schema_id=schema_id, since=since,
                         until=until, text=text)  # fmt: skip
-    work = _planned(data, stream, WorkAsked(action=Action.DISCARD, selection=chosen, why=why, by=by))
+    work = _planned(data, stream, WorkAsked(action=Action.DISCARD, selection=chosen, why=why))
     if dry_run:
         tell_work(work, output)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Executors: how many, why, by which policy; scale by hand; simulate.")
 app.command()(simulate)
 Target = Annotated[str, typer.Argument(help="Part whose executors they are.")]
-By = Annotated[str | None, typer.Option(help="Who says so.  [default: you]")]
 
 
 @app.command()
@@ -173,13 +171,12 @@ def scale(  # noqa: PLR0913 (each is an option of the command)
     target: Target,
     executors: Annotated[int, typer.Argument(min=1, max=1000, help="So many.")],
     lasts: Annotated[str | None, typer.Option("--for", help="How long, such as 30m.  [default: until release]")] = None,
-    by: By = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would change.")] = False,  # noqa: FBT002 (a flag)
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,  # noqa: FBT002 (a flag)
     data: Data = None,
 ) -> None:
     """Order a number of executors; the autoscaler leaves the target alone meanwhile."""
-    said = {"executors": executors, "by": by or getpass.getuser(), **({} if lasts is None else {"for": lasts})}
+    said = {"executors": executors, **({} if lasts is None else {"for": lasts})}
     path = f"{PATH}/{target}/scale"
     planned = ScalePlanned.model_validate(asked(data, "POST", f"{path}?dry_run=true", said))
     typer.echo(f"{planned.changes}.")

@@ -284,16 +284,14 @@
         continue;
       }
       input.type = kind;
-      input.value = name === "name" ? localStorage.getItem("tidegate-name") || "operator" : value;
+      input.value = value;
       if (Number(atMost)) input.maxLength = Number(atMost);
-      if (name === "name") input.addEventListener("change", () => localStorage.setItem("tidegate-name", input.value));
     }
     for (const box of document.querySelectorAll("[data-alerts-cli]")) {
       redraw(box.querySelector(".cli") || box.appendChild(make("span", "cli")), box.dataset.alertsCli, () => [window.tidegate.make.copyButton(box.dataset.alertsCli)]);
     }
   }
   const typed = (name) => { const input = document.querySelector(`[data-field="${name}"]`); return input ? input.value.trim() : ""; };
-  const by = () => typed("name") || "operator";
   function windowCommand() {
     const parts = ["tidegate alerts windows add", `--for ${typed("window_for") || "1h"}`];
     if (typed("start")) parts.push(`--from ${typed("start")}:00Z`);
@@ -314,17 +312,17 @@
     state.askedAt = -Infinity;
     tick();
   }
-  const acknowledge = (id) => done(post(`incidents/${id}/acknowledge`, { by: by() }), "Acknowledged.");
+  const acknowledge = (id) => done(post(`incidents/${id}/acknowledge`, {}), "Acknowledged.");
   const asks = {
-    test: () => done(post("test", { by: by() }), (made) => (made.pages ? `A test page is on its way: ${made.id}.` : "Nobody is told: there is no routing key. It is among the past incidents.")),
+    test: () => done(post("test", {}), (made) => (made.pages ? `A test page is on its way: ${made.id}.` : "Nobody is told: there is no routing key. It is among the past incidents.")),
     window: () => {
       const start = typed("start");
-      const wanted = { by: by(), for: typed("window_for"), rule: typed("rule") || "*", subject: typed("subject") || "*", reason: typed("reason") };
+      const wanted = { for: typed("window_for"), rule: typed("rule") || "*", subject: typed("subject") || "*", reason: typed("reason") };
       return done(post("windows", start ? { ...wanted, start: `${start}:00Z` } : wanted), "Planned.");
     },
     acknowledge: (id) => acknowledge(id),
-    silence: (id) => done(post(`incidents/${id}/silence`, { by: by(), for: typed("silence_for"), reason: typed("because") }), "Silenced."),
-    resolve: (id) => done(post(`incidents/${id}/resolve`, { by: by() }), "Resolved."),
+    silence: (id) => done(post(`incidents/${id}/silence`, { for: typed("silence_for"), reason: typed("because") }), "Silenced."),
+    resolve: (id) => done(post(`incidents/${id}/resolve`, {}), "Resolved."),
   };
   document.addEventListener("click", (event) => {
     const asked = event.target.closest("[data-alerts-ask]"), root = document.querySelector("[data-alerts]");

@@ -148,7 +148,7 @@
     sure = null;
     const said = find("said", stream);
     try {
-      const body = JSON.stringify({ stream, stage, order, by: "console" });
+      const body = JSON.stringify({ stream, stage, order });
       const answer = await window.tidegate.session.fetch(address("gates/orders"), { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(8000) });
       const told = await answer.json();
       said.textContent = answer.ok ? `Ordered: ${order} ${gateName({ stage })} of ${stream}.` : `Refused: ${told.detail}`;

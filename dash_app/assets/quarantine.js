@@ -194,7 +194,7 @@
         if (sure !== key) sure = key;
         else {
           sure = null;
-          const { reason } = await ask("gates/orders", { stream: name, stage: "lake", order: "release", subject: each.batch, by: "console" });
+          const { reason } = await ask("gates/orders", { stream: name, stage: "lake", order: "release", subject: each.batch });
           if (reason) find("reason", name).textContent = `Not released: ${reason}`;
         }
         for (const state of held.values()) state.askedAt = -Infinity;

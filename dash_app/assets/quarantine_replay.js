@@ -41,7 +41,7 @@
 
   async function asks(what) {
     const name = stream(), action = what === "discard" ? "discard" : "replay";
-    const body = { action, selection: chosen(), by: "console", ...(what === "plan" ? { steps: lines(), even_if_broken: isAnyway() } : { why: why() }) };
+    const body = { action, selection: chosen(), ...(what === "plan" ? { steps: lines(), even_if_broken: isAnyway() } : { why: why() }) };
     if (what === "discard" && !why()) return show({ reason: "say why they are discarded: it is kept with each record" });
     const { said, reason } = await ask(`quarantine/streams/${name}/replays`, body);
     sure = false;

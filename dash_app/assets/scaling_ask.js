@@ -91,7 +91,7 @@
 
   async function plan(target) {
     const executors = Number(value(target, "executors")), lasts = value(target, "for");
-    const body = { executors, by: "console", ...(lasts ? { for: lasts } : {}) };
+    const body = { executors, ...(lasts ? { for: lasts } : {}) };
     planned = null;
     const { said, reason } = await window.tidegate.inquire.ask(`scaling/${target}/scale?dry_run=true`, { method: "POST", body });
     if (said) planned = { target, body, said };

@@ -52,10 +52,7 @@ def alerts_page(incident: str | None) -> Component:
                         ["What is wrong enough to wake somebody, one incident a cause.", *others], className="quiet"
                     ),
                     html.Div(
-                        [
-                            html.Label(["You are ", _field("name", at_most=100)]),
-                            html.Span(role="status", className="alerts-said", **_polite(alerts_said="all")),
-                        ],
+                        html.Span(role="status", className="alerts-said", **_polite(alerts_said="all")),
                         className="alerts-who",
                     ),
                     html.P(role="status", className="is-unknown", hidden=True, **data(alerts_reason="all")),

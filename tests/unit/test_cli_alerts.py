@@ -78,19 +78,19 @@ def test_one_is_shown_with_what_happened_and_what_was_sent(asked: Asked) -> None
 @pytest.mark.parametrize(
     ("words", "request_", "told"),
     [
-        (("ack", "i1", "--by", "ana"), ("POST", "incidents/i1/acknowledge", {"by": "ana"}), "Acknowledged."),
-        (("resolve", "i1", "--by", "ana"), ("POST", "incidents/i1/resolve", {"by": "ana"}), "Resolved."),
+        (("ack", "i1"), ("POST", "incidents/i1/acknowledge", {}), "Acknowledged."),
+        (("resolve", "i1"), ("POST", "incidents/i1/resolve", {}), "Resolved."),
         (
-            ("silence", "i1", "--for", "2h", "--by", "ana", "--reason", "known"),
-            ("POST", "incidents/i1/silence", {"for": "2h", "reason": "known", "by": "ana"}),
+            ("silence", "i1", "--for", "2h", "--reason", "known"),
+            ("POST", "incidents/i1/silence", {"for": "2h", "reason": "known"}),
             "tidegate alerts windows end q1",
         ),
-        (("test", "--by", "ana"), ("POST", "test", {"by": "ana"}), "there is no routing key"),
+        (("test",), ("POST", "test", {}), "there is no routing key"),
         (("windows", "ls"), ("GET", "windows", None), "No silence and no maintenance window."),
         (("windows", "end", "q1"), ("DELETE", "windows/q1", None), "Ended."),
         (
-            ("windows", "add", "--for", "1h", "--subject", "shop/*", "--by", "ana"),
-            ("POST", "windows", {"for": "1h", "rule": "*", "subject": "shop/*", "reason": "", "by": "ana"}),
+            ("windows", "add", "--for", "1h", "--subject", "shop/*"),
+            ("POST", "windows", {"for": "1h", "rule": "*", "subject": "shop/*", "reason": ""}),
             "until 2026-01-01 04:00:00 UTC",
         ),
         (("runbook", "lag"), ("GET", "runbooks/lag", None), "# Lag"),

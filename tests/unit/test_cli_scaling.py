@@ -148,11 +148,11 @@ def test_an_order_is_planned_confirmed_given_and_given_back(service: Service) ->
     assert "but: the cluster gives 10 executors at most" in planned.output
     declined = asked("scale", "lake", "5", typed="n\n")
     assert (declined.exit_code, service.scaler.kept.order("lake", datetime.now(UTC))) == (1, None)
-    assert asked("scale", "lake", "5", "--for", "30m", "--by", "ana", "--yes").exit_code == 0
+    assert asked("scale", "lake", "5", "--for", "30m", "--yes").exit_code == 0
     order = service.scaler.kept.order("lake", datetime.now(UTC))
     assert order is not None
-    assert (order.executors, order.by, order.until is None) == (5, "ana", False)
-    assert "ordered by ana" in asked("show", "lake").output
+    assert (order.executors, order.by, order.until is None) == (5, "operator", False)
+    assert "ordered by operator" in asked("show", "lake").output
     assert asked("release", "lake").output == "The autoscaler has lake again.\n"
     assert asked("release", "lake").exit_code == 1
 
