@@ -57,6 +57,7 @@
     const line = make("tr"), { id, kind, stream, state, wish, stages } = operation, done = stages.filter((each) => each.state === "done").length;
     const where = make("td"), is = make("td", "", wish !== "run" && UNDER_WAY.includes(state) ? `${state}, to ${wish}` : state), far = make("td"), bar = far.appendChild(make("span", "bar"));
     where.append(window.tidegate.make.link(id, `/operations/${encodeURIComponent(id)}`));
+    where.firstChild.dataset.operationLink = id;
     is.dataset.state = state;
     bar.appendChild(make("i")).style.width = `${stages.length ? (100 * done) / stages.length : 0}%`;
     bar.hidden = !stages.length;

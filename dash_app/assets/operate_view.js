@@ -29,7 +29,7 @@
     const at = scrolled(part.progress);
     redraw(part.progress, JSON.stringify(told && told.plan && told.state !== "planned" && [told.state, told.stages]), () => (told && told.plan && told.state !== "planned" ? progress(told) : []));
     follow(part.progress, at);
-    redraw(part.result, JSON.stringify(told && [told.result, told.state]), () => (told ? result(told) : []));
+    redraw(part.result, JSON.stringify(told && [told.result, told.state, told.stages.map((each) => each.result)]), () => (told ? result(told) : []));
     redraw(part.buttons, JSON.stringify(told && [told.state, told.wish, told.undo !== null, told.undone_by, state.isBusy]), () => (told ? buttons(told, state, acts) : []));
     drawLog(part.log, told, state, acts);
   }
@@ -171,20 +171,29 @@
     }
     return whole ? done / whole : 0;
   }
+  /* How fast, and how long still if it goes on like this: told once there is something to tell it from. */
+  function speed(operation, of) {
+    if (operation.state !== "running") return "";
+    const rate = window.tidegate.operate.rate(operation.id), gone = (window.tidegate.hubNow() - Date.parse(operation.started_at)) / 1000;
+    const left = of > 0.05 && gone > 5 ? `, about ${show().seconds((gone * (1 - of)) / of)} left` : "";
+    return `${rate === null || rate === 0 ? "" : `, ${show().number(rate)} rows/s`}${left}`;
+  }
   function progress(operation) {
     const { stages, state } = operation, of = share(operation), bar = make("div", "bar"), inner = bar.appendChild(make("i"));
     inner.style.width = `${100 * of}%`;
     bar.dataset.state = state;
     for (const [name, value] of [["role", "progressbar"], ["aria-valuemin", 0], ["aria-valuemax", 100], ["aria-valuenow", Math.round(100 * of)], ["aria-label", "Progress"]]) bar.setAttribute(name, value);
     const done = stages.filter((each) => each.state === "done").length;
-    const words = make("p", "quiet", `${exact(done)} of ${exact(operation.plan.stages.length)} stages done, ${Math.floor(100 * of)} %`);
+    const words = make("p", "quiet", `${exact(done)} of ${exact(operation.plan.stages.length)} stages done, ${Math.floor(100 * of)} %${speed(operation, of)}`);
     return [bar, words, ...window.tidegate.operateMatrix.matrix(operation), stageTable(operation)];
   }
 
   function result(operation) {
-    if (!Object.keys(operation.result).length) return [];
+    const { result: whole, stages } = operation;
+    if (!Object.keys(whole).length && !stages.some((each) => Object.keys(each.result).length)) return [];
     const own = window.tidegate.operate.results[operation.kind];
-    return [make("h3", "", "What came of it"), ...(own ? own(operation.result, operation) : [window.tidegate.values.tree(operation.result)])];
+    if (!own && !Object.keys(whole).length) return [];
+    return [make("h3", "", window.tidegate.operate.isEnded(operation) ? "What came of it" : "What was found so far"), ...(own ? own(operation.result, operation) : [window.tidegate.values.tree(operation.result)])];
   }
 
   function confirmation(operation, state, acts) {
@@ -193,7 +202,7 @@
       box.append(make("p", "", "This plan is too old to be confirmed: make it again."), button("Plan again", acts.again, "plan", operation.stream, state.isBusy));
       return [box];
     }
-    const label = make("label"), input = make("input", "field"), go = button(`Confirm the ${(names[kind] || kind).toLowerCase()}`, null, NEEDS[kind] || "operate", operation.stream, true);
+    const label = make("label"), input = make("input", "field"), go = button(`Confirm the ${(names[kind] || kind).toLowerCase()}`, null, operation.undoes ? "approve" : NEEDS[kind] || "operate", operation.stream, true);
     label.append("Type ", make("code", "", of.confirmation), " to confirm ", input);
     Object.assign(input, { type: "text", autocomplete: "off", spellcheck: false, name: "confirmation" });
     Object.assign(go, { type: "submit" });
@@ -215,15 +224,15 @@
   }
   function buttons(operation, state, acts) {
     const line = make("div", "asks"), { state: is, wish, id } = operation, isWanted = (what) => wish === what;
-    const add = (label, what, does, needs) => {
-      const made = button(label, does, needs, operation.stream, state.isBusy);
+    const add = (label, what, does) => {
+      const made = button(label, does, "plan", operation.stream, state.isBusy);
       made.dataset.operateDo = what;
       line.append(made, copyButton(`tidegate operations ${what} ${id}`));
     };
-    if (["queued", "running"].includes(is) && !isWanted("pause")) add("Pause", "pause", () => acts.act("pause"), "operate");
-    if (is === "paused" || (isWanted("pause") && !window.tidegate.operate.isEnded(operation))) add("Resume", "resume", () => acts.act("resume"), "operate");
-    if (!window.tidegate.operate.isEnded(operation) && !isWanted("cancel")) add(is === "planned" ? "Drop the plan" : "Cancel", "cancel", () => acts.act("cancel"), "operate");
-    if (is === "done" && operation.undo && !operation.undone_by) add("Undo", "undo", acts.undo, "approve");
+    if (["queued", "running"].includes(is) && !isWanted("pause")) add("Pause", "pause", () => acts.act("pause"));
+    if (is === "paused" || (isWanted("pause") && !window.tidegate.operate.isEnded(operation))) add("Resume", "resume", () => acts.act("resume"));
+    if (!window.tidegate.operate.isEnded(operation) && !isWanted("cancel")) add(is === "planned" ? "Drop the plan" : "Cancel", "cancel", () => acts.act("cancel"));
+    if (is === "done" && operation.undo && !operation.undone_by) add("Undo", "undo", acts.undo);
     if (["failed", "cancelled"].includes(is)) line.append(button("Plan again", acts.again, "plan", operation.stream, state.isBusy));
     return line.childElementCount ? [line] : [];
   }

@@ -64,11 +64,15 @@ def operation_page(name: str) -> Component:
     )
 
 
-def operations_table(kinds: str, stream: str = "") -> Component:
-    """A list of operations, of some kinds (`all`, or names with spaces between) and of one stream or all."""
+def operations_table(kinds: str, stream: str = "", *, is_here: bool = False) -> Component:
+    """A list of operations, of some kinds (`all`, or names with spaces between) and of one stream or all.
+
+    `is_here`: its page shows the one that is chosen, instead of leading to the operation's own page.
+    """
     head = html.Thead(html.Tr([html.Th(title, title=what) for title, what in _COLUMNS]))
     body = html.Tbody(html.Tr(html.Td("Not known yet.", colSpan=len(_COLUMNS), className="is-unknown")))
-    table = html.Table([head, body], className="operations-table", **data(operations=kinds, stream=stream))
+    here = data(here="yes") if is_here else {}
+    table = html.Table([head, body], className="operations-table", **data(operations=kinds, stream=stream), **here)
     return html.Div(table, className="scrolls")
 
 
