@@ -45,6 +45,9 @@
   }
   const body = () => ({ kind: "backfill", asked: asked(), ...(given("why").trim() ? { why: given("why").trim() } : {}) });
 
+  /* `today-7` is a day as of each run. */
+  const bodyOf = (days) => (Number(days) > 0 ? { ...body(), asked: { ...asked(), since: `today-${Number(days)}`, until: "today" } } : body());
+
   function inputOf([name, label, kind, choices, what]) {
     const box = make("label", "backfills-field", `${label} `), input = make(kind === "select" ? "select" : "input", "field");
     if (choices) for (const [value, text] of choices) input.append(new Option(text, value));
@@ -124,21 +127,24 @@
     const box = place("schedule");
     if (!box) return;
     redraw(box, "made", () => {
-      const made = make("form", "backfills-form"), name = make("input", "field"), cron = make("input", "field"), sure = make("input"), go = make("button", "copy", "Schedule it");
+      const made = make("form", "backfills-form"), name = make("input", "field"), cron = make("input", "field"), days = make("input", "field"), sure = make("input"), go = make("button", "copy", "Schedule it");
       Object.assign(name, { placeholder: "name, such as nightly", pattern: "[a-z0-9][a-z0-9_\\-]*", required: true, maxLength: 60 });
       Object.assign(cron, { placeholder: "30 3 * * 1", required: true, title: "Five fields of a crontab, in UTC" });
       Object.assign(sure, { type: "checkbox" });
+      Object.assign(days, { type: "number", min: 1, max: 9999, title: "Days before the run\u2019s, and that day; empty: the days above" });
       name.dataset.backfillsSchedule = "name";
+      days.dataset.backfillsSchedule = "days";
       cron.dataset.backfillsSchedule = "cron";
       name.setAttribute("aria-label", "Name of the schedule");
       cron.setAttribute("aria-label", "When: five fields of a crontab, in UTC");
       Object.assign(go, { type: "submit" });
       Object.assign(go.dataset, { backfillsDo: "schedule", needs: "plan" });
-      const label = make("label", ""), copies = make("span", "backfills-cli");
+      const label = make("label", ""), back = make("label", "", "of the last "), copies = make("span", "backfills-cli");
+      back.append(days, " days");
       label.append(sure, " without anybody\u2019s confirmation");
-      const now = () => ({ name: name.value.trim() || "NAME", cron: cron.value.trim() || "30 3 * * 1", ask: body(), confirm: sure.checked });
+      const now = () => ({ name: name.value.trim() || "NAME", cron: cron.value.trim() || "30 3 * * 1", ask: bodyOf(days.value), confirm: sure.checked });
       const write = () => redraw(copies, written(now()), () => [copyButton(written(now()))]);
-      for (const each of [name, cron, sure]) each.addEventListener("input", write);
+      for (const each of [name, cron, days, sure]) each.addEventListener("input", write);
       made.addEventListener("submit", async (event) => {
         event.preventDefault();
         const { name: called, ...rest } = now();
@@ -146,7 +152,7 @@
         saidOf = said ? `${called} asks for this backfill, next ${said.next_at ? window.tidegate.show.clock(said.next_at) : "never"}.` : `Not scheduled: ${reason}`;
         again();
       });
-      made.append(name, cron, label, go, copies);
+      made.append(name, cron, back, label, go, copies);
       write();
       made.write = write;
       return [made];

@@ -19,7 +19,7 @@ from load_tests.bench.browser import opened_console, served
 from load_tests.bench.signed import Signed, signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -57,12 +57,14 @@ class Opened:
 
 
 @contextmanager
-def _opened(shop: StreamDefinition, query: Query, who: Signed) -> Iterator[Opened]:
+def _opened(
+    shop: StreamDefinition, query: Query, who: Signed, rooms: Mapping[str, str] | None, **parts: Any
+) -> Iterator[Opened]:
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),
-        served(create_api(Service([shop], query, address, 0.1), access=who.access), api),
+        served(create_api(Service([shop], query, address, 0.1, **parts), rooms, access=who.access), api),
         opened_console("about:blank", who.cookie) as page,
     ):
         opened = Opened(page, address, f"http://127.0.0.1:{api}", who.headers)
@@ -80,6 +82,6 @@ def who(tmp_path: Path) -> Signed:
 
 
 @pytest.fixture
-def opened(shop: StreamDefinition, who: Signed) -> Callable[[Query], AbstractContextManager[Opened]]:
-    """Opens a console; `query` answers for ClickHouse."""
-    return lambda query: _opened(shop, query, who)
+def opened(shop: StreamDefinition, who: Signed) -> Callable[..., AbstractContextManager[Opened]]:
+    """Opens a console; `query` answers for ClickHouse, `rooms` for prefixes of the API; others are parts of the service."""
+    return lambda query, rooms=None, **parts: _opened(shop, query, who, rooms, **parts)
