@@ -23,7 +23,7 @@
   function draw(box, state, acts) {
     const part = places(box), { operation } = state, told = operation && !operation.isUnread ? operation : null;
     redraw(part.head, JSON.stringify([told && headKey(told), state.words, state.asked, !operation]), () => head(told, state));
-    redraw(part.said, JSON.stringify([state.reason, state.unread, state.isBusy && !told, told && told.state, told && told.reason, told && told.waits_for]), () => said(told, state, acts));
+    redraw(part.said, JSON.stringify([state.reason, state.unread, state.isBusy && !told, told && told.state, told && told.reason, told && told.waits_for, told && others(told).map((each) => [each.id, each.state])]), () => said(told, state, acts));
     redraw(part.plan, JSON.stringify(told && told.plan && [told.plan.fingerprint, told.state === "planned", told.state]), () => (told && told.plan ? plan(told) : []));
     redraw(part.confirm, JSON.stringify(told && told.state === "planned" && [told.id, told.plan.fingerprint, isStale(told), state.isBusy]), () => (told && told.state === "planned" ? confirmation(told, state, acts) : []));
     const at = scrolled(part.progress);
@@ -91,6 +91,8 @@
   function said(operation, state, acts) {
     const parts = [], box = (kind, ...what) => { const made = make("div", "judgement"); made.dataset.state = kind; made.append(...what); parts.push(made); };
     if (state.unread) box("refused", make("p", "", state.unread));
+    if (!operation && state.operation && !state.unread) parts.push(make("p", "quiet", "Reading \u2026"));
+    if (operation) for (const each of others(operation)) parts.push(beside(each));
     if (!operation && state.isBusy) parts.push(make("p", "quiet", "Asking for the plan \u2026"));
     if (operation && operation.state === "planning") parts.push(make("p", "quiet", "The plan is being made; nothing is done yet \u2026"));
     if (operation && operation.waits_for) box("open", make("strong", "", "Waits"), make("p", "", operation.waits_for));
@@ -103,6 +105,18 @@
     }
     for (const each of parts) each.setAttribute("role", "status");
     return parts;
+  }
+
+  /* Whether two meet is known when one is confirmed: what is under way in the same stream is said before. */
+  function others(operation) {
+    const update = window.tidegate.latest.get("operations");
+    if (operation.state !== "planned" || !update) return [];
+    return update.data.operations.filter((each) => each.id !== operation.id && each.stream === operation.stream && ["queued", "running", "paused"].includes(each.state));
+  }
+  function beside(each) {
+    const line = make("p", "part-reason", `Under way in ${each.stream}: ${(names[each.kind] || each.kind).toLowerCase()} `);
+    line.append(window.tidegate.make.link(each.id, `/operations/${encodeURIComponent(each.id)}`), ` of ${each.by}, ${each.state}. If both touch the same partitions, this one has to wait for its end.`);
+    return line;
   }
 
   function plan(operation) {

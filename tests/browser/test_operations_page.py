@@ -200,7 +200,7 @@ def _is_undone(page: Any, desk: Desk, worker: _Worker) -> None:
     plan = _plan(_DAYS[0])
     worker.plans(plan)
     desk.confirm(other.id, plan.fingerprint, "shop", _BEN)
-    _says(page, "[data-operations-count]", "1")
+    _says(page, f"{shown} .operation-said", "Under way in shop: backfill", other.id, "of ben, queued")
     page.fill(f"{shown} .operation-confirmation input", "shop")
     page.click(f'{shown} [data-operate-do="confirm"]')
     _says(page, f"{shown} .operation-said", "Refused", other.id)
