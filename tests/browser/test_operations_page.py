@@ -127,7 +127,7 @@ def test_a_backfill_is_planned_confirmed_followed_undone_and_scheduled(opened: A
 
 def _confirms_with_the_right_word_only(page: Any, tmp_path: Path) -> None:
     _says(page, "dialog", "300 rows", "3 partitions", "Make 2026-03-02 again", "Nothing that readers see changes")
-    assert page.evaluate("document.activeElement.name") == "confirmation", "the dialog holds the focus"
+    page.wait_for_function("document.activeElement.name === 'confirmation'", timeout=_WITHIN_MS)
     _type(page, "shoo")
     assert page.is_disabled('dialog [data-operate-do="confirm"]')
     page.screenshot(path=str(tmp_path / "plan-light.png"))
@@ -178,8 +178,9 @@ def _is_followed(page: Any, worker: _Worker, tmp_path: Path) -> None:
     undo = {"kind": "rollback", "asked": {"stream": "shop", "version": 3}}
     worker.says(state=OperationState.DONE, result={"changed": 4}, undo=undo)
     _says(page, f"{one} .operation-progress", "4 of 4 stages done, 100 %")
+    _says(page, f"{one} .badge", "done")
     page.click(f'{one} [data-found="compare"] summary')
-    _says(page, f'{one} [data-found="compare"] table:last-of-type', "tg offset", "7", "1.5", "2.5")
+    _says(page, f'{one} [data-found="compare"] details table', "tg offset", "7", "1.5", "2.5")
     page.screenshot(path=str(tmp_path / "backfills-light.png"), full_page=True)
     page.keyboard.press("t")
     page.screenshot(path=str(tmp_path / "backfills-dark.png"), full_page=True)
