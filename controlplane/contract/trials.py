@@ -231,13 +231,13 @@ class SideCost(Frozen):
     """What one side cost, over all turns."""
 
     events: int
-    """Rows that went in, each turn counted."""
+    """Of the lake, that went in; each turn counted."""
     cpu_s: float
     """Of the process and its JVM, while it was that side's turn."""
     took_s: float
     files: int
     bytes: int
-    """Written by the last turn of each piece."""
+    """Written, each turn counted."""
 
     @property
     def us_per_event(self) -> float | None:

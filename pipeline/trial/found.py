@@ -98,7 +98,7 @@ def rows_compared(
             only_today=found.today - found.both,
             only_changed=found.changed - found.both,
             rules=rule_counts(away[TODAY], away[CHANGED], (rules[0], rules[1])),
-            examples=row_examples(both, away, key, at, examples),
+            examples=row_examples(both, found, away, key, at, examples),
         )
         values = session.read.format("delta").load(kept)
         return rows, columns_compared(values, columns, found.both, examples), columns_of_one(*tables.values())

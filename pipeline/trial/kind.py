@@ -18,7 +18,7 @@ from pipeline.trial.asked import RESULT, SETTLED, checked, copied, folder_of, sc
 from pipeline.trial.rejects import rejects_version
 from pipeline.trial.run import Run, asked_of, basis_of, piece_of, version_of
 from pipeline.trial.source import PIECES, Piece, days_of, pieces_of, source_of
-from pipeline.trial.turns import in_order, turn, warmed
+from pipeline.trial.turns import history_rows, in_order, turn, warmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -139,10 +139,11 @@ class TrialKind:
             for side in run.sides.values():
                 warmed(run.window, side, piece)
         costs: dict[str, JsonValue] = {}
+        events = history_rows(run.window, piece)
         for side in in_order(number, run.sides):
             work.check()
-            work.progress(len(costs), 2, "turns", f"{side.name}: {piece.rows:,} rows")
-            costs[side.name] = turn(run.window, side, piece).model_dump(mode="json")
+            work.progress(len(costs), 2, "turns", f"{side.name}: {events:,} events")
+            costs[side.name] = turn(run.window, side, piece, events).model_dump(mode="json")
         return costs
 
     def _tables(self, work: Work, stage: StagePlanned) -> Mapping[str, JsonValue]:  # noqa: ARG002 (the port's)

@@ -113,6 +113,8 @@ def columns_compared(found: DataFrame, columns: Iterable[str], of: int, examples
         examples: of each column, at most.
     """
     differ = {row[0]: int(row[1]) for row in found.groupBy("column").count().collect()}
+    if not differ:
+        return tuple(ColumnCompared(column=each, differ=0, of=of) for each in columns)
     order = Over.partitionBy("column").orderBy(AT, *PLACE)
     first = found.withColumn("nth", sf.row_number().over(order)).where(sf.col("nth") <= examples)
     shown: dict[str, list[ValueExample]] = {}
@@ -164,6 +166,7 @@ def _by_rule(turned_away: DataFrame) -> dict[str, int]:
 
 def row_examples(  # noqa: PLR0913 (what an example is made of)
     both: DataFrame,
+    found: Counts,
     turned_away: dict[str, DataFrame],
     key: Sequence[str],
     event_time: str,
@@ -173,13 +176,16 @@ def row_examples(  # noqa: PLR0913 (what an example is made of)
 
     Args:
         both: what `joined` gives.
+        found: how many there are.
         turned_away: side -> rows that it turned away.
         key: fields of the event's key.
         event_time: the field.
         examples: of each side, at most.
     """
-    found: list[RowExample] = []
-    for side, other in ((TODAY, CHANGED), (CHANGED, TODAY)):
+    shown: list[RowExample] = []
+    for side, other, count in ((TODAY, CHANGED, found.today), (CHANGED, TODAY, found.changed)):
+        if count == found.both:
+            continue
         alone = both.where(sf.col(side).isNotNull() & sf.col(other).isNull())
         why = sf.when(sf.size(RULES) > 0, sf.concat_ws(", ", RULES)).otherwise(sf.col(REASON))
         away = turned_away[other].select(*PLACE, why.alias("why"))
@@ -191,11 +197,11 @@ def row_examples(  # noqa: PLR0913 (what an example is made of)
             .orderBy(AT, *PLACE)
             .select(KEY, AT, "why")
         )
-        found += [
+        shown += [
             RowExample(key=dict(each[KEY]), at=moment(each[AT]), accepted_by=side, because=each["why"] or "unknown")
             for each in rows.toArrow().to_pylist()
         ]
-    return tuple(found)
+    return tuple(shown)
 
 
 def any_of(conditions: Sequence[Column]) -> Column:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 3
 PIECES = 6
-"""A window is tried in so many pieces at most; in each the two take turns."""
+"""A window is tried in so many pieces at most; in each the two take turns. An even number: each begins as often."""
+_WORTH_A_PIECE = 50_000
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,9 @@ def pieces_of(days: Sequence[tuple[date, int]], first: date, last: date, most: i
         last: of the window.
         most: pieces.
     """
-    share = -(-sum(rows for _, rows in days) // most)
+    whole = sum(rows for _, rows in days)
+    most = 1 if whole < 2 * _WORTH_A_PIECE else min(most, whole // _WORTH_A_PIECE // 2 * 2)
+    share = -(-whole // most)
     found: list[Piece] = []
     for day, rows in days:
         if found and (len(found) == most or found[-1].rows + rows <= share):

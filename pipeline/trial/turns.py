@@ -75,8 +75,15 @@ def warmed(window: Window, side: Side, piece: Piece) -> None:
     side.again.rows(side.again.of_events(few)).write.format("noop").mode("overwrite").save()
 
 
-def turn(window: Window, side: Side, piece: Piece) -> SideCost:
-    """Write what a side makes of a piece, in place of what it has made of it before."""
+def turn(window: Window, side: Side, piece: Piece, events: int) -> SideCost:
+    """Write what a side makes of a piece, in place of what it has made of it before.
+
+    Args:
+        window: what is read.
+        side: whose turn it is.
+        piece: which days.
+        events: how many the lake has in them.
+    """
     made = _made(window, side, piece)
     began, cpu = time.monotonic(), cpu_s()
     where = f"{EVENT_DATE} >= DATE'{piece.first}' AND {EVENT_DATE} <= DATE'{piece.last}'"
@@ -86,7 +93,7 @@ def turn(window: Window, side: Side, piece: Piece) -> SideCost:
     took_s, cpu = time.monotonic() - began, cpu_s() - cpu
     files, size = _last_write(window.session, side.table(EVENTS))
     _turned_away(made, side, where if DeltaTable.isDeltaTable(window.session, side.table(TURNED_AWAY)) else None)
-    return SideCost(events=piece.rows, cpu_s=cpu, took_s=took_s, files=files, bytes=size)
+    return SideCost(events=events, cpu_s=cpu, took_s=took_s, files=files, bytes=size)
 
 
 def in_order(number: int, sides: Mapping[str, Side]) -> tuple[Side, Side]:
@@ -120,9 +127,9 @@ def cpu_s() -> float:
     return total
 
 
-def history_rows(window: Window) -> int:
-    """Events of the lake in the window."""
-    return _at(window).count()
+def history_rows(window: Window, piece: Piece | None = None) -> int:
+    """Events of the lake in the window, or in a piece of it."""
+    return (_at(window) if piece is None else _history(window, piece)).count()
 
 
 def _at(window: Window) -> DataFrame:

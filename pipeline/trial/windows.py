@@ -9,6 +9,7 @@ from functools import reduce
 from operator import and_
 from typing import TYPE_CHECKING
 
+from pyspark.sql import Window as Over
 from pyspark.sql import functions as sf
 
 from controlplane.contract.names import EVENT_DATE, SOURCE_REFERENCES
@@ -54,31 +55,41 @@ def rollup_compared(
         frames: its windows, as `as_rows` gives them.
         examples: of each measure, at most.
     """
-    sizes = [None if frame is None else frame.count() for frame in frames]
-    of_both = RollupCompared(rollup=name, today=sizes[0], changed=sizes[1])
     (today, changed), (left, right) = sides, frames
     if today is None or changed is None or left is None or right is None:
-        return of_both.model_copy(update={"note": f"only {CHANGED if today is None else TODAY} has it"})
+        note = f"only {CHANGED if today is None else TODAY} has it"
+        return RollupCompared(rollup=name, **_counted(frames), note=note)
     if (today.window, today.dimensions) != (changed.window, changed.dimensions):
         note = "its window or its dimensions are others, so no window has a counterpart"
-        return of_both.model_copy(update={"note": note})
-    keys = [WINDOW_START, *today.dimensions]
+        return RollupCompared(rollup=name, **_counted(frames), note=note)
     measures = [each for each in today.measures if each in changed.measures]
-    both = _joined(left, right, keys, measures).persist()
+    both = _joined(left, right, [WINDOW_START, *today.dimensions], measures).persist()
     try:
-        found = _sizes(both)
+        sizes, differ = _apart(both, measures)
         charted = next((each for each in measures if today.measures[each].function in _ADDED), None)
-        update = {
-            "both": found[0],
-            "only_today": found[1],
-            "only_changed": found[2],
-            "measures": tuple(_measure(both, each, today.dimensions, found[0], examples) for each in measures),
-            "charted": charted,
-            "chart": () if charted is None else _chart(both, charted),
-        }
-        return of_both.model_copy(update=update)
+        return RollupCompared(
+            rollup=name,
+            **sizes,
+            measures=tuple(
+                MeasureCompared(
+                    measure=each,
+                    differ=count,
+                    of=sizes["both"],
+                    largest=largest,
+                    examples=_measure_examples(both, each, today.dimensions, examples) if count else (),
+                )
+                for each, (count, largest) in differ.items()
+            ),
+            charted=charted,
+            chart=() if charted is None else _chart(both, charted),
+        )
     finally:
         both.unpersist()
+
+
+def _counted(frames: tuple[DataFrame | None, DataFrame | None]) -> dict[str, int | None]:
+    counts = [None if frame is None else frame.count() for frame in frames]
+    return {TODAY: counts[0], CHANGED: counts[1]}
 
 
 def _joined(left: DataFrame, right: DataFrame, keys: Sequence[str], columns: Sequence[str]) -> DataFrame:
@@ -91,11 +102,32 @@ def _joined(left: DataFrame, right: DataFrame, keys: Sequence[str], columns: Seq
     return merged.select(*(sf.coalesce(sides[0][key], sides[1][key]).alias(key) for key in keys), TODAY, CHANGED)
 
 
-def _sizes(both: DataFrame) -> tuple[int, int, int]:
-    """In both, in today alone, in changed alone."""
+def _apart(both: DataFrame, columns: Sequence[str]) -> tuple[dict[str, int], dict[str, tuple[int, float | None]]]:
+    """How many there are of each side, and of each column: how many differ, and by how much at most; in one job."""
     left, right = sf.col(TODAY).isNotNull(), sf.col(CHANGED).isNotNull()
-    found = both.agg(sf.count_if(left & right), sf.count_if(left & ~right), sf.count_if(right & ~left)).collect()[0]
-    return int(found[0]), int(found[1]), int(found[2])
+    there = left & right
+    asked = [sf.count_if(left), sf.count_if(right), sf.count_if(there)]
+    for each in columns:
+        differs = there & _differs(both, each)
+        asked += [sf.count_if(differs), sf.max(sf.when(differs, _distance(each)))]
+    found = both.agg(*asked).collect()[0]
+    today, changed, shared = int(found[0]), int(found[1]), int(found[2])
+    sizes = {
+        TODAY: today,
+        CHANGED: changed,
+        "both": shared,
+        "only_today": today - shared,
+        "only_changed": changed - shared,
+    }
+    largest = [None if found[at] is None else float(found[at]) for at in range(4, len(found), 2)]
+    counts = [int(found[at]) for at in range(3, len(found), 2)]
+    return sizes, {each: (counts[at], largest[at]) for at, each in enumerate(columns)}
+
+
+def _distance(column: str) -> Column:
+    """Of two numbers; null of what is none."""
+    left, right = (sf.expr(f"try_cast({side}.`{column}` AS double)") for side in (TODAY, CHANGED))
+    return sf.abs(left - right)
 
 
 def _there(both: DataFrame) -> DataFrame:
@@ -113,13 +145,11 @@ def _differs(frame: DataFrame, column: str) -> Column:
     return differs & ~sf.coalesce(is_near, sf.expr("false"))
 
 
-def _measure(both: DataFrame, name: str, dimensions: Sequence[str], of: int, examples: int) -> MeasureCompared:
-    there = _there(both)
-    apart = sf.abs(sf.col(f"{TODAY}.{name}").cast("double") - sf.col(f"{CHANGED}.{name}").cast("double"))
-    found = there.where(_differs(there, name)).withColumn("apart", apart)
-    differ, largest = found.agg(sf.count(sf.lit(1)), sf.max("apart")).collect()[0]
-    shown = (
-        found.orderBy(sf.desc_nulls_last("apart"), WINDOW_START, *dimensions)
+def _measure_examples(both: DataFrame, name: str, dimensions: Sequence[str], examples: int) -> tuple[ValueExample, ...]:
+    """The largest differences first."""
+    apart = _there(both).where(_differs(both, name)).withColumn("apart", _distance(name))
+    return _examples(
+        apart.orderBy(sf.desc_nulls_last("apart"), WINDOW_START, *dimensions)
         .limit(examples)
         .select(
             key_of(dimensions).alias("key"),
@@ -127,13 +157,6 @@ def _measure(both: DataFrame, name: str, dimensions: Sequence[str], of: int, exa
             text(f"{TODAY}.{name}").alias(TODAY),
             text(f"{CHANGED}.{name}").alias(CHANGED),
         )
-    )
-    return MeasureCompared(
-        measure=name,
-        differ=int(differ),
-        of=of,
-        largest=None if largest is None else float(largest),
-        examples=_examples(shown) if differ else (),
     )
 
 
@@ -177,49 +200,57 @@ def entity_compared(
         frames: its rows.
         examples: of all columns together, at most.
     """
-    sizes = [None if frame is None else frame.count() for frame in frames]
-    of_both = EntityCompared(entity=name, today=sizes[0], changed=sizes[1])
     (today, changed), (left, right) = sides, frames
     if today is None or changed is None or left is None or right is None:
-        return of_both.model_copy(update={"note": f"only {CHANGED if today is None else TODAY} has it"})
+        note = f"only {CHANGED if today is None else TODAY} has it"
+        return EntityCompared(entity=name, **_counted(frames), note=note)
     if today.key != changed.key:
-        return of_both.model_copy(update={"note": "its key is another, so no row has a counterpart"})
+        note = "its key is another, so no row has a counterpart"
+        return EntityCompared(entity=name, **_counted(frames), note=note)
     columns = [each for each in left.columns if each in right.columns and each not in (*today.key, *_ENTITY_OWN)]
     both = _joined(left, right, today.key, columns).persist()
     try:
-        found = _sizes(both)
-        there = _there(both)
-        apart = {each: _differs(there, each) for each in columns}
-        counts = there.agg(sf.count_if(any_of(list(apart.values()))), *map(sf.count_if, apart.values())).collect()[0]
-        by_column = {each: int(counts[at]) for at, each in enumerate(columns, 1) if counts[at]}
-        update = {
-            "both": found[0],
-            "only_today": found[1],
-            "only_changed": found[2],
-            "differ": int(counts[0]),
-            "columns": by_column,
-            "examples": _entity_examples(there, today, {each: apart[each] for each in by_column}, examples),
-        }
-        return of_both.model_copy(update=update)
+        sizes, differ = _apart(both, columns)
+        by_column = {each: count for each, (count, _) in differ.items() if count}
+        any_differs = any_of([_differs(both, each) for each in by_column])
+        return EntityCompared(
+            entity=name,
+            **sizes,
+            differ=_there(both).where(any_differs).count() if by_column else 0,
+            columns=by_column,
+            examples=_entity_examples(both, today, list(by_column), examples),
+        )
     finally:
         both.unpersist()
 
 
 def _entity_examples(
-    there: DataFrame, entity: Entity, apart: dict[str, Column], examples: int
+    both: DataFrame, entity: Entity, columns: Sequence[str], examples: int
 ) -> tuple[ValueExample, ...]:
-    found: list[ValueExample] = []
-    each_has = max(1, examples // max(1, len(apart)))
-    for column, differs in list(apart.items())[:examples]:
-        shown = (
-            there.where(differs)
-            .orderBy(*entity.key)
-            .limit(each_has)
-            .select(
-                sf.map_concat(key_of(entity.key), sf.create_map(sf.lit("column"), sf.lit(column))).alias("key"),
-                text(f"{TODAY}.{column}").alias(TODAY),
-                text(f"{CHANGED}.{column}").alias(CHANGED),
-            )
+    """Some of each column, in one job."""
+    if not columns:
+        return ()
+    pairs = [
+        sf.struct(
+            sf.lit(each).alias("column"),
+            text(f"{TODAY}.{each}").alias(TODAY),
+            text(f"{CHANGED}.{each}").alias(CHANGED),
+            _differs(both, each).alias("differs"),
         )
-        found += _examples(shown)
-    return tuple(found[:examples])
+        for each in columns
+    ]
+    pair = sf.explode(sf.filter(sf.array(*pairs), lambda each: each["differs"])).alias("pair")
+    spread = _there(both).select(*entity.key, pair)
+    nth = sf.row_number().over(Over.partitionBy("pair.column").orderBy(*entity.key))
+    shown = (
+        spread.withColumn("nth", nth)
+        .where(sf.col("nth") <= max(1, examples // len(columns)))
+        .orderBy("pair.column", "nth")
+        .limit(examples)
+        .select(
+            sf.map_concat(key_of(entity.key), sf.create_map(sf.lit("column"), sf.col("pair.column"))).alias("key"),
+            sf.col(f"pair.{TODAY}").alias(TODAY),
+            sf.col(f"pair.{CHANGED}").alias(CHANGED),
+        )
+    )
+    return _examples(shown)
