@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
 from controlplane.contract.folders import load_streams
+from controlplane.contract.rooms import asked_by, may_touch
 from controlplane.contract.trials import FOLDERS_PATH, MOST_BYTES, FolderSent
 from pipeline.trial.asked import RESULT, scratch_of
 from pipeline.trial.sent import FolderRefusedError, take
@@ -34,6 +35,7 @@ def router(settings: Settings, check: SuiteCheck) -> APIRouter:
     async def send(request: Request) -> Response:
         """Keep a changed folder; 422 names every mistake by file and field."""
         sent = _sent(await request.body())
+        _require_right(request, sent.stream)
 
         def taken() -> Any:  # noqa: ANN401 (JSON)
             streams = {each.name: each for each in load_streams(settings.stream_roots)}
@@ -55,7 +57,7 @@ def router(settings: Settings, check: SuiteCheck) -> APIRouter:
             raise HTTPException(404, f"trial {trial} keeps no result: it has not ended, or it was discarded") from error
 
     @api.delete("/api/v1/trials/{trial}", status_code=204)
-    async def discard(trial: str) -> Response:
+    async def discard(trial: str, request: Request) -> Response:
         """Remove what a trial keeps; one that still runs is cancelled instead."""
         folder = _folder(settings, trial)
         if not folder.is_dir():
@@ -64,6 +66,8 @@ def router(settings: Settings, check: SuiteCheck) -> APIRouter:
             )
         if not (folder / RESULT).is_file():
             raise HTTPException(409, f"trial {trial} has not ended; `tidegate operations cancel {trial}` ends it")
+        kept = await asyncio.to_thread((folder / RESULT).read_bytes)
+        _require_right(request, str(json.loads(kept).get("stream")))
         await asyncio.to_thread(shutil.rmtree, folder)
         return Response(status_code=204)
 
@@ -78,6 +82,11 @@ def _sent(body: bytes) -> FolderSent:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise HTTPException(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _require_right(request: Request, stream: str) -> None:
+    if not may_touch(request.headers, stream):
+        raise HTTPException(403, f"{asked_by(request.headers)} may not do that to {stream}")
 
 
 def _folder(settings: Settings, trial: str) -> Any:  # noqa: ANN401 (a path)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from controlplane.contract.operations import Operation
+    from load_tests.bench.signed import Signed
 
 WITHIN_MS = 15_000
 AT = datetime(2013, 1, 7, 12, tzinfo=UTC)
@@ -52,21 +53,21 @@ AT = datetime(2013, 1, 7, 12, tzinfo=UTC)
 class Played:
     """A console over an API with the worker's own router; the test is the worker."""
 
-    def __init__(self, page: Any, api: str, settings: Settings) -> None:
-        self.page, self.api, self.settings = page, api, settings
+    def __init__(self, page: Any, api: str, settings: Settings, headers: dict[str, str]) -> None:
+        self.page, self.api, self.settings, self.headers = page, api, settings, headers
         self.complaints: list[str] = []
 
     def lease(self) -> Leased:
-        answer = httpx.post(f"{self.api}{LEASE_PATH}", json={"worker": "w", "holds": []})
+        answer = httpx.post(f"{self.api}{LEASE_PATH}", json={"worker": "w", "holds": []}, headers=self.headers)
         assert answer.status_code == 200, answer.text
         return Leased.model_validate(answer.json())
 
     def said(self, leased: Leased, **what: Any) -> None:
         url = f"{self.api}{PATH}/{leased.operation.id}/said"
-        httpx.post(url, json={"worker": leased.lease, **what}).raise_for_status()
+        httpx.post(url, json={"worker": leased.lease, **what}, headers=self.headers).raise_for_status()
 
     def operations(self) -> list[dict[str, Any]]:
-        return list(httpx.get(f"{self.api}{PATH}").json()["items"])
+        return list(httpx.get(f"{self.api}{PATH}", headers=self.headers).json()["items"])
 
 
 class _Unheard:
@@ -74,8 +75,10 @@ class _Unheard:
 
 
 @pytest.fixture
-def played(tmp_path: Path) -> Iterator[Played]:
-    settings, flights = Settings(data=tmp_path), load_stream(SHIPPED_STREAMS / "flights")
+def played(tmp_path: Path, who: Signed) -> Iterator[Played]:
+    (tmp_path / "token").write_text(who.access.service_token)
+    settings = Settings(data=tmp_path, token_file=tmp_path / "token")
+    flights = load_stream(SHIPPED_STREAMS / "flights")
     engine = engine_of(f"sqlite:///{tmp_path / 'operations.sqlite'}")
     create_all(engine)
     desk = Desk(engine, ["flights"], _Unheard())
@@ -85,10 +88,10 @@ def played(tmp_path: Path) -> Iterator[Played]:
     with (
         served(create_app(ConsoleData({"flights": flights}, api)).server, console),
         served(create_worker(settings, lambda _: ()), worker),
-        served(create_api(service, {"trials": f"http://127.0.0.1:{worker}"}), api),
-        opened_console("about:blank") as page,
+        served(create_api(service, {"trials": f"http://127.0.0.1:{worker}"}, access=who.access), api),
+        opened_console("about:blank", who.cookie) as page,
     ):
-        one = Played(page, f"http://127.0.0.1:{api}", settings)
+        one = Played(page, f"http://127.0.0.1:{api}", settings, who.headers)
         page.on("pageerror", lambda error: one.complaints.append(str(error)))
         page.goto(address)
         page.wait_for_function("document.body.dataset.connection === 'live'", timeout=WITHIN_MS)

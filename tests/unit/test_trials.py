@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.contract.access import STREAMS_HEADER, USER_HEADER
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
 from controlplane.contract.trials import FOLDERS_PATH, MOST_BYTES
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIRST = date(2013, 1, 1)
+SHOP_ONLY = {USER_HEADER: "ana", STREAMS_HEADER: "shop"}
 
 
 @given(st.dictionaries(st.integers(0, 400), st.integers(1, 200_000), min_size=1), st.integers(1, 8))
@@ -114,6 +116,13 @@ def test_a_folder_is_refused_by_file_and_field(case: str, api: TestClient, setti
     assert not list(settings.trials_root.glob("*")), "nothing of it stays"
 
 
+def test_who_has_no_right_to_a_stream_sends_no_folder_of_it(api: TestClient, settings: Settings) -> None:
+    body = {"stream": "flights", "files": files_of(SHIPPED_STREAMS / "flights")}
+    answer = api.post(FOLDERS_PATH, json=body, headers=SHOP_ONLY)
+    assert (answer.status_code, answer.json()["detail"]) == (403, "ana may not do that to flights")
+    assert not settings.trials_root.exists()
+
+
 def test_a_folder_of_no_stream_is_refused(api: TestClient) -> None:
     answer = api.post(FOLDERS_PATH, json={"stream": "trains", "files": {}})
     assert (answer.status_code, "there is no stream 'trains'" in answer.json()["detail"]) == (422, True)
@@ -141,8 +150,9 @@ def test_a_trial_is_discarded_once_and_only_when_it_has_ended(api: TestClient, s
     scratch.mkdir(parents=True)
     assert api.delete("/api/v1/trials/t1").status_code == 409
     assert api.get("/api/v1/trials/t1").status_code == 404
-    (scratch / "result.json").write_text('{"rows": 1}')
-    assert api.get("/api/v1/trials/t1").json() == {"rows": 1}
+    (scratch / "result.json").write_text('{"stream": "flights"}')
+    assert api.get("/api/v1/trials/t1").json() == {"stream": "flights"}
+    assert api.delete("/api/v1/trials/t1", headers=SHOP_ONLY).status_code == 403
     assert api.delete("/api/v1/trials/t1").status_code == 204
     assert not scratch.exists()
     assert api.delete("/api/v1/trials/t1").status_code == 404

@@ -21,6 +21,7 @@ _ROWS = (
     ("POST", r"quarantine/streams/(?P<stream>[^/]+)/replays", Needs(action=Action.PLAN)),
     ("POST", r"quarantine/replays/.*", Needs(action=Action.OPERATE, later=True)),
     ("POST", r"trials/folders", Needs(action=Action.PLAN)),
+    ("DELETE", r"trials/.*", Needs(action=Action.OPERATE, later=True)),
 )
 """Method, path below `/api/v1`, what it is; the first that fits. `later`: its room looks for which streams (`may_touch`)."""
 _BELOW = "/api/v1/"
