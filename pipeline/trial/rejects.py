@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from pyspark.sql import functions as sf
@@ -36,7 +37,8 @@ def records_of(session: SparkSession, path: str, version: int, settled: Collecti
     """
     kept = session.read.format("delta").option("versionAsOf", version).load(path)
     if settled:
-        kept = kept.where(~sf.col(ID).isin(*settled))
+        done = session.createDataFrame(pa.table({ID: sorted(settled)}))
+        kept = kept.join(sf.broadcast(done), ID, "left_anti")
     return kept.select(
         "key",
         "value",
