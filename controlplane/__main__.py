@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from controlplane.service.access.access import Access, Terms
 from controlplane.service.access.claims import rules_of
+from controlplane.service.access.known import named
 from controlplane.service.access.openid import OpenId, Provider
 from controlplane.service.access.openid_answers import BACK
 from controlplane.service.api import create_api
@@ -55,6 +57,7 @@ def main() -> None:
     engine = engine_of(settings.database_url)
     create_all(engine)
     record = kept_in(engine, settings.kafka)
+    access = _access(settings, engine)
     desk = Desk(engine, [stream.name for stream in streams], record.log)
     service = Service(
         streams,
@@ -69,7 +72,7 @@ def main() -> None:
         keeper=Keeper(settings.clickhouse),
         record=record,
         operations=desk,
-        schedules=Schedules(engine, desk),
+        schedules=Schedules(engine, desk, partial(named, access.users)),
     )
     rooms = {
         "quarantine": settings.quality,
@@ -81,7 +84,7 @@ def main() -> None:
     }
     address = urlsplit(settings.api)
     uvicorn.run(
-        create_api(service, rooms, access=_access(settings, engine)),
+        create_api(service, rooms, access=access),
         host=address.hostname or "127.0.0.1",
         port=address.port or 8090,
         log_level="warning",

@@ -10,7 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
-from controlplane.contract.access import Principal
+from controlplane.contract.access import Grant, Principal, Role
 from controlplane.contract.operations import (
     LEASE_PATH,
     PATH,
@@ -19,6 +19,7 @@ from controlplane.contract.operations import (
     Operation,
     OperationAsked,
     Plan,
+    ScheduleAsked,
     StagePlanned,
     Touch,
 )
@@ -27,6 +28,7 @@ from controlplane.service.access.known import AnyoneIs
 from controlplane.service.operations.answers import OperationPage, add_operations
 from controlplane.service.operations.desk import Desk
 from controlplane.service.operations.schedules import Schedules
+from controlplane.service.operations.store import Sought
 from controlplane.service.operations.worker_answers import add_worker
 from controlplane.service.problem_json import MEDIA_TYPE, add_problems
 
@@ -333,6 +335,28 @@ def test_a_run_that_is_due_asks_once_and_what_was_missed_is_made_up_for_once(pla
     assert kept.next_at is not None
     assert kept.next_at > played.now
     assert played.plan_next().state == "planned", "who confirms it is asked"
+
+
+@pytest.mark.parametrize(
+    ("grants", "said"),
+    [
+        pytest.param(None, "ann may not ask for it any more", id="who-made-it-is-gone"),
+        pytest.param((Grant(role=Role.VIEWER),), "ann may not plan flights", id="they-may-only-look-now"),
+        pytest.param((Grant(role=Role.ADMIN, streams=("shop",)),), "ann may not plan flights", id="another-stream"),
+    ],
+)
+def test_a_schedule_asks_only_while_who_made_it_may(database: Engine, grants: Any, said: str) -> None:
+    now = [datetime.now(UTC)]
+    desk = Desk(database, ["flights"], Recorded())
+    who = None if grants is None else Principal(name="ann", grants=grants)
+    schedules = Schedules(database, desk, lambda _: who, now=lambda: now[0])
+    asked = ScheduleAsked(cron="30 3 * * *", ask=OperationAsked.model_validate(ASKED), confirm=True)
+    schedules.put("nightly", asked, Principal(name="ann"))
+    now[0] += timedelta(days=1)
+    schedules.run("nightly")
+    kept = schedules.one("nightly")
+    assert (said in str(kept.reason), kept.last_operation) == (True, None), kept.reason
+    assert desk.store.page(Sought(), 10) == ([], None)
 
 
 def test_days_of_a_schedule_are_those_of_its_run(played: Played) -> None:

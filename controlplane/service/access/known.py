@@ -75,6 +75,14 @@ def owner(name: str) -> Principal:
     return Principal(name=f"{LOCAL}{_NAME.sub('', name)[:60] or 'owner'}", grants=(Grant(role=Role.ADMIN),), by="local")
 
 
+def named(users: Users, name: str) -> Principal | None:
+    """Who asks later in the name of whoever has said so, such as a schedule; None: they may not any more."""
+    if name.startswith(LOCAL):
+        return owner(name.removeprefix(LOCAL))
+    user = users.find(name)
+    return None if user is None or user.is_disabled else user.principal("schedule")
+
+
 class Credentials:
     """What somebody may show.
 

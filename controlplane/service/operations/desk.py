@@ -24,6 +24,7 @@ from controlplane.service.operations.asked import checked, command_of
 from controlplane.service.operations.bell import Bell
 from controlplane.service.operations.life import Kept
 from controlplane.service.operations.refusal import RefusedError, conflicting, mistaken
+from controlplane.service.operations.rights import require_confirming
 from controlplane.service.operations.store import UNENDED, Sought, Store
 
 if TYPE_CHECKING:
@@ -227,6 +228,7 @@ class Desk:
         if plan is None:
             return
         try:
+            require_confirming(by, self.store.one(number))
             self.confirm(number, plan.fingerprint, plan.confirmation, by)
         except RefusedError as error:
             said = f"schedule {schedule.name}: {error.detail}"

@@ -17,10 +17,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import delete, insert, select, update
 
-from controlplane.contract.access import Grant, Principal, Role
+from controlplane.contract.access import Action, Grant, Principal, Role
 from controlplane.contract.operations import OperationState, Schedule
 from controlplane.service.database import writing
 from controlplane.service.operations.refusal import RefusedError, missing, mistaken
+from controlplane.service.operations.rights import require
 from controlplane.service.operations.store import Sought
 from controlplane.service.operations.tables import SCHEDULES
 
@@ -152,10 +153,10 @@ class Schedules:
             return
         what: dict[str, object] = {"last_at": now, "reason": None, "next_at": next_run(schedule.cron, now)}
         try:
+            asked, by = on_day(schedule.ask, schedule.next_at), self._asks(schedule)
+            require(by, Action.PLAN, self._desk.stream_of(asked))
             key = f"schedule:{name}:{schedule.next_at.isoformat()}"
-            operation = self._desk.ask(
-                on_day(schedule.ask, schedule.next_at), self._asks(schedule), key=key, schedule=name
-            )
+            operation = self._desk.ask(asked, by, key=key, schedule=name)
             what["last_operation"] = operation.id
         except RefusedError as error:
             _log.warning("schedule %s asks for nothing: %s", name, error.detail)
