@@ -21,7 +21,7 @@ from pipeline.operate.kind import CancelledError, PausedError, RefusedError, Res
 from pipeline.operate.stages import done_of, groups
 from pipeline.operate.telling import AWAY_AT_MOST_S, Telling
 from pipeline.operate.work import Shared, StageWork
-from pipeline.reason import first_line
+from pipeline.reason import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +103,7 @@ class Run:
             self._ended(OperationState.FAILED, str(error))
         except Exception as error:  # noqa: BLE001 (told, and tried again)
             _log.exception("operation %s", self._operation.id)
-            self._telling.say(state=OperationState.QUEUED, reason=first_line(error))
+            self._telling.say(state=OperationState.QUEUED, reason=reason_of(error))
 
     def _stages(self) -> None:
         plan = self._operation.plan
@@ -145,7 +145,7 @@ class Run:
             self._clean_up()
         except Exception as error:  # noqa: BLE001 (the same)
             _log.exception("cleaning up after operation %s", self._operation.id)
-            said = f"{reason}; then cleaning up failed: {first_line(error)}"
+            said = f"{reason}; then cleaning up failed: {reason_of(error)}"
             self._telling.say(state=OperationState.QUEUED, reason=said)
         else:
             self._telling.say(state=state, reason=reason)

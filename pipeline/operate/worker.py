@@ -17,7 +17,7 @@ from pipeline.operate.client import AwayError, LeaseLostError
 from pipeline.operate.kind import RefusedError
 from pipeline.operate.telling import Telling
 from pipeline.operate.work import Shared, StageWork, scratch
-from pipeline.reason import first_line
+from pipeline.reason import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,8 +118,8 @@ class Worker:
             telling.say(state=OperationState.FAILED, reason=str(error))
         except Exception as error:  # noqa: BLE001 (told, and tried again)
             _log.exception("planning operation %s", operation.id)
-            telling.log(f"planning failed: {first_line(error)}")
-            telling.say(state=OperationState.QUEUED, reason=first_line(error))
+            telling.log(f"planning failed: {reason_of(error)}")
+            telling.say(state=OperationState.QUEUED, reason=reason_of(error))
         else:
             telling.say(plan=plan)
 
