@@ -45,6 +45,9 @@ def grants_of(words: Sequence[str]) -> list[dict[str, Any]]:
 def address_to_open(settings: Settings) -> str:
     """The console's address; at a first start with the link that makes the first admin."""
     try:
+        ways = httpx.get(f"{settings.api}/api/v1/session/ways", timeout=10)
+        if not ways.is_success or ways.json()["has_users"]:
+            return settings.console
         answer = httpx.post(f"{settings.api}{PATH}/first-link", headers=local(settings.data), timeout=10)
     except httpx.HTTPError:
         return settings.console

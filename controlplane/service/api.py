@@ -112,7 +112,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, *, acce
     add_forwarded(api, rooms or {}, access.service_token)
     if isinstance(access, Access):
         add_session(api, access, service.audit)
-        add_people(api, access)
+        add_people(api, access, service.audit)
         if access.openid is not None:
             add_openid(api, access, access.openid, service.audit)
     _push(api, service, authenticator)

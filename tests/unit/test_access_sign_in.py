@@ -46,9 +46,21 @@ class Kept(NotKept):
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, str, str]] = []
+        self.all: list[tuple[str, str, str, Any]] = []
 
-    def record(self, actor: str, by: str, action: str, subject: str, *, outcome: str = "ok", **_: Any) -> None:  # noqa: ARG002 (the port's)
+    def record(  # noqa: PLR0913 (the port's)
+        self,
+        actor: str,
+        by: str,  # noqa: ARG002 (the same)
+        action: str,
+        subject: str,
+        *,
+        outcome: str = "ok",
+        details: Any = None,
+        **_: Any,  # noqa: ARG002 (the same)
+    ) -> None:
         self.entries.append((actor, action, outcome))
+        self.all.append((actor, action, subject, details))
 
 
 class Door:
@@ -294,6 +306,17 @@ def test_users_are_an_admins_business(door: Door, role: Role) -> None:
     asked = [door.client.get(USERS, headers=headers)]
     asked += [door.post(path, {"name": "x", "grants": []}, headers) for path in (USERS, f"{USERS}/bob/link")]
     assert [each.status_code for each in asked] == [403, 403, 403]
+
+
+def test_what_is_done_to_users_is_on_the_record_with_their_name_and_rights_and_no_secret(door: Door) -> None:
+    once = door.post(USERS, {"name": "bob", "grants": [{"role": "viewer"}]}, OWNER).json()["once"]
+    door.client.put(f"{USERS}/bob/grants", json={"grants": [{"role": "operator"}]}, headers=OWNER)
+    door.post(f"{USERS}/bob/disable", headers=OWNER)
+    kept = [each for each in door.audit.all if each[1].startswith("user.")]
+    found = [(action, actor, subject) for actor, action, subject, _ in kept]
+    assert found == [(f"user.{what}", "local:owner", "bob") for what in ("add", "grant", "disable")]
+    assert kept[1][3] == {"grants": [{"role": "operator", "streams": ["*"]}]}
+    assert once not in str(door.audit.all)
 
 
 def test_a_user_that_there_is_or_is_not_is_named(door: Door) -> None:

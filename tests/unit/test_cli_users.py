@@ -48,6 +48,7 @@ def access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Access:
 
     monkeypatch.setattr(httpx, "request", request)
     monkeypatch.setattr(httpx, "post", lambda url, **how: request("POST", url, **how))
+    monkeypatch.setattr(httpx, "get", lambda url, timeout: request("GET", url, headers={}, timeout=timeout))
     monkeypatch.setattr(httpx, "Client", client)
     monkeypatch.setattr(asking, "control_plane", lambda _: ("http://api", authorization("owner")))
     running = SimpleNamespace(environment={"TIDEGATE_CONSOLE": "http://127.0.0.1:8050"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -11,14 +12,20 @@ from pydantic import Field
 from controlplane.contract.access import Action, Grant, needs, signed_in
 from controlplane.contract.durations import Duration
 from controlplane.contract.frozen import Frozen
+from controlplane.service.access.answers import address_of
 from controlplane.service.access.read import read
 from controlplane.service.access.users import NAME, NoUserError, User
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from pydantic import JsonValue
 
     from controlplane.contract.access import Principal
     from controlplane.service.access.access import Access
+    from controlplane.service.audit.port import Audit
+
+    Note = Callable[..., Awaitable[None]]
 
 Done = TypeVar("Done")
 USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
@@ -38,14 +45,15 @@ class _Token(Frozen):
     """None: until it is taken back."""
 
 
-def add_people(api: FastAPI, access: Access) -> None:
+def add_people(api: FastAPI, access: Access, audit: Audit) -> None:
     """Add what is under `/api/v1/users` and `/api/v1/tokens`."""
-    _users(api, access)
-    _user(api, access)
-    _tokens(api, access)
+    note = partial(_note, audit)
+    _users(api, access, note)
+    _user(api, access, note)
+    _tokens(api, access, note)
 
 
-def _users(api: FastAPI, access: Access) -> None:
+def _users(api: FastAPI, access: Access, note: Note) -> None:
     @api.get(USERS)
     @needs(Action.ADMINISTER)
     async def users() -> list[dict[str, Any]]:
@@ -58,6 +66,7 @@ def _users(api: FastAPI, access: Access) -> None:
         """Add a user; `once` is the end of the link by which they sign in first."""
         asked, by = read(_Added, await request.body()), request.state.principal.name
         await _tried(lambda: access.users.add(asked.name, asked.grants, by, access.now()), 409)
+        await note(request, "user.add", asked.name, grants=_written(asked.grants))
         return {"name": asked.name, "once": await asyncio.to_thread(access.links.of, asked.name, access.now())}
 
     @api.post(f"{USERS}/first-link", status_code=201)
@@ -70,37 +79,44 @@ def _users(api: FastAPI, access: Access) -> None:
         return {"once": once}
 
 
-def _user(api: FastAPI, access: Access) -> None:
+def _user(api: FastAPI, access: Access, note: Note) -> None:
     @api.put(f"{USERS}/{{name}}/grants")
     @needs(Action.ADMINISTER)
     async def grant(name: str, request: Request) -> dict[str, Any]:
         """Give a user these rights instead of those that they have; it counts from the next request on."""
         grants = read(_Granted, await request.body()).grants
-        return _shown(await _tried(lambda: access.users.grant(name, grants)))
+        changed = await _tried(lambda: access.users.grant(name, grants))
+        await note(request, "user.grant", name, grants=_written(grants))
+        return _shown(changed)
 
     @api.post(f"{USERS}/{{name}}/link", status_code=201)
     @needs(Action.ADMINISTER)
-    async def link(name: str) -> dict[str, Any]:
+    async def link(name: str, request: Request) -> dict[str, Any]:
         """A one-time link, by which a user sets a new password."""
-        return {"name": name, "once": await _tried(lambda: access.links.of(name, access.now()))}
+        once = await _tried(lambda: access.links.of(name, access.now()))
+        await note(request, "user.link", name)
+        return {"name": name, "once": once}
 
     @api.post(f"{USERS}/{{name}}/disable")
     @needs(Action.ADMINISTER)
-    async def disable(name: str) -> dict[str, Any]:
+    async def disable(name: str, request: Request) -> dict[str, Any]:
         """Let a user in no more: sessions and tokens end at once."""
         changed = await _tried(lambda: access.users.disable(name, is_disabled=True))
         await asyncio.to_thread(access.sessions.end_of, name)
         access.credentials.has_ended()
+        await note(request, "user.disable", name)
         return _shown(changed)
 
     @api.post(f"{USERS}/{{name}}/enable")
     @needs(Action.ADMINISTER)
-    async def enable(name: str) -> dict[str, Any]:
+    async def enable(name: str, request: Request) -> dict[str, Any]:
         """Let a user in again."""
-        return _shown(await _tried(lambda: access.users.disable(name, is_disabled=False)))
+        changed = await _tried(lambda: access.users.disable(name, is_disabled=False))
+        await note(request, "user.enable", name)
+        return _shown(changed)
 
 
-def _tokens(api: FastAPI, access: Access) -> None:
+def _tokens(api: FastAPI, access: Access, note: Note) -> None:
     @api.get(TOKENS)
     @signed_in
     async def tokens(request: Request) -> list[dict[str, Any]]:
@@ -120,6 +136,9 @@ def _tokens(api: FastAPI, access: Access) -> None:
             raise HTTPException(403, "a token makes no tokens: sign in by name and password")
         expires_at = None if asked.lasts is None else now + asked.lasts
         made, secret = await asyncio.to_thread(access.tokens.make, principal.name, asked.title, expires_at, now)
+        await note(
+            request, "token.make", made.id, title=made.title, expires_at=made.model_dump(mode="json")["expires_at"]
+        )
         return {**made.model_dump(mode="json"), "token": secret}
 
     @api.delete(f"{TOKENS}/{{token}}", status_code=204)
@@ -131,7 +150,15 @@ def _tokens(api: FastAPI, access: Access) -> None:
         if not await asyncio.to_thread(access.tokens.revoke, token, whose, access.now()):
             raise HTTPException(404, f"there is no token {token!r} that could be taken back; GET {TOKENS} lists yours")
         access.credentials.has_ended()
+        await note(request, "token.revoke", token)
         return Response(status_code=204)
+
+
+async def _note(audit: Audit, request: Request, action: str, subject: str, **details: JsonValue) -> None:
+    """Put it on the record: the middleware keeps nothing of what is asked here, because it may be a secret."""
+    by: Principal = request.state.principal
+    address = address_of(request)
+    await asyncio.to_thread(audit.record, by.name, by.by, action, subject, address=address, details=details)
 
 
 async def _tried(do: Callable[[], Done], otherwise: int = 404) -> Done:
@@ -139,6 +166,10 @@ async def _tried(do: Callable[[], Done], otherwise: int = 404) -> Done:
         return await asyncio.to_thread(do)
     except NoUserError as error:
         raise HTTPException(otherwise, str(error)) from error
+
+
+def _written(grants: Sequence[Grant]) -> JsonValue:
+    return [each.model_dump(mode="json") for each in grants]
 
 
 def _shown(user: User) -> dict[str, Any]:
