@@ -126,7 +126,8 @@ class Service:
 
     def problems(self, now: datetime) -> tuple[Problem, ...]:
         """What is wrong now."""
-        return problems(self.known, self.titles, now, self._unanswered)
+        of_record = () if self.record is None else self.record.problems(now)
+        return (*of_record, *problems(self.known, self.titles, now, self._unanswered))
 
     def overview(self) -> OverviewFrame:
         """The overview as known now."""

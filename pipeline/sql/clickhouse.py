@@ -28,9 +28,9 @@ _READ_AT_MOST = 8 * 2**30
 _MEMORY = 256 * 2**20
 LIMITS = {
     "seconds": f"{WITHIN_S:g}",
-    "bytes read": f"{_READ_AT_MOST // 2**30} GiB",
-    "memory": f"{_MEMORY // 2**20} MiB",
-    "bytes of the answer": f"{ANSWER_AT_MOST // 2**20} MiB",
+    "to read": f"{_READ_AT_MOST // 2**30} GiB",
+    "of memory": f"{_MEMORY // 2**20} MiB",
+    "for the answer": f"{ANSWER_AT_MOST // 2**20} MiB",
 }
 _GRACE_S = 5.0
 _TOO_MUCH = {

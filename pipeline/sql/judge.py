@@ -198,7 +198,9 @@ def _refuse_show(words: Sequence[str], engine: Engine) -> None:
 def _parsed(text: str, dialect: str) -> exp.Query:
     try:
         [query] = sqlglot.parse(text, read=dialect)
-    except (SqlglotError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise QueryRefusedError("this is nested too deeply to be looked through, so it is not run") from error
+    except (SqlglotError, ValueError) as error:
         raise QueryRefusedError(f"this can't be parsed as a query, so it is not run: {_said(error)}") from error
     if query is None:
         raise QueryRefusedError("there is no statement")

@@ -38,8 +38,8 @@ ANSWER_AT_MOST = 8 * 2**20
 _MEMORY = 768 * 2**20
 LIMITS = {
     "seconds": f"{WITHIN_S:g}",
-    "memory": f"{_MEMORY // 2**20} MiB",
-    "bytes of the answer": f"{ANSWER_AT_MOST // 2**20} MiB",
+    "of memory": f"{_MEMORY // 2**20} MiB",
+    "for the answer": f"{ANSWER_AT_MOST // 2**20} MiB",
 }
 _CHILD = (sys.executable, "-P", "-m", "pipeline.sql.child")
 

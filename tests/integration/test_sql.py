@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from controlplane.up import Platform
 
 
+_ENDLESS = "SELECT sum(cityHash64(a.number, b.number)) FROM numbers(1000000) AS a, numbers(1000000) AS b"
+"""It reads little, and computes for hours."""
+
+
 @pytest.fixture(scope="module")
 def filled(deskwork: Platform) -> Platform:
     """With a table of 1,000 rows in ClickHouse."""
@@ -120,7 +124,12 @@ def test_a_query_that_takes_too_long_is_stopped_and_one_that_nobody_answers_is_s
         run(filled, "SELECT 1", "http://127.0.0.1:1")
     monkeypatch.setattr(clickhouse_module, "WITHIN_S", 1.0)
     with pytest.raises(TooMuchError, match="took longer than"):
-        run(filled, "SELECT sum(cityHash64(number)) FROM numbers(1000000000000)")
+        run(filled, _ENDLESS)
+
+
+def test_a_query_that_reads_too_much_is_stopped(filled: Platform) -> None:
+    answer = ask(filled, "SELECT sum(number) FROM numbers(1000000000000)")
+    assert (answer.status_code, "reads more than a query may" in answer.json()["detail"]) == (413, True)
 
 
 def failed(platform: Platform) -> int:
@@ -136,7 +145,7 @@ def test_a_query_that_nobody_waits_for_is_stopped_in_clickhouse(
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(
             f"{filled.settings.api}/api/v1/sql",
-            json={"engine": "clickhouse", "sql": "SELECT sum(cityHash64(number)) FROM numbers(1000000000000)"},
+            json={"engine": "clickhouse", "sql": _ENDLESS},
             headers=local(filled.data),
             timeout=1.0,
         )

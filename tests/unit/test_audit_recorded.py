@@ -16,11 +16,11 @@ from controlplane.service.audit.asked import masked
 from controlplane.service.audit.export import Export
 from controlplane.service.audit.keeper import CopyAwayError
 from controlplane.service.audit.kept import Kept, kept_in
-from controlplane.service.audit.recorded import Nameless, Recorded
+from controlplane.service.audit.recorded import Nameless, Once, Recorded
 from controlplane.service.database import create_all, engine_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from controlplane.contract.audit import AuditEntry
@@ -215,6 +215,16 @@ def test_refusals_of_somebody_without_a_name_are_recorded_up_to_a_rate_and_then_
     assert [nameless.takes(at + timedelta(minutes=1)) for _ in range(2)] == [3, 0]
 
 
+def test_what_is_refused_to_the_same_reader_again_and_again_is_recorded_once_in_a_while(kept: Kept) -> None:
+    asks = client(kept)
+    for who in ("ann", "ann", "bob", "ann"):
+        asks.get("/api/v1/quarantine/secret", headers={"who": who})
+    assert [each.actor for each in kept.log.walk()] == ["ann", "bob"]
+    at, once = datetime(2026, 11, 26, tzinfo=UTC), Once(at_most=2)
+    assert [once.takes(("ann", path), at) for path in ("a", "a", "b", "c", "a")] == [True, False, True, True, True]
+    assert once.takes(("ann", "c"), at + timedelta(minutes=10))
+
+
 def test_the_api_searches_pages_and_shows_one_entry(kept: Kept) -> None:
     for number in range(5):
         kept.log.record("ann", "token", "query.run", f"lake-{number}")
@@ -267,6 +277,30 @@ def test_each_entry_is_exported_once_in_order_whatever_is_not_known_of_a_step(ke
     assert [each.seq for each in topic.held] == [1, 2, 3, 4]
     said = export.said(datetime.now(UTC))
     assert (said.seq, said.waiting, said.reason) == (4, 0, None)
+
+
+def test_a_record_that_was_tampered_with_and_an_export_that_stands_still_are_problems(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., object]
+) -> None:
+    now = datetime.now(UTC)
+    topic = Topic()
+    topic.fails = "before"
+    whole = Kept(kept.log, kept.chain, Export(kept.log, topic))
+    kept.log.record("ann", "token", "query.run", "lake")
+    kept.chain.walk()
+    assert whole.problems(now + timedelta(hours=1)) == []
+    assert whole.export is not None
+    whole.export.start()
+    eventually(whole.export.stalled, "the export stands still")
+    whole.export.stop()
+    assert whole.problems(now + timedelta(minutes=4)) == []
+    [stalled] = whole.problems(now + timedelta(minutes=6))
+    assert (stalled.subject, stalled.reason) == ("export of the audit log", "does not go on: away")
+    entry = next(kept.log.walk())
+    monkeypatch.setattr(kept.log, "walk", lambda: iter([entry.model_copy(update={"actor": "eve"})]))
+    kept.chain.walk()
+    [tampered] = whole.problems(now)
+    assert "entry 1 was changed" in tampered.reason
 
 
 def test_an_exporter_that_begins_again_goes_on_where_the_topic_ends(kept: Kept) -> None:

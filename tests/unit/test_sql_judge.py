@@ -149,6 +149,12 @@ def test_what_writes_or_reaches_beyond_is_refused_with_the_reason(engine: Engine
     assert reason in str(refused.value)
 
 
+@pytest.mark.parametrize("engine", Engine)
+def test_what_is_nested_without_end_is_refused_and_takes_no_time(engine: Engine) -> None:
+    with pytest.raises(QueryRefusedError, match="nested too deeply"):
+        judged(f"SELECT {'(' * 5000}1{')' * 5000}", engine)
+
+
 def test_what_is_run_has_no_comments_and_everything_stands_where_it_stood() -> None:
     sql = "SELECT 1 /* a\n b */, 'x -- y' -- z\n FROM shop.events;"
     found = judged(sql, Engine.LAKE)

@@ -62,6 +62,7 @@ class Export:
         self._sink = sink
         self._reached: int | None = None
         self._reason: str | None = "it has not begun"
+        self._stalled_since: datetime | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit-export", daemon=True)
 
@@ -82,6 +83,11 @@ class Export:
             return Exported(at=now, reason=self._reason)
         waiting, oldest = self._audit.count_after(self._reached)
         return Exported(at=now, seq=self._reached, waiting=waiting, oldest_waiting_at=oldest, reason=self._reason)
+
+    def stalled(self) -> tuple[str, datetime] | None:
+        """Why it does not go on, and since when; None when it does. Asks nobody."""
+        reason, since = self._reason, self._stalled_since
+        return None if reason is None or since is None else (reason, since)
 
     def step(self) -> bool:
         """Put the next entries there; is there more?
@@ -126,6 +132,7 @@ class Export:
             except Exception:  # noqa: BLE001 (whatever the database says)
                 _log.exception("the audit log is not exported, and is tried again")
                 self._reason, has_more = "the record cannot be read: see the control plane's log", False
+            self._stalled_since = None if self._reason is None else self._stalled_since or datetime.now(UTC)
             self._hold()
             if not has_more:
                 self._stopping.wait(_AGAIN_AFTER_S) if self._reason else self._audit.grown.wait(_IDLE_S)

@@ -42,7 +42,7 @@ class KafkaCopy:
     def entries(self) -> Iterator[tuple[int, str]]:
         """See `Copy`."""
         try:
-            yield from ((int(entry["seq"]), str(entry["hash"])) for entry in self._read(None))
+            yield from self._read(None)
         except KafkaException as error:
             raise CopyAwayError(f"Kafka does not answer: {_said(error)}") from error
 
@@ -51,13 +51,14 @@ class KafkaCopy:
 
         Raises:
             KafkaException: if Kafka does not answer.
+            CopyAwayError: if somebody else has written to the topic.
         """
         for back in (*_LOOK_BACK, None):
             if found := deque(self._read(back), maxlen=1):
-                return int(found[0]["seq"]), str(found[0]["hash"])
+                return found[0]
         return None
 
-    def _read(self, back: int | None) -> Iterator[dict[str, int | str]]:
+    def _read(self, back: int | None) -> Iterator[tuple[int, str]]:
         """Its entries from so many offsets before the end on, up to the end as it is now."""
         client = Consumer(
             {
@@ -75,9 +76,19 @@ class KafkaCopy:
             low, high = client.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=self._timeout_s)
             client.assign([TopicPartition(self._topic, 0, low if back is None else max(low, high - back))])
             for message in _up_to(client, high):
-                yield json.loads(message.value())
+                yield _entry(self._topic, message)
         finally:
             client.close()
+
+
+def _entry(topic: str, message: Message) -> tuple[int, str]:
+    try:
+        said = json.loads(message.value())
+        return int(said["seq"]), str(said["hash"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CopyAwayError(
+            f"the record at offset {message.offset()} of {topic} is no entry: somebody else writes there"
+        ) from error
 
 
 def _up_to(client: Consumer, high: int) -> Iterator[Message]:

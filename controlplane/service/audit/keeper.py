@@ -52,6 +52,8 @@ class Chain:
         self._copy = copy
         self._turn = threading.Lock()
         self.last: Walked | None = None
+        self.wrong_since: datetime | None = None
+        """When it was first seen that the chain does not hold; None while it does."""
 
     def walk(self) -> Walked:
         """Walk all of it; who asks while somebody else's walk goes on waits for that, and then walks anew."""
@@ -61,6 +63,7 @@ class Chain:
             verdict = judged(self._audit.walk(), copied)
             took = time.monotonic() - began
             self.last = Walked(**verdict.model_dump(), at=datetime.now(UTC), took_s=took, copy_reason=reason)
+            self.wrong_since = None if verdict.holds else self.wrong_since or self.last.at
             if not verdict.holds:
                 _log.error("the audit log is not as it was written: %s", verdict.reason)
             return self.last

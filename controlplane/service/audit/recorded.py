@@ -115,6 +115,7 @@ class _Record:
         self._waiting: list[dict[str, Any]] = []
         self._turn = asyncio.Lock()
         self._nameless = Nameless()
+        self._reads = Once()
 
     async def is_kept_up(self) -> bool:
         """Is everything on the record? What is not is tried again."""
@@ -135,16 +136,19 @@ class _Record:
         path, method = scope["path"], scope.get("method", "GET")
         if not is_recorded(method, path, status, is_service=principal is not None and principal.is_service):
             return
+        name, by = ("anonymous", "none") if principal is None else (principal.name, principal.by)
+        now = datetime.now(UTC)
+        if method in READING and not self._reads.takes((name, path), now):
+            return
         route = getattr(scope.get("route"), "path", None)
         query = scope.get("query_string", b"").decode("utf-8", "replace")
         entry = entry_of(method, path, route, query, body, status, answer).model_dump()
         if principal is None and entry["outcome"] != "ok":
-            left_out = self._nameless.takes(datetime.now(UTC))
+            left_out = self._nameless.takes(now)
             if left_out is None:
                 METER.add("tidegate_audit_left_out_total")
                 return
             entry["details"] |= {"left_out_before": left_out} if left_out else {}
-        name, by = ("anonymous", "none") if principal is None else (principal.name, principal.by)
         said = {"actor": name, "by": by, "address": address, **entry}
         try:
             await asyncio.to_thread(self._audit.record, **said)
@@ -172,6 +176,25 @@ class Nameless:
         self._taken += 1
         left_out, self._left_out = self._left_out, 0
         return left_out
+
+
+class Once:
+    """A page that may not read something asks for it again and again: that is one entry in ten minutes, not hundreds."""
+
+    def __init__(self, within: timedelta = timedelta(minutes=10), at_most: int = 1000) -> None:
+        self._within, self._at_most = within, at_most
+        self._seen: dict[tuple[str, str], datetime] = {}
+
+    def takes(self, what: tuple[str, str], now: datetime) -> bool:
+        """Is it the first in a while?"""
+        seen = self._seen.get(what)
+        if seen is not None and now - seen < self._within:
+            return False
+        self._seen.pop(what, None)
+        self._seen[what] = now
+        if len(self._seen) > self._at_most:
+            del self._seen[next(iter(self._seen))]
+        return True
 
 
 async def _refuse(send: Send) -> None:
