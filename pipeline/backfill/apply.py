@@ -26,7 +26,7 @@ from pipeline.lake.append import write_events
 from pipeline.lake.diverted import last_batch, write_diverted
 from pipeline.lake.holds import HeldByOtherError, HoldKind, NotHeldError, holds_of
 from pipeline.lake.lineage import followed, says, with_backfill
-from pipeline.operate.kind import RefusedError
+from pipeline.operate.kind import PausedError, RefusedError
 from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
@@ -64,6 +64,12 @@ def hold(scene: Scene) -> None:
     scene.work.progress(0, None, note="waits for lake to let go of the tables")
     try:
         holds.wait(holds.place(scene.id, HoldKind.APPENDS), _HELD_WITHIN, scene.work.check)
+    except PausedError:
+        if (
+            swapped_at(scene.events_folder, scene.id) is None
+        ):  # nothing is half done: lake need not wait for an operator
+            holds.release(scene.id)
+        raise
     except (HeldByOtherError, NotHeldError) as error:
         raise RefusedError(str(error)) from error
     scene.work.log("lake rests")

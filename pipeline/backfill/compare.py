@@ -63,7 +63,8 @@ def _of_day(scene: Scene, day: str) -> Differences:
     before = _Columns(scene, [f"events/{each}" for each in old], whole=rows <= _AT_ONCE)
     after = _Columns(scene, new, whole=rows <= _AT_ONCE)
     names = dict.fromkeys([*after.names, *before.names])
-    return differences(before, after, [each for each in names if each not in KEYS])
+    # Delta writes the partition into its files as well; it is the day that is compared.
+    return differences(before, after, [each for each in names if each not in (*KEYS, EVENT_DATE)])
 
 
 class _Columns:

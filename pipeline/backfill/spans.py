@@ -51,6 +51,23 @@ def chunks(spans: Iterable[Span], rows: Mapping[str, int], most: int) -> Iterato
         yield begun, end
 
 
+def starts_of(spans: Sequence[Span], rows: Mapping[str, int], length: int, most: int) -> list[Span]:
+    """In which seconds do windows of a length begin that reach into the spans? Each in one stretch, and none too large.
+
+    Args:
+        spans: whole days, ascending.
+        rows: day (ISO) -> rows.
+        length: of a window, seconds.
+        most: rows of a stretch, about.
+    """
+    found: list[Span] = []
+    begin = {span[0] for span in spans}
+    for start, end in chunks(spans, rows, most):
+        since = max(0, start - length) if start in begin else start
+        found.append((max(since, found[-1][1]) if found else since, end))
+    return found
+
+
 def day_of(second: int) -> str:
     """The day of a second, ISO."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).date().isoformat()

@@ -18,7 +18,7 @@ from pyspark.sql import functions as sf
 
 from controlplane.contract.rollups import LATE, PERIOD, WINDOW_END, WINDOW_START
 from controlplane.contract.streams import WindowKind
-from pipeline.backfill.spans import chunks, is_in
+from pipeline.backfill.spans import is_in, starts_of
 from pipeline.tables.due import joined, within
 from pipeline.tables.windows import END, LAST_SECOND, START, added_up, as_rows, counted, in_windows
 
@@ -69,11 +69,9 @@ class Touched:
         if self._is_session:
             yield self._added_up(within(events, self.stream, self._to_read(table)), self._touches)
             return
-        for at, (start, end) in enumerate(chunks(self.spans, rows, _CHUNK_ROWS)):
-            is_first = at == 0 or start in {span[0] for span in self.spans}
-            since = max(0, start - self._length) if is_first else start
-            mine = within(events, self.stream, [(since, min(end + self._length, _END_OF_TIME))])
-            yield self._added_up(mine, (sf.col(START) >= since) & (sf.col(START) < end) & self._touches)
+        for start, end in starts_of(self.spans, rows, self._length, _CHUNK_ROWS):
+            mine = within(events, self.stream, [(start, min(end + self._length, _END_OF_TIME))])
+            yield self._added_up(mine, (sf.col(START) >= start) & (sf.col(START) < end) & self._touches)
 
     @property
     def _touches(self) -> Column:

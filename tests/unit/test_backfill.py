@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from pipeline.backfill.differences import Differences, differences
 from pipeline.backfill.look import DataFile, EventsAt, definition_of, events_at
 from pipeline.backfill.plan import history_units, plan_of
 from pipeline.backfill.publish import published
-from pipeline.backfill.spans import chunks, day_of, spans_of
+from pipeline.backfill.spans import chunks, day_of, spans_of, starts_of
 from pipeline.backfill.storage import Shadow, stats_of
 from pipeline.backfill.swap import Swap, swap, swapped_at
 from pipeline.lake.held import held_in
@@ -65,6 +66,18 @@ def test_neighbouring_days_are_one_span_and_cut_at_midnights_by_their_rows() -> 
     cut = list(chunks(spans, dict.fromkeys(days, 10), 20))
     assert cut == [(first, first + 2 * DAY_S), (first + 2 * DAY_S, first + 3 * DAY_S), spans[1]]
     assert day_of(first) == "2013-01-01"
+
+
+@given(st.sets(st.integers(3, 30), max_size=12), st.integers(1, 4 * DAY_S), st.integers(1, 40))
+def test_a_window_that_reaches_into_the_days_begins_in_one_stretch(days: set[int], length: int, most: int) -> None:
+    spans = spans_of([day_of(day * DAY_S) for day in days])
+    found = starts_of(spans, {day_of(day * DAY_S): 10 for day in days}, length, most)
+    for start in {
+        edge + off for since, until in spans for edge in (since - length, since, until) for off in (-1, 0, 1)
+    }:
+        reaches = any(start + length > since and start < until for since, until in spans)
+        inside = sum(since <= start < until for since, until in found)
+        assert inside == 1 if reaches else inside <= 1
 
 
 @pytest.mark.parametrize(
@@ -135,8 +148,11 @@ def table(**columns: Any) -> pa.Table:
 def compared(old: pa.Table, new: pa.Table) -> Differences:
     names = dict.fromkeys([*old.column_names, *new.column_names])
     kept = [each for each in names if each not in ("tg_partition", "tg_offset")]
-    of = lambda one: lambda name: one[name] if name in one.column_names else None  # noqa: E731 (as the shadow gives it)
-    return differences(of(old), of(new), kept)
+    return differences(partial(column_of, old), partial(column_of, new), kept)
+
+
+def column_of(one: pa.Table, name: str) -> pa.ChunkedArray | None:
+    return one[name] if name in one.column_names else None
 
 
 def test_equal_tables_differ_in_nothing_whatever_their_order() -> None:
