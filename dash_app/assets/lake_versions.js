@@ -210,6 +210,6 @@
     marks[to].scrollIntoView({ block: "nearest", inline: "nearest" });
   });
 
-  window.tidegate.lakeVersions = { chosen, choose, find, ask, acts, told, stream: () => state.stream, held: (table) => state.tables.get(table) };
+  window.tidegate.lakeVersions = { chosen, choose, find, ask, acts, told, stream: () => state.stream, tables: () => [...state.tables.keys()], held: (table) => state.tables.get(table) };
   setInterval(tick, 500);
 })();

@@ -72,7 +72,14 @@ def _versions(stream: StreamDefinition) -> Component:
             ),
             html.Section(
                 [
-                    html.Div([html.H2("Versions"), html.Code(stream.name, className="quiet")], className="card-head"),
+                    html.Div(
+                        [
+                            html.H2("Versions"),
+                            html.Code(stream.name, className="quiet"),
+                            html.Div(className="verdict", **data(lake_at=stream.name)),
+                        ],
+                        className="card-head",
+                    ),
                     html.Div(reading, **data(lake_versions=stream.name)),
                 ],
                 className="card",

@@ -18,6 +18,7 @@ from controlplane.up.checks import free_port
 from load_tests.bench.browser import opened_console, says, served
 from load_tests.bench.signed import session_of
 from pipeline.feed.shop import event
+from pipeline.lakeview.tables import LakeView
 from pipeline.operate.serve import create_api
 from pipeline.producer import EventProducer
 
@@ -97,6 +98,7 @@ def test_versions_are_seen_compared_read_and_rolled_back_to(opened: Any, who: Si
         page.click('#lake-shop a[href="/lake/shop"]')
         _compares(page, tmp_path)
         _reads(page, tmp_path)
+        _reads_as_of_a_time(page, LakeView(settings))
         _compares_by_keyboard(page)
         _rolls_back(page, desk)
         _tells_what_was_vacuumed(page, settings, tmp_path)
@@ -135,6 +137,16 @@ def _reads(page: Any, tmp_path: Path) -> None:
     page.fill("[data-lake-where]", "no_such_column = 1")
     page.keyboard.press("Enter")
     _says(page, "[data-lake-shown] .judgement", "no_such_column")
+
+
+def _reads_as_of_a_time(page: Any, view: LakeView) -> None:
+    at = view.history("shop", "events")["items"][-2]["at"]
+    page.fill("[data-lake-at-time]", "long ago")
+    page.click("[data-lake-at] button")
+    _says(page, "[data-lake-at]", "'long ago' is no time")
+    page.fill("[data-lake-at-time]", at)
+    page.click("[data-lake-at] button")
+    _says(page, "[data-lake-shown]", "events as of version 1", "8 rows")
 
 
 def _compares_by_keyboard(page: Any) -> None:
