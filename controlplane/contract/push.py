@@ -6,8 +6,8 @@ one a topic, across clients, so a gap is visible. After drawing an update the cl
 time from event to pixel is measured.
 
 Topics: `overview` (an `OverviewFrame`), `ledger` (a `LedgerFrame`), `lake` (a `LakeFrame`),
-`quality` (a `QualityFrame`), `lag` (a `LagFrame`), `spark` (a `SparkFrame`), `scaling` (a `ScalingFrame`)
-and `live/<stream>/<rollup>` (a `LiveFrame`).
+`quality` (a `QualityFrame`), `lag` (a `LagFrame`), `spark` (a `SparkFrame`), `scaling` (a `ScalingFrame`),
+`operations` (an `OperationsFrame`) and `live/<stream>/<rollup>` (a `LiveFrame`).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from controlplane.contract.facts import (
 )
 from controlplane.contract.frozen import Frozen
 from controlplane.contract.lag import LagFrame
+from controlplane.contract.operations import OperationsFrame
 from controlplane.contract.scaling import ScalingFrame
 from controlplane.contract.spark import SparkFrame
 from controlplane.contract.verdicts import QualityFrame
@@ -247,4 +248,14 @@ class Update(Frozen):
     topic: str
     seq: int
     sent_at_ms: float
-    data: OverviewFrame | LedgerFrame | LakeFrame | QualityFrame | LagFrame | SparkFrame | ScalingFrame | LiveFrame
+    data: (
+        OverviewFrame
+        | LedgerFrame
+        | LakeFrame
+        | QualityFrame
+        | LagFrame
+        | SparkFrame
+        | ScalingFrame
+        | OperationsFrame
+        | LiveFrame
+    )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
+from controlplane.contract.operations import OperationsFrame
 from controlplane.contract.push import LiveFrame, Marks
 from controlplane.service.hub import Client, Hub
 from controlplane.service.latency import Latencies, percentiles
@@ -40,6 +42,14 @@ def subscribed() -> tuple[Hub, Client]:
 
 def test_a_client_is_greeted_first() -> None:
     assert taken(Hub(frozenset()).join())[0] == {"type": "welcome", "version": 1}
+
+
+def test_operations_are_pushed_as_they_are() -> None:
+    hub = Hub(frozenset({"operations"}), lambda: 5.0)
+    client = hub.join()
+    hub.said(client, json.dumps({"type": "subscribe", "topics": ["operations"]}))
+    hub.publish("operations", OperationsFrame(at=datetime.now(UTC), operations=()))
+    assert taken(client)[-1]["data"]["worker_at"] is None  # type: ignore[index]
 
 
 def test_a_slow_client_gets_the_newest_only() -> None:
