@@ -60,7 +60,8 @@
 
   function show() {
     const box = document.getElementById("signed-in");
-    if (box && who) {
+    /* Once for each box: what is written here is a change of the page too, and would be answered by writing it again. */
+    if (box && who && box.hidden) {
       box.querySelector("[data-session-name]").textContent = who.name;
       box.querySelector("[data-session-role]").textContent = role(who);
       box.hidden = false;

@@ -12,6 +12,7 @@ import pytest
 
 from controlplane.commands.credentials import KEPT, control_plane
 from controlplane.contract.access import LOCAL_TOKEN, SERVICE_TOKEN, USER_HEADER, service_token
+from controlplane.contract.settings import Settings
 from controlplane.up.secret_files import make_secrets
 
 if TYPE_CHECKING:
@@ -92,3 +93,22 @@ def test_without_a_platform_and_without_a_login_the_command_ends(home: Path) -> 
     with pytest.raises(SystemExit) as ended:
         control_plane(None)
     assert ended.value.code == 10
+
+
+def test_a_setting_that_is_a_secret_is_shown_by_no_print_of_the_settings() -> None:
+    secrets = {
+        "token": "tg_kept",
+        "oidc_client_secret": "of-the-provider",
+        "database": "postgresql://tidegate:of-the-database@db/tidegate",
+        "pagerduty_routing_key": "of-pagerduty",
+    }
+    settings = Settings.model_validate(secrets)
+    shown = f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert all(each not in shown for each in ("tg_kept", "of-the-provider", "of-the-database", "of-pagerduty"))
+
+
+def test_the_secret_at_the_provider_may_be_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of-the-provider\n")
+    given = [f"@{tmp_path / 'secret'}", "plain"]
+    found = [Settings.model_validate({"oidc_client_secret": each}).oidc_secret for each in given]
+    assert found == ["of-the-provider", "plain"]
