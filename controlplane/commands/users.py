@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
 
 PATH = "/api/v1/users"
-app = typer.Typer(no_args_is_help=True, help="Users of the console and the API: add, ls, grant, link, disable, enable.")
+app = typer.Typer(no_args_is_help=True, help="Users of the console and the API, their roles, links and tokens.")
 Name = Annotated[str, typer.Argument(help="Of the user.")]
 Grants = Annotated[
     list[str],
@@ -88,6 +88,28 @@ def grant(name: Name, grants: Grants, data: Data = None) -> None:
 def link(name: Name, data: Data = None) -> None:
     """Print a one-time link by which a user sets a new password and signs in."""
     _tell(data, name, asked(data, "POST", f"{PATH}/{quote(name, safe='')}/link")["once"])
+
+
+@app.command()
+def tokens(name: Name, data: Data = None, output: Output = "text") -> None:
+    """A user's API tokens: what for, until when, last used."""
+    found = asked(data, "GET", f"{PATH}/{quote(name, safe='')}/tokens")
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    table = Table("token", "title", "made", "until", "seen", "state", box=None)
+    for each in found:
+        until = "it is revoked" if each["expires_at"] is None else _seen(each["expires_at"])
+        state = "holds" if each["revoked_at"] is None else f"revoked {_seen(each['revoked_at'])}"
+        table.add_row(each["id"], each["title"], _seen(each["made_at"]), until, _seen(each["seen_at"]), state)
+    Console().print(table)
+
+
+@app.command()
+def revoke(token: Annotated[str, typer.Argument(help="Its id.")], data: Data = None) -> None:
+    """Take a token back: what uses it is refused from now on."""
+    asked(data, "DELETE", f"/api/v1/tokens/{quote(token, safe='')}")
+    typer.echo(f"Token {token} is revoked.")
 
 
 @app.command()

@@ -86,6 +86,18 @@ def test_a_user_is_added_with_roles_of_streams_and_signs_in_by_the_link_that_is_
     assert run("users", "link", "bob").exit_code == 0
 
 
+def test_a_users_tokens_are_listed_and_taken_back(access: Access) -> None:
+    access.users.add("bob", [Grant(role=Role.VIEWER)], "a test", access.now())
+    made, secret = access.tokens.make("bob", "nightly export", None, access.now())
+    listed = run("users", "tokens", "bob").output
+    assert all(each in listed for each in (made.id, "nightly export", "never", "holds"))
+    assert secret not in run("users", "tokens", "bob", "-o", "json").output
+    assert run("users", "revoke", made.id).output == f"Token {made.id} is revoked.\n"
+    assert access.tokens.find(secret, access.now()) is None
+    assert "revoked" in run("users", "tokens", "bob").output
+    assert run("users", "revoke", made.id).exit_code == 1
+
+
 @pytest.mark.parametrize("word", ["boss", "operator@", "@shop", ""])
 def test_what_is_no_role_is_named(access: Access, word: str) -> None:
     done = run("users", "add", "bob", word)

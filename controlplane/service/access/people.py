@@ -97,6 +97,12 @@ def _user(api: FastAPI, access: Access, note: Note) -> None:
         await note(request, "user.link", name)
         return {"name": name, "once": once}
 
+    @api.get(f"{USERS}/{{name}}/tokens")
+    @needs(Action.ADMINISTER)
+    async def tokens(name: str) -> list[dict[str, Any]]:
+        """A user's tokens, without their secrets."""
+        return [each.model_dump(mode="json") for each in await asyncio.to_thread(access.tokens.of, name)]
+
     @api.post(f"{USERS}/{{name}}/disable")
     @needs(Action.ADMINISTER)
     async def disable(name: str, request: Request) -> dict[str, Any]:
