@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
 from uuid import uuid4
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from controlplane.contract.operations import OperationAsked, Plan
 
 _STAGES_SHOWN = 40
+_SAY_AFTER_S = 10.0
 
 
 def run_operation(
@@ -102,7 +104,14 @@ def print_plan(operation: Operation) -> None:
 def _planned(api: Operations, operation: Operation) -> Operation:
     if operation.state is not OperationState.PLANNING:
         return operation
-    return next(each for each in api.follow(operation) if each.state is not OperationState.PLANNING)
+    begun = time.monotonic()
+    for each in api.follow(operation):
+        if each.state is not OperationState.PLANNING:
+            return each
+        if each.attempts == 0 and time.monotonic() - begun > _SAY_AFTER_S:
+            begun = float("inf")
+            typer.echo("no worker has taken it yet: `tidegate status` shows whether the part operations runs", err=True)
+    raise AssertionError("following has no end")
 
 
 def _confirmed(api: Operations, operation: Operation, plan: Plan, *, yes: bool) -> Operation:

@@ -50,7 +50,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 
 class OperationPage(Frozen):
-    """Some operations, newest first, without plans."""
+    """Some operations, newest first, without plans and results."""
 
     items: tuple[Operation, ...]
     next: str | None = Field(None, description="`cursor` of the page that follows; null: this is the last.")

@@ -219,8 +219,7 @@ class Desk:
     def frame(self) -> OperationsFrame:
         """The newest operations, as the hub pushes them."""
         found, _ = self.store.page(Sought(), _SHOWN)
-        shown = tuple(each.model_copy(update={"result": {}}) for each in found)
-        return OperationsFrame(at=self._now(), operations=shown, worker_at=self._worker_at)
+        return OperationsFrame(at=self._now(), operations=tuple(found), worker_at=self._worker_at)
 
     def confirm_scheduled(self, number: str, schedule: Schedule, by: Principal) -> None:
         """Confirm what a schedule has had planned; what cannot be confirmed is cancelled, and says why."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, func, insert, or_, select, update
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 UNENDED = tuple(each for each in OperationState if not each.has_ended)
 HOLDING = tuple(each for each in OperationState if each.holds)
-_APART = {"plan", "stages"}
+_APART = {"plan", "stages", "result"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Sought:
     states: tuple[OperationState, ...] = ()
     kind: str | None = None
     stream: str | None = None
+
+
+_LISTED = (OPERATIONS.c.number, OPERATIONS.c.id, OPERATIONS.c.state, OPERATIONS.c.body)
+"""What a list reads of each."""
 
 
 class Store:
@@ -56,7 +61,7 @@ class Store:
             return Change(connection).one(number).operation
 
     def page(self, sought: Sought, limit: int, before: int | None = None) -> tuple[list[Operation], int | None]:
-        """The newest that are sought, without plans; and what `before` has to be for those that follow, None: there are none."""
+        """The newest that are sought, without plans and results; and `before` of those that follow, None: there are none."""
         where = [] if before is None else [OPERATIONS.c.number < before]
         if sought.states:
             where.append(OPERATIONS.c.state.in_(sought.states))
@@ -64,7 +69,7 @@ class Store:
             where.append(OPERATIONS.c.kind == sought.kind)
         if sought.stream is not None:
             where.append(OPERATIONS.c.stream == sought.stream)
-        query = select(OPERATIONS).where(*where).order_by(OPERATIONS.c.number.desc()).limit(limit + 1)
+        query = select(*_LISTED).where(*where).order_by(OPERATIONS.c.number.desc()).limit(limit + 1)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
             shown = rows[:limit]
@@ -135,7 +140,7 @@ class Change:
 
     def add(self, kept: Kept) -> None:
         """A new one."""
-        self.connection.execute(insert(OPERATIONS).values(**_row(kept), plan=None))
+        self.connection.execute(insert(OPERATIONS).values(**_row(kept), plan=None, result=None))
 
     def put(self, before: Kept, after: Kept) -> None:
         """Write what has changed."""
@@ -144,6 +149,8 @@ class Change:
         values = _row(after)
         if after.operation.plan is not before.operation.plan and after.operation.plan is not None:
             values["plan"] = after.operation.plan.model_dump_json()
+        if after.operation.result != before.operation.result:
+            values["result"] = json.dumps(after.operation.result)
         self.connection.execute(update(OPERATIONS).where(OPERATIONS.c.id == after.operation.id).values(**values))
         self._put_stages(before.operation, after.operation)
 
@@ -170,10 +177,12 @@ class Change:
         query = select(OPERATIONS).where(where).order_by(OPERATIONS.c.number)  # type: ignore[arg-type]
         return [self._kept(row) for row in self.connection.execute(query).all()]
 
-    def _kept(self, row: Row[tuple[object, ...]]) -> Kept:
+    def _kept(self, row: Row[Any]) -> Kept:
         stages = _stages(self.connection, [row.id]).get(row.id, ())
         plan = None if row.plan is None else Plan.model_validate_json(row.plan)
-        operation = Operation.model_validate_json(row.body).model_copy(update={"plan": plan, "stages": tuple(stages)})
+        result = {} if row.result is None else json.loads(row.result)
+        apart = {"plan": plan, "stages": tuple(stages), "result": result}
+        operation = Operation.model_validate_json(row.body).model_copy(update=apart)
         return Kept(operation, row.lease, row.leased_until, row.worker, row.fruitless)
 
     def _put_stages(self, before: Operation, after: Operation) -> None:
@@ -224,5 +233,5 @@ def _stages(connection: Connection, numbers: Iterable[str]) -> dict[str, Sequenc
     return dict(found)
 
 
-def _brief(row: Row[tuple[object, ...]], stages: Sequence[StageProgress]) -> Operation:
+def _brief(row: Row[Any], stages: Sequence[StageProgress]) -> Operation:
     return Operation.model_validate_json(row.body).model_copy(update={"stages": tuple(stages)})

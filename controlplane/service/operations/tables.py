@@ -1,7 +1,7 @@
 """In which tables are operations kept?
 
-An operation is one row of JSON beside the columns that it is looked for by; its plan, which never changes, and its stages, which do
-all the time, are apart, so that progress does not write the plan of a year again every second.
+An operation is one row of JSON beside the columns that it is sought by. Its plan and its result, which are long, and its stages,
+which change all the time, are apart: progress does not write the plan of a year again every second, and a list reads neither.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ OPERATIONS = Table(
     Column("undoes", String(40)),
     Column("body", Text, nullable=False),
     Column("plan", Text),
+    Column("result", Text),
     Column("lease", String(40)),
     Column("leased_until", Moment),
     Column("worker", String(200)),
