@@ -86,6 +86,8 @@ class Unit:
     """That go in; every one must come out again, here or there."""
     pieces: Sequence[Callable[[SparkSession], DataFrame]]
     """Each reads a piece, and makes it again: frames as `Again` gives them."""
+    day: str | None = None
+    """Of all its events, where that is known: then they need not be sorted by it."""
 
 
 def built(work: Work, shadow: Shadow, again: Again, unit: Unit) -> dict[str, JsonValue]:
@@ -103,7 +105,7 @@ def built(work: Work, shadow: Shadow, again: Again, unit: Unit) -> dict[str, Jso
     for at, piece in enumerate(unit.pieces):
         work.check()
         name = f"{unit.name}/{ROWS}/{at}"
-        again.rows(piece(session)).coalesce(1).write.mode("overwrite").partitionBy(EVENT_DATE).parquet(shadow.uri(name))
+        _write(again.rows(piece(session)).coalesce(1), shadow.uri(name), unit.day)
         kept += sum(each.rows for each in shadow.files(name))
         work.progress(min(kept, unit.rows), unit.rows, "rows")
     refused = _set_aside(work, shadow, again, unit) if kept < unit.rows else 0
@@ -114,6 +116,14 @@ def built(work: Work, shadow: Shadow, again: Again, unit: Unit) -> dict[str, Jso
     work.progress(unit.rows, unit.rows, "rows")
     size = sum(each.bytes for each in shadow.files(f"{unit.name}/{ROWS}"))
     return {"rows": unit.rows, "kept": kept, "refused": refused, "bytes": size}
+
+
+def _write(rows: DataFrame, uri: str, day: str | None) -> None:
+    """By day, as the events table has them."""
+    if day is None:
+        rows.write.mode("overwrite").partitionBy(EVENT_DATE).parquet(uri)
+    else:
+        rows.drop(EVENT_DATE).write.mode("overwrite").parquet(f"{uri}/{EVENT_DATE}={day}")
 
 
 def _set_aside(work: Work, shadow: Shadow, again: Again, unit: Unit) -> int:

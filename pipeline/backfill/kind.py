@@ -229,4 +229,4 @@ def _day(scene: Scene, day: str) -> Unit:
     def made(piece: Piece) -> Callable[[SparkSession], DataFrame]:
         return lambda session: scene.again.of_events(read_piece(session, scene.events, piece))
 
-    return Unit(day, sum(each.rows for each in files), [made(each) for each in pieces_of(files)])
+    return Unit(day, sum(each.rows for each in files), [made(each) for each in pieces_of(files)], day)
