@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|rollback|backfill|maintenance|alerts|scaling [-o json]`."""
+"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|rollback|backfill|maintenance|alerts|scaling`."""
 
 from __future__ import annotations
 

@@ -52,8 +52,6 @@ def test_days_are_made_again_by_the_command_and_by_an_unchanged_definition_nothi
         "-o",
         "json",
     ]
-    planned = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True)
-    assert json.loads(planned.stdout)["plan"]["rows"] >= 200
     done = subprocess.run([*command, "--yes", "--max-lag", "600"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     operation = json.loads(done.stdout)
@@ -65,13 +63,6 @@ def test_days_are_made_again_by_the_command_and_by_an_unchanged_definition_nothi
     assert compared["before"] == compared["after"] >= 200
     assert operation["result"]["before"] == compared["before"]
     assert there() == 200
-    wrong = subprocess.run(
-        [*command, "--since", "2001-01-01", "--until", "2001-01-02", "--yes"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (wrong.returncode, "the lake has no events from 2001-01-01" in wrong.stderr + wrong.stdout) == (4, True)
 
 
 def _is(session: str) -> Any:
