@@ -233,5 +233,5 @@ def _stages(connection: Connection, numbers: Iterable[str]) -> dict[str, Sequenc
     return dict(found)
 
 
-def _brief(row: Row[Any], stages: Sequence[StageProgress]) -> Operation:
+def _brief(row: Any, stages: Sequence[StageProgress]) -> Operation:  # noqa: ANN401 (a row of `_LISTED`)
     return Operation.model_validate_json(row.body).model_copy(update={"stages": tuple(stages)})
