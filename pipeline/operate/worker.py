@@ -56,25 +56,28 @@ class Worker:
         """By lease."""
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._stopping = threading.Event()
+        self._is_away = False
 
     def run(self, stopping: threading.Event) -> None:
         """Lease and do, until `stopping` is set; then what runs is let go, to be gone on with."""
-        is_away = False
         while not stopping.is_set():
-            try:
-                leased = self._plane.lease(self._asked())
-                is_away = False
-            except (AwayError, LeaseLostError) as error:
-                if not is_away:
-                    _log.warning("no work can be leased: %s", error)
-                is_away = True
-                stopping.wait(_AGAIN_AFTER_S)
-                continue
+            leased = self._leased()
             if leased is not None:
                 self._begin(leased)
-            elif not self._room():
+            elif self._is_away or not self._room():
                 stopping.wait(_AGAIN_AFTER_S)
         self._stop()
+
+    def _leased(self) -> Leased | None:
+        try:
+            leased = self._plane.lease(self._asked())
+        except Exception as error:  # noqa: BLE001 (nobody would see that a thread has ended: operations would only wait)
+            if not self._is_away:
+                _log.warning("no work can be leased: %s", reason_of(error))
+            self._is_away = True
+            return None
+        self._is_away = False
+        return leased
 
     def _asked(self) -> LeaseAsked:
         room = self._room()
