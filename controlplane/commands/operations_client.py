@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -32,6 +33,8 @@ EXITS = {OperationState.DONE: DONE, OperationState.FAILED: FAILED, OperationStat
 _REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS)
 _WAIT_S = 15
 _TIMEOUT_S = 30.0
+_PATIENCE_S = 60.0
+_AGAIN_AFTER_S = 0.5
 _PAGE = 500
 
 
@@ -44,31 +47,50 @@ class Operations:
         except NotRunningError as error:
             fail(str(error), NOT_RUNNING)
 
-    def ask(self, method: str, path: str = "", body: object = None, headers: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 (JSON)
-        """What is answered below `/api/v1/operations`; None when that is nothing."""
-        url = f"{self._api}{PATH}{path}"
-        try:
-            answer = httpx.request(
-                method, url, json=body, headers={**self._headers, **(headers or {})}, timeout=_TIMEOUT_S
-            )
-        except httpx.HTTPError as error:
-            fail(f"the control plane at {url} does not answer: {error}", NOT_RUNNING)
-        if answer.is_client_error:
-            fail(_detail(answer), REFUSED if answer.status_code in _REFUSALS else MISTAKEN)
-        if answer.is_error:
-            fail(f"the control plane at {url} answers {answer.status_code}: {_detail(answer)[:300]}", NOT_RUNNING)
-        return answer.json() if answer.content else None
+    def ask(
+        self,
+        method: str,
+        path: str = "",
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        patience_s: float = 0,
+    ) -> Any:  # noqa: ANN401 (JSON)
+        """What is answered below `/api/v1/operations`; None when that is nothing.
+
+        Args:
+            method: of HTTP.
+            path: what follows, with its query.
+            body: JSON.
+            headers: besides who asks.
+            patience_s: so long a control plane that does not answer, or starts anew, is asked again.
+        """
+        url, until = f"{self._api}{PATH}{path}", time.monotonic() + patience_s
+        given = {**self._headers, **(headers or {})}
+        while True:
+            try:
+                answer = httpx.request(method, url, json=body, headers=given, timeout=_TIMEOUT_S)
+                said = f"answers {answer.status_code}: {_detail(answer)[:300]}"
+            except httpx.HTTPError as error:
+                answer, said = None, f"does not answer: {error}"
+            if answer is not None and answer.is_client_error:
+                fail(_detail(answer), REFUSED if answer.status_code in _REFUSALS else MISTAKEN)
+            if answer is not None and not answer.is_error:
+                return answer.json() if answer.content else None
+            if time.monotonic() > until:
+                fail(f"the control plane at {url} {said}", NOT_RUNNING)
+            time.sleep(_AGAIN_AFTER_S)
 
     def one(self, number: str) -> Operation:
         """An operation as it is now."""
         return Operation.model_validate(self.ask("GET", f"/{quote(number, safe='')}"))
 
     def follow(self, operation: Operation) -> Iterator[Operation]:
-        """An operation each time that it has changed, without an end."""
+        """An operation each time that it has changed, without an end; a control plane that starts anew is waited for."""
         while True:
             since = quote(operation.changed_at.isoformat())
             path = f"/{operation.id}?wait={_WAIT_S}&since={since}"
-            operation = Operation.model_validate(self.ask("GET", path))
+            operation = Operation.model_validate(self.ask("GET", path, patience_s=_PATIENCE_S))
             yield operation
 
     def log(self, number: str, after: int = 0) -> Iterator[LogLine]:

@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from controlplane.cli import app
-from controlplane.commands.operating import run_operation
+from controlplane.commands.operating import follow, run_operation
+from controlplane.commands.operations_client import Operations
 from controlplane.contract.operations import (
     Kind,
     Operation,
@@ -174,6 +175,26 @@ def test_what_the_api_refuses_has_an_exit_code_of_its_kind(
     played.refusal = httpx.Response(status, json={"detail": "because"}, request=httpx.Request("POST", "http://x"))
     assert ended(lambda: run_operation(None, ASKED, yes=True)) == code
     assert "because" in capsys.readouterr().err
+
+
+def test_who_follows_outlives_a_control_plane_that_starts_anew(
+    plays: Callable[..., Played], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    played = plays(operation(S.RUNNING), operation(S.DONE))
+    tries: list[str] = []
+
+    def request(method: str, url: str, **more: Any) -> httpx.Response:
+        tries.append(url)
+        if len(tries) == 1:
+            raise httpx.ConnectError("refused")
+        if len(tries) == 2:
+            return httpx.Response(503, request=httpx.Request(method, url))
+        return played.request(method, url, **more)
+
+    monkeypatch.setattr("controlplane.commands.operations_client.httpx.request", request)
+    monkeypatch.setattr("controlplane.commands.operations_client._AGAIN_AFTER_S", 0.0)
+    assert ended(lambda: follow(Operations(None), operation(S.RUNNING), output="table")) == 0
+    assert "abc: done" in capsys.readouterr().out
 
 
 def test_without_a_platform_the_exit_code_is_3(monkeypatch: pytest.MonkeyPatch) -> None:

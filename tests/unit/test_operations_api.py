@@ -33,7 +33,7 @@ from controlplane.service.operations.worker_answers import add_worker
 from controlplane.service.problem_json import MEDIA_TYPE, add_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import httpx
     from sqlalchemy import Engine
@@ -284,7 +284,9 @@ def test_what_is_done_is_undone_by_an_operation_of_its_own(played: Played) -> No
     undoing = played.client.post(f"{PATH}/{operation.id}/undo").json()
     assert (undoing["kind"], undoing["undoes"]) == ("rollback", operation.id)
     assert undoing["cli"] == f"tidegate operations undo {operation.id}"
-    played.client.post(f"{PATH}/{operation.id}/undo")
+    key = {"Idempotency-Key": "once"}
+    asked = [played.client.post(f"{PATH}/{operation.id}/undo", headers=key).json()["id"] for _ in range(2)]
+    assert asked[0] == asked[1] != undoing["id"]
     first, second = played.plan_next(), played.plan_next()
     played.confirm(first)
     leased = played.lease()
@@ -357,6 +359,24 @@ def test_a_schedule_asks_only_while_who_made_it_may(database: Engine, grants: An
     kept = schedules.one("nightly")
     assert (said in str(kept.reason), kept.last_operation) == (True, None), kept.reason
     assert desk.store.page(Sought(), 10) == ([], None)
+
+
+def test_what_was_missed_while_nothing_ran_is_asked_for_at_the_next_start(
+    database: Engine, eventually: Callable[..., Any]
+) -> None:
+    desk, ann = Desk(database, ["flights"], Recorded()), Principal(name="ann")
+    before = Schedules(database, desk, now=lambda: datetime.now(UTC) - timedelta(days=9))
+    asked = ScheduleAsked(cron="30 3 * * *", ask=OperationAsked.model_validate(ASKED))
+    before.put("nightly", asked, ann)
+    before.put("never", asked.model_copy(update={"is_on": False}), ann)
+    now = Schedules(database, desk)
+    now.start()
+    try:
+        eventually(lambda: now.one("nightly").last_operation, "the nights that were missed are made up for")
+        found, _ = desk.store.page(Sought(), 10)
+        assert [each.schedule for each in found] == ["nightly"]
+    finally:
+        now.close()
 
 
 def test_days_of_a_schedule_are_those_of_its_run(played: Played) -> None:

@@ -163,11 +163,17 @@ def _steps(router: APIRouter, desk: Desk) -> None:
 
     @router.post("/{number}/undo", status_code=202)
     @needs(Action.PLAN, later=True)
-    def undo(request: Request, response: Response, number: str, dry_run: bool = False) -> Operation:
+    def undo(
+        request: Request,
+        response: Response,
+        number: str,
+        dry_run: bool = False,
+        idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    ) -> Operation:
         """Have the operation planned that undoes this one."""
         by = asks(request)
         require(by, Action.PLAN, desk.store.one(number).stream)
-        operation = desk.undo(number, by, dry_run=dry_run)
+        operation = desk.undo(number, by, dry_run=dry_run, key=idempotency_key)
         response.headers["location"] = f"{PATH}/{operation.id}"
         return operation
 

@@ -78,7 +78,7 @@ class Desk:
             RefusedError: 404 or 422, naming what is wrong with it.
         """
         now = self._now()
-        digest = _digest(asked, dry_run=dry_run)
+        digest = _digest(asked, dry_run, undoes)
         stream = self.stream_of(asked)
         whole = checked(asked).model_dump(mode="json")
         with self.store.changing() as change:
@@ -150,7 +150,7 @@ class Desk:
         """Have it end."""
         return self._step("cancel", number, by, lambda _, kept: life.cancelled(kept, self._now()))
 
-    def undo(self, number: str, by: Principal, *, dry_run: bool = False) -> Operation:
+    def undo(self, number: str, by: Principal, *, dry_run: bool = False, key: str | None = None) -> Operation:
         """Have the operation planned that undoes another.
 
         Raises:
@@ -161,7 +161,7 @@ class Desk:
             undoing = change.undoing(number)
         life.may_be_undone(operation, undoing)
         asked = OperationAsked.model_validate(operation.undo)
-        return self.ask(asked, by, undoes=operation.id, dry_run=dry_run)
+        return self.ask(asked, by, undoes=operation.id, dry_run=dry_run, key=key)
 
     def lease(self, worker: str, holds: Collection[str], does: Collection[Does]) -> Leased | None:
         """Work for a worker; None: there is none.
@@ -321,8 +321,8 @@ def _order(operation: Operation) -> tuple[datetime, str]:
     return (operation.confirmed_at or operation.at, operation.id)
 
 
-def _digest(asked: OperationAsked, *, dry_run: bool) -> str:
-    said = {**asked.model_dump(mode="json"), "dry_run": dry_run}
+def _digest(asked: OperationAsked, *more: object) -> str:
+    said = [asked.model_dump(mode="json"), *more]
     return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
