@@ -14,6 +14,7 @@ from controlplane.contract.metrics.table import CONSOLE
 from controlplane.contract.operations import PLAN_HOLDS_S
 from dash_app.door.door import Door
 from dash_app.pages.alerts import alerts_page
+from dash_app.pages.audit import audit_page
 from dash_app.pages.backfills import backfills_page
 from dash_app.pages.elements import message
 from dash_app.pages.frame import banner, frame
@@ -28,6 +29,7 @@ from dash_app.pages.quarantine import quarantine_page
 from dash_app.pages.scaling import scaling_page
 from dash_app.pages.schemas import schemas_page
 from dash_app.pages.spark import spark_page
+from dash_app.pages.sql import sql_page
 from dash_app.pages.trials import trial_page, trials_page
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 _OURS = ("/healthz", "/metrics")
 _PAGES = (
     "live",
+    "audit",
+    "sql",
     "alerts",
     "lake",
     "ledger",
@@ -150,6 +154,10 @@ def _page(data: ConsoleData, path: str) -> Component:  # noqa: C901, PLR0911, PL
             return lake_page(data.streams, rest[0] if rest else None)
         case ["ledger", *rest]:
             return ledger_page(data.streams, rest[0] if rest else None)
+        case ["sql"]:
+            return sql_page()
+        case ["audit"]:
+            return audit_page()
         case ["trials"]:
             return trials_page(data.streams)
         case ["trials", name]:

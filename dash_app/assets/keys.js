@@ -32,6 +32,8 @@
     f: { name: "backfills", link: '[href="/backfills"]' },
     x: { name: "trials (experiments)", link: '[href="/trials"]' },
     w: { name: "operations (work)", link: '[href="/operations"]' },
+    e: { name: "SQL (enquire)", link: '[href="/sql"]' },
+    r: { name: "audit (the record)", link: '[href="/audit"]' },
     a: { name: "alerts", link: '[href="/alerts"]' },
   };
   const help = [...Array.from(Object.entries(places), ([key, { name }]) => `g ${key}  ${name}`), "t    light or dark", "?    this help", "Esc  close"].join("\n");
