@@ -159,7 +159,8 @@ async def _run(settings: Settings, sql: str) -> object:
         "COPY (SELECT 1) TO '{}/stolen.csv'",
         "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
         "SELECT 1) TO '{}/stolen.csv'; COPY (SELECT 1",
-        "DROP TABLE x",
+        "CREATE TABLE x AS SELECT 1",
+        "SET datafusion.execution.batch_size = 1",
     ],
 )
 def test_even_a_statement_that_was_not_judged_writes_nothing(settings: Settings, tmp_path: Path, sql: str) -> None:
