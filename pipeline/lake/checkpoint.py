@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from pipeline.lake.offsets import ends_in, last_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 EARLIEST = -2
 """Spark's number for a partition's beginning."""
@@ -172,3 +174,37 @@ class HadoopFiles:
         if not self._files.rename(self._path(self._root), self._path(target)):
             raise OSError(f"{self._root} cannot be moved to {target}")
         return target
+
+
+class LocalFiles:
+    """In a folder of this machine, without a JVM."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def read(self, name: str) -> str | None:
+        """See `Files`."""
+        try:
+            return (self._root / name).read_text()
+        except FileNotFoundError:
+            return None
+
+    def numbers(self, folder: str) -> list[int]:
+        """See `Files`."""
+        found = self._root / folder
+        return sorted(int(each.name) for each in found.iterdir() if each.name.isdigit()) if found.is_dir() else []
+
+    def set_aside(self, suffix: str) -> str:
+        """Move the whole checkpoint away; where to."""
+        return str(self._root.rename(self._root.with_name(f"{self._root.name}-{suffix}")))
+
+
+def files_at(root: str, session: Callable[[], Any]) -> LocalFiles | HadoopFiles:
+    """A checkpoint's files, below a folder or a URL.
+
+    Args:
+        root: where.
+        session: a Spark session, asked for only where the root is no folder of this machine.
+    """
+    parts = urlsplit(root)
+    return LocalFiles(Path(parts.path)) if parts.scheme in ("", "file") else HadoopFiles(session(), root)

@@ -6,23 +6,22 @@ aside is not there any more, ClickHouse says which version it has. Nothing is re
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import clickhouse_connect
-from delta.tables import DeltaTable as SparkTable
 
 from controlplane.contract.names import DIVERTED, Hop, lake_table, topic
 from pipeline.kafka import consumer, watermarks
-from pipeline.lake.checkpoint import HadoopFiles
+from pipeline.lake.checkpoint import files_at
 from pipeline.lake.held import held_in
 from pipeline.lake.holds import HeldByOtherError, HoldKind, NotHeldError, holds_of
 from pipeline.lake.lineage import NOTHING, is_made_of, origin, with_rollback
 from pipeline.lake.offsets import user_metadata
 from pipeline.operate.kind import RefusedError, RestsError
 from pipeline.publish.publish import Publisher
+from pipeline.rollback.commit import commit_content_of
 from pipeline.rollback.files import Versions
 from pipeline.rollback.logs import Done, Log, read_log
 from pipeline.rollback.look import EVENTS, refuse_without_kafka
@@ -30,15 +29,13 @@ from pipeline.tables.cursor import Cursor
 from pipeline.tables.follow import Following
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from pydantic import JsonValue
-    from pyspark.sql import SparkSession
 
     from controlplane.contract.operations import StagePlanned
     from pipeline.operate.kind import Work
 
-_SAYS = "spark.databricks.delta.commitInfo.userMetadata"
 _ANSWERS_WITHIN = timedelta(seconds=300)
 """A micro-batch may take long; a lake that is down is started again by its supervisor."""
 _BEATS_AT_MOST = 5
@@ -73,13 +70,7 @@ def roll_back(work: Work, table: str, path: str, to: int, operation: str) -> Don
         return done
     if to == log.newest:
         return Done(to, to)
-    metadata = with_rollback(_goes_on_from(work, table, log, to), operation, to)
-    session = work.session()
-    with _saying(session, metadata):
-        if to == NOTHING:
-            _empty(session, path)
-        else:
-            SparkTable.forPath(session, path).restoreToVersion(to)
+    commit_content_of(path, to, with_rollback(_goes_on_from(work, table, log, to), operation, to), work.session)
     found = read_log(path)
     done = None if found is None else found.done_by(operation)
     if done is None:
@@ -107,23 +98,10 @@ def _definition(log: Log) -> str:
     return "" if newest is None else newest.definition
 
 
-def _empty(session: SparkSession, path: str) -> None:
-    session.read.format("delta").load(path).limit(0).write.format("delta").mode("overwrite").save(path)
-
-
-@contextmanager
-def _saying(session: SparkSession, metadata: str) -> Iterator[None]:
-    session.conf.set(_SAYS, metadata)
-    try:
-        yield
-    finally:
-        session.conf.unset(_SAYS)
-
-
 def checkpoint(work: Work, _: StagePlanned) -> Mapping[str, JsonValue]:
     """A new checkpoint is a new transaction id: with the old one Delta would skip what it has seen (delta-io/delta #1813)."""
     root = f"{work.settings.checkpoint_root.rstrip('/')}/lake/{work.operation.stream}"
-    files = HadoopFiles(work.session(), root)
+    files = files_at(root, work.session)
     if files.read("metadata") is None and not files.numbers("offsets"):
         return {"checkpoint": "there was none, or it was set aside before"}
     at = work.operation.confirmed_at or work.operation.at
