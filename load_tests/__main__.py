@@ -192,7 +192,7 @@ def rollback(
     flights: Annotated[int, typer.Option(min=1000, help="How many; rolled back to half of them.")] = 4000,
     output: Output = "text",
 ) -> None:
-    """Real flights rolled back once for each stage, its process killed there; exit code 1 when something differs from pandas."""
+    """Real flights rolled back, undone, held and cancelled, killed at every stage; exit code 1 when something differs."""
     from load_tests.bench.rollback import measure
 
     found = measure(flights, _told)
@@ -201,7 +201,7 @@ def rollback(
     else:
         for each in found["rounds"]:
             said = each["difference"] or "equal to pandas'"
-            typer.echo(f"killed at {each['killed_at']:28} {each['ended']:10} {each['took_s']:>6} s: {said}")
+            typer.echo(f"{each['what']:12} {each['took_s']:>6} s, killed {len(each['killed_at'])} times: {said}")
         typer.echo(f"route, live, lake and ledger were {'left alone' if found['left_alone'] else 'started anew'}")
     sys.exit(0 if found["left_alone"] and not any(each["difference"] for each in found["rounds"]) else 1)
 

@@ -7,6 +7,8 @@ every view can be held against what pandas makes of the same rows.
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from controlplane.contract.names import lake_entity, lake_rollup, lake_table, ro
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
 from load_tests.bench.followed import is_followed, is_published
+from load_tests.bench.mortal import deaths
 from load_tests.bench.rollups import MADE
 from pipeline.feed import flights
 from pipeline.lake.held import held_in
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 
 NAME = "journeys"
 PARTS = (
-    "kafka", "registry", "clickhouse", "control", "route", "lake", "live", "ledger", "quality", "operations",
+    "kafka", "registry", "clickhouse", "control", "route", "lake", "live", "ledger", "quality",
 )  # fmt: skip
 RULE, WRONG_RULE = '"regex": "^[A-Z0-9]{2}$"', '"regex": "^[A-Z]{2}$"'
 """Carriers like 9E are turned away by the wrong one."""
@@ -46,8 +49,8 @@ _T = TypeVar("_T")
 
 
 @contextmanager
-def journeys_in(folder: Path) -> Iterator[Journeys]:
-    """The stream on a platform that is started for it, and stopped."""
+def journeys_in(folder: Path, dies: Collection[str]) -> Iterator[Journeys]:
+    """The stream on a platform that is started for it, and stopped; rollbacks die at these stages (`mortal`)."""
     streams = folder / "streams"
     shutil.copytree(SHIPPED_STREAMS / "flights", streams / NAME)
     environment = {
@@ -55,7 +58,7 @@ def journeys_in(folder: Path) -> Iterator[Journeys]:
     }  # fmt: skip
     with Platform(folder / "data", only=PARTS, environment=environment, told=lambda _: None) as platform:
         platform.start()
-        one = Journeys(platform, streams / NAME)
+        one = Journeys(platform, streams / NAME, dies)
         try:
             yield one
         finally:
@@ -65,7 +68,7 @@ def journeys_in(folder: Path) -> Iterator[Journeys]:
 class Journeys:
     """A copy of the flights whose rules can be changed, on a platform."""
 
-    def __init__(self, platform: Platform, folder: Path) -> None:
+    def __init__(self, platform: Platform, folder: Path, dies: Collection[str]) -> None:
         self.platform, self.settings, self.folder = platform, platform.settings, folder
         self.stream, self.flights, self.sent = load_stream(folder), flights.table(), 0
         self.client = clickhouse_connect.get_client(dsn=self.settings.clickhouse, autogenerate_session_id=False)
@@ -74,7 +77,10 @@ class Journeys:
             headers=local(platform.data) or self.settings.authorization,
             timeout=30,
         )
-        self.killed: list[str] = []
+        self._log = (platform.data / "worker.log").open("wb")
+        command = [sys.executable, "-P", "-m", "load_tests.bench.mortal", *dies]
+        env = platform._env  # noqa: SLF001 (a part of our own beside its own)
+        self._worker = subprocess.Popen(command, env=env, stderr=self._log)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=platform.run_until, args=(self._stop.is_set,))
         self._thread.start()
@@ -94,6 +100,9 @@ class Journeys:
 
     def stop(self) -> None:
         """End it; the platform stays."""
+        self._worker.terminate()
+        self._worker.wait(30)
+        self._log.close()
         self._stop.set()
         self._thread.join(10)
         self.api.close()
@@ -149,23 +158,21 @@ class Journeys:
         said = {"fingerprint": planned["plan"]["fingerprint"], "confirmation": NAME}
         self.post(f"operations/{planned['id']}/confirm", said)
 
-    def reaches(self, number: str, *states: str, killed_at: Collection[str] = ()) -> dict[str, Any]:
-        """An operation in one of these states; on its way its process is killed once at each of these stages."""
-        left = set(killed_at)
+    def reaches(self, number: str, *states: str) -> dict[str, Any]:
+        """An operation in one of these states."""
 
         def look() -> dict[str, Any] | None:
             found: dict[str, Any] = self.get(f"operations/{number}")
-            begun = {each["key"] for each in found["stages"] if each["started_at"] is not None}
-            if left & begun and (child := self.child()) is not None:
-                child.kill()
-                self.killed.extend(left & begun)
-                left.difference_update(begun)
+            if found["state"] in ("failed", "cancelled") and found["state"] not in states:
+                raise RuntimeError(f"{number} has {found['state']}: {found['reason']}")
             return found if found["state"] in states else None
 
         found: dict[str, Any] | None = self.wait(look, f"{number} is {' or '.join(states)}", 300)
-        if left or found is None:
-            raise RuntimeError(f"never seen to begin: {left}")
-        return found
+        return found or {}
+
+    def deaths(self, number: str) -> list[str]:
+        """At which stages the process of an operation was killed."""
+        return deaths(self.platform.data, number)
 
     def kill(self, part: str) -> None:
         """Have a part killed, and wait until it is there again."""
@@ -175,12 +182,6 @@ class Journeys:
             lambda: self.platform.pid(part) not in (None, before) and self.platform.state(part) is PartState.RUNNING,
             f"{part} runs again",
         )
-
-    def child(self) -> psutil.Process | None:
-        """The process that carries an operation out."""
-        worker = self.platform.pid("operations")
-        found = [] if worker is None else psutil.Process(worker).children()
-        return next((each for each in found if "operate" in each.cmdline()), None)
 
     def facts(self, kind: str) -> list[dict[str, Any]]:
         """What is known of the stream."""

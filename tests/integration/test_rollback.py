@@ -5,22 +5,25 @@ Real flights on a platform of its own. Route and live never stop; lake is held m
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.testing import CliRunner
 
+from controlplane import cli
 from load_tests.bench.journeys import NAME, RULE, WRONG_RULE, Journeys, journeys_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KILLED_AT = ("hold", "restore:events", "restore:rollup_by_carrier", "follow", "clickhouse")
-"""The process that carries it out is killed at each of these; `tidegate bench rollback` does so at all."""
+DIES = ("hold", "restore:events", "restore:rollup_by_carrier", "follow", "clickhouse", "rest", "release")
+"""Its process is killed at each of these, when it is done and nobody has heard of it; `tidegate bench rollback` does so at all."""
 
 
 @pytest.fixture(scope="module")
 def journeys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journeys]:
-    with journeys_in(tmp_path_factory.mktemp("journeys")) as one:
+    with journeys_in(tmp_path_factory.mktemp("journeys"), DIES) as one:
         yield one
 
 
@@ -28,7 +31,8 @@ def processes(journeys: Journeys) -> dict[str, int | None]:
     return {part: journeys.platform.pid(part) for part in ("route", "live", "ledger", "quality")}
 
 
-def test_a_wrong_rule_is_rolled_back_mended_and_replayed_whoever_is_killed(journeys: Journeys) -> None:
+def goes_wrong(journeys: Journeys) -> tuple[int, set[int], set[int]]:
+    """A version of before, what the lake had then, and what it has of the wrong rule's time."""
     journeys.send(2000)
     first = set(range(2000))
     journeys.settles(first)
@@ -40,56 +44,61 @@ def test_a_wrong_rule_is_rolled_back_mended_and_replayed_whoever_is_killed(journ
     assert 0 < len(wrong) < 2000
     journeys.settles(first | wrong)
     journeys.agrees(first | wrong, live=first | wrong)
-    before = processes(journeys)
+    return version, first, wrong
 
-    planned = journeys.asked(version=version, then="hold")
-    events = planned["plan"]["preview"]["tables"]["events"]
-    assert (events["now"], events["then"], events["goes"]) == (2000 + len(wrong), 2000, len(wrong))
-    assert planned["plan"]["preview"]["tables"]["entity_plane"]["changes"] > 0
-    journeys.confirmed(planned)
-    journeys.reaches(planned["id"], "paused", killed_at=KILLED_AT)
-    journeys.agrees(first, live=first | wrong)
-    journeys.kill("lake")
-    assert "held by operation" in journeys.ledger()["reason"]
 
-    served = journeys.serves()
-    journeys.send(500)
+def is_mended(journeys: Journeys) -> None:
+    """The rule, and what it had turned away is replayed."""
     journeys.follows_rule(WRONG_RULE, RULE)
     replay = journeys.post(f"quarantine/streams/{NAME}/replays", {"selection": {"rule": "carrier_code"}})["id"]
     journeys.wait(lambda: journeys.get(f"quarantine/replays/{replay}")["state"] == "planned", "planned")
     journeys.post(f"quarantine/replays/{replay}/run", {})
     journeys.wait(lambda: journeys.get(f"quarantine/replays/{replay}")["state"] == "done", "replayed")
-    everything = set(range(4500))
-    journeys.wait(lambda: journeys.serves() == len(everything), "live has all")
-    assert journeys.serves() > served, "live went on all the time"
-    assert len(journeys.events()) == 2000, "and lake did not"
-
-    journeys.post(f"operations/{planned['id']}/resume")
-    done = journeys.reaches(planned["id"], "done", killed_at=("release",))
-    journeys.settles(everything)
-    journeys.agrees(everything, live=everything)
-    journeys.wait(lambda: journeys.ledger()["verdict"] == "balanced", "the ledger adds up")
-    assert processes(journeys) == before, "nothing was started anew"
-    assert sorted(journeys.killed) == sorted((*KILLED_AT, "release"))
-    assert done["undo"]["asked"]["version"] == done["result"]["events_before"]
 
 
-def test_a_plan_that_another_rollback_has_overtaken_is_stale_and_a_rollback_can_be_undone(journeys: Journeys) -> None:
-    everything = set(range(journeys.sent))
-    newest = journeys.version()
-    overtaken, planned = journeys.asked(version=newest - 1), journeys.asked(version=newest - 1)
+def test_a_wrong_rule_is_rolled_back_mended_and_replayed_whoever_is_killed_and_that_is_undone(
+    journeys: Journeys,
+) -> None:
+    version, first, wrong = goes_wrong(journeys)
+    before = processes(journeys)
+    overtaken, planned = (journeys.asked(version=version, then="hold") for _ in range(2))
+    events = planned["plan"]["preview"]["tables"]["events"]
+    assert (events["now"], events["then"], events["goes"]) == (2000 + len(wrong), 2000, len(wrong))
+    assert planned["plan"]["preview"]["tables"]["entity_plane"]["changes"] > 0
+
+    words = ["rollback", NAME, "--to-version", str(version), "--then", "hold", "--dry-run", "-o", "json"]
+    said = CliRunner().invoke(cli.app, [*words, "--data", str(journeys.platform.data)])
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout)["plan"]["stages"] == planned["plan"]["stages"]
+
     journeys.confirmed(planned)
     with pytest.raises(RuntimeError, match=planned["id"]):
         journeys.confirmed(overtaken)
+    journeys.reaches(planned["id"], "paused")
+    journeys.agrees(first, live=first | wrong)
+    journeys.kill("lake")
+    assert "held by operation" in journeys.ledger()["reason"]
+
+    journeys.send(500)
+    is_mended(journeys)
+    everything = set(range(4500))
+    journeys.wait(lambda: journeys.serves() == len(everything), "live went on all the time")
+    assert len(journeys.events()) == 2000, "and lake did not"
+
+    journeys.post(f"operations/{planned['id']}/resume")
     done = journeys.reaches(planned["id"], "done")
+    journeys.settles(everything)
+    journeys.agrees(everything, live=everything)
+    journeys.wait(lambda: journeys.ledger()["verdict"] == "balanced", "the ledger adds up")
+
     journeys.confirmed(overtaken)
-    refused = journeys.reaches(overtaken["id"], "failed")
-    assert "was written by another rollback or backfill" in refused["reason"]
-    journeys.send(100)
+    assert "was written by another rollback or backfill" in journeys.reaches(overtaken["id"], "failed")["reason"]
     undo = journeys.reaches(journeys.post(f"operations/{done['id']}/undo")["id"], "planned", "failed")
     assert undo["plan"]["basis"]["version"] == done["result"]["events_before"]
     journeys.confirmed(undo)
     journeys.reaches(undo["id"], "done")
-    everything |= set(range(journeys.sent))
     journeys.settles(everything)
     journeys.agrees(everything, live=everything)
+    assert processes(journeys) == before, "none of them was started anew"
+    assert journeys.deaths(planned["id"]) == sorted(DIES)
+    assert journeys.deaths(undo["id"]) == sorted(set(DIES) - {"rest"})
