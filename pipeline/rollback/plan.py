@@ -42,8 +42,8 @@ def plan_of(asked: Asked, then: str, now: datetime, live_since: Mapping[str, dat
         now: the time.
         live_since: rollup -> first second that ClickHouse still has of it; None where it has none.
     """
-    stages = _stages(asked, then)
     preview = {each.table: _changes(asked, each) for each in asked.targets}
+    stages = _stages(asked, then, {table: _changed(found) for table, found in preview.items()})
     gone = rolled_back(asked.events, asked.version)
     basis = {
         "version": asked.version,
@@ -51,14 +51,12 @@ def plan_of(asked: Asked, then: str, now: datetime, live_since: Mapping[str, dat
         "moment": asked.moment.isoformat(),
     }
     touches = (Touch(stream=asked.stream.name),)
-    rows = preview[EVENTS]
-    changed = None if None in (rows["now"], rows["then"]) else abs(rows["now"] - rows["then"])
     return Plan(
         at=now,
         stages=stages,
         touches=touches,
         basis=basis,
-        rows=changed,
+        rows=_changed(preview[EVENTS]),
         partitions=None,
         seconds=_RESTORE_S * len(asked.targets) + _REST_S,
         confirmation=asked.stream.name,
@@ -79,11 +77,18 @@ def newest_rewrite(events: Log) -> int | None:
     return max((at for at, each in events.said.items() if each.rollback or each.backfill), default=None)
 
 
-def _stages(asked: Asked, then: str) -> tuple[StagePlanned, ...]:
+def _changed(found: Mapping[str, Any]) -> int | None:
+    """How many rows of a table are otherwise then; by the counts alone where they were not compared."""
+    if found["goes"] is not None:
+        return int(found["goes"] + found["comes_back"] + found["changes"])
+    return None if None in (found["now"], found["then"]) else abs(int(found["now"] - found["then"]))
+
+
+def _stages(asked: Asked, then: str, rows: Mapping[str, int | None]) -> tuple[StagePlanned, ...]:
     name = asked.stream.name
 
     def one(key: str, does: str, title: str, **given: Any) -> StagePlanned:  # noqa: ANN401 (JSON)
-        return StagePlanned(key=key, does=does, title=title, given=given)
+        return StagePlanned(key=key, does=does, title=title, given=given, rows=rows.get(str(given.get("table"))))
 
     def restored(each: Target) -> str:
         return f"{each.table} is emptied: {each.why}" if each.version < 0 else f"{each.table} to version {each.version}"

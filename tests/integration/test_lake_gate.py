@@ -29,11 +29,13 @@ from pipeline.lake import release
 from pipeline.lake.gate import BatchGate, FakeOrders
 from pipeline.lake.held import held_in
 from pipeline.lake.keeping import kept_running
+from pipeline.lake.lineage import with_rollback
 from pipeline.lake.release import Releases
 from pipeline.lake.writer import LakeWriter
 from pipeline.ledger.kept import Kept
 from pipeline.ledger.lake import DeltaFiles, LakeCount, WithDiverted
 from pipeline.registry import Learned
+from pipeline.rollback.commit import commit_content_of
 from pipeline.suites import FollowedSuites
 from pipeline.tables.follow import Following
 from quality.gate import ExpectationsGate
@@ -315,3 +317,21 @@ def test_a_diverted_batch_is_released_once_whoever_is_killed_and_tables_follow(
     [upserts] = (fact for fact in following.beat() if isinstance(fact, EntitiesUpserted))
     assert upserts.events == 2
     assert held_in(clicks.writer.table, clicks.writer.diverted) == (True, {0: 3, 1: 0})
+
+
+@pytest.mark.parametrize("clicks", [("taking_back", "divert")], indirect=True)
+def test_a_release_that_is_rolled_back_is_done_again_only_when_it_is_ordered_again(clicks: Clicks) -> None:
+    clicks.produce(0, 1, -2)
+    clicks.run_what_is_there()
+    [batch] = set(DeltaTable(clicks.writer.diverted).to_pyarrow_table()["batch"].to_pylist())
+    versions = {path: DeltaTable(path).version() for path in (clicks.writer.table, clicks.writer.diverted)}
+    clicks.order(Order.RELEASE, batch)
+    assert [fact.rows for fact in clicks.releases().beat()] == [2]
+    for path, version in versions.items():
+        commit_content_of(path, version, with_rollback(None, "op1", version), lambda: clicks.spark)
+    assert (clicks.amounts("events"), clicks.amounts("diverted")) == ([], [-2, 1])
+    assert list(clicks.releases().beat()) == [], "what was ordered before counts no more, and nothing was begun"
+    clicks.order(Order.RELEASE, batch)
+    assert [fact.rows for fact in clicks.releases().beat()] == [2], "though Delta remembers the first one"
+    assert (clicks.amounts("events"), clicks.amounts("diverted")) == ([-2, 1], [])
+    assert list(clicks.releases().beat()) == []
