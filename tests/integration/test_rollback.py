@@ -69,7 +69,9 @@ def test_a_wrong_rule_is_rolled_back_mended_and_replayed_whoever_is_killed_and_t
     words = ["rollback", NAME, "--to-version", str(version), "--then", "hold", "--dry-run", "-o", "json"]
     said = CliRunner().invoke(cli.app, [*words, "--data", str(journeys.platform.data)])
     assert said.exit_code == 0, said.output
-    assert json.loads(said.stdout)["plan"]["stages"] == planned["plan"]["stages"]
+    plans = json.loads(said.stdout)["plan"], planned["plan"]
+    one, other = ([(each["key"], each["title"]) for each in plan["stages"]] for plan in plans)
+    assert one == other
 
     journeys.confirmed(planned)
     with pytest.raises(RuntimeError, match=planned["id"]):
