@@ -77,10 +77,11 @@
       button.classList.toggle("is-denied", isDenied);
       if (isDenied) {
         button.setAttribute("aria-disabled", "true");
+        button.dataset.titleBefore = button.title;
         button.title = whyNot(needs, needsStream);
       } else {
         button.removeAttribute("aria-disabled");
-        button.removeAttribute("title");
+        button.title = button.dataset.titleBefore;
       }
     }
   }

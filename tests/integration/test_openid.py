@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent / "openid"
 CONSOLE = "http://127.0.0.1:8050"
+_FETCHED_WITHIN_S = 120.0
 RULES = "groups=ops:operator@shop;groups=admins:admin"
 
 
@@ -44,10 +45,11 @@ def program() -> list[str]:
     if not (kept / "node_modules").exists():
         shutil.copytree(HERE, kept, dirs_exist_ok=True)
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=kept, capture_output=True, text=True, check=False)
-        if done.returncode:
+        try:
+            subprocess.run(command, cwd=kept, capture_output=True, text=True, check=True, timeout=_FETCHED_WITHIN_S)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             shutil.rmtree(kept / "node_modules", ignore_errors=True)
-            pytest.skip(f"npm does not get oidc-provider: {done.stderr[-300:]}")
+            pytest.skip(f"npm does not get oidc-provider: {error} {error.stderr}")
     shutil.copy(HERE / "provider.mjs", kept)
     return [node, str(kept / "provider.mjs")]
 
