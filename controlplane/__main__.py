@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
-from controlplane.contract.access import LOCAL_TOKEN, service_token
+from controlplane.contract.access import LOCAL_TOKEN, service_token, session_cookie
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from controlplane.service.access.access import Access, Terms
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _access(settings: Settings, engine: Engine) -> Access:
-    terms = Terms(settings.session_idle, settings.session_lasts, settings.console)
+    terms = Terms(settings.session_idle, settings.session_lasts, settings.console, session_cookie(settings.api))
     local = service_token(settings.data / LOCAL_TOKEN)
     return Access(engine, terms, _now, settings.service_token, local, _openid(settings))
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from controlplane.contract.access import session_cookie
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.settings import Settings
 from dash_app.app import create_app
@@ -22,7 +23,7 @@ def main() -> None:
     except StreamInvalidError as error:
         sys.exit(str(error))
     data = ConsoleData(dict(sorted(streams.items(), reverse=True)), push_port(settings.api))
-    app = create_app(data, AskedSessions(settings.api))
+    app = create_app(data, AskedSessions(settings.api, session_cookie(settings.api)))
     address = urlsplit(settings.console)
     uvicorn.run(
         app.server,

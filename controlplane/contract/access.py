@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from controlplane.contract.frozen import Frozen
 
@@ -177,6 +178,12 @@ def _declared(said: Needs | Callable[[HTTPConnection], Needs]) -> Callable[[_End
         return endpoint
 
     return declare
+
+
+def session_cookie(api: str) -> str:
+    """Name of the session's cookie at a control plane's address: cookies know no ports, and a host may have several platforms."""
+    parts = urlsplit(api)
+    return f"{SESSION_COOKIE}_{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 def service_token(file: Path | None) -> str:

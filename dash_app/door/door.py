@@ -12,8 +12,6 @@ from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from controlplane.contract.access import SESSION_COOKIE
-
 if TYPE_CHECKING:
     from controlplane.contract.rooms import App, Message, Receive, Send
     from dash_app.door.known import Sessions
@@ -56,7 +54,7 @@ class Door:
             scope["type"] != "http"
             or self._sessions is None
             or _is_open(path)
-            or await self._sessions.holds(_cookie(scope))
+            or await self._sessions.holds(_cookie(scope, self._sessions.cookie))
         ):
             await self._app(scope, receive, send)
         else:
@@ -74,10 +72,10 @@ def _is_open(path: str) -> bool:
     return path in _OPEN or path.startswith(_OPEN_BELOW)
 
 
-def _cookie(scope: Message) -> str:
+def _cookie(scope: Message, name: str) -> str:
     said = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
     try:
-        found = SimpleCookie(said).get(SESSION_COOKIE)
+        found = SimpleCookie(said).get(name)
     except CookieError:
         return ""
     return "" if found is None else found.value

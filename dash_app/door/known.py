@@ -22,6 +22,9 @@ _REMEMBERED = 1000
 class Sessions(Protocol):
     """Says whether a cookie is of a session."""
 
+    cookie: str
+    """Its name."""
+
     async def holds(self, cookie: str) -> bool:
         """Is it?"""
 
@@ -31,10 +34,12 @@ class AskedSessions:
 
     Args:
         api: its address.
+        cookie: name of a session's.
         client: asks it; by default one of its own.
     """
 
-    def __init__(self, api: str, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, api: str, cookie: str = SESSION_COOKIE, client: httpx.AsyncClient | None = None) -> None:
+        self.cookie = cookie
         self._client = client or httpx.AsyncClient(base_url=api, timeout=_TIMEOUT_S)
         self._held: OrderedDict[str, float] = OrderedDict()
 
@@ -45,7 +50,7 @@ class AskedSessions:
         if time.monotonic() - self._held.get(cookie, float("-inf")) < _ASKED_EVERY_S:
             return True
         try:
-            answer = await self._client.get("/api/v1/session", headers={"Cookie": f"{SESSION_COOKIE}={cookie}"})
+            answer = await self._client.get("/api/v1/session", headers={"Cookie": f"{self.cookie}={cookie}"})
         except httpx.HTTPError:
             return cookie in self._held
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:

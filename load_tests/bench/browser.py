@@ -53,7 +53,7 @@ def opened_console(address: str, session: str = "") -> Iterator[Any]:
 
     Args:
         address: the page.
-        session: cookie of who is signed in; empty: nobody.
+        session: cookie of who is signed in, with its name where that is another; empty: nobody.
     """
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         context = playwright.chromium.launch_persistent_context(
@@ -61,7 +61,10 @@ def opened_console(address: str, session: str = "") -> Iterator[Any]:
         )
         try:
             if session:
-                context.add_cookies([{"name": SESSION_COOKIE, "value": session, "domain": "127.0.0.1", "path": "/"}])
+                name, _, value = session.rpartition("=")
+                context.add_cookies(
+                    [{"name": name or SESSION_COOKIE, "value": value, "domain": "127.0.0.1", "path": "/"}]
+                )
             page = context.new_page()
             page.goto(address)
             yield page

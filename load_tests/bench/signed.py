@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from controlplane.commands.credentials import local
-from controlplane.contract.access import SESSION_COOKIE, Grant, Role, authorization
+from controlplane.contract.access import SESSION_COOKIE, Grant, Role, authorization, session_cookie
 from controlplane.service.access.access import Access, Terms
 from controlplane.service.access.hashes import csrf_of, new_secret
 from controlplane.service.database import create_all, engine_of
@@ -58,4 +58,5 @@ def session_of(settings: Settings) -> str:
         httpx.HTTPError: if the control plane does not answer, or does not know the folder's token.
     """
     answer = httpx.post(f"{settings.api}/api/v1/session/local", headers=local(settings.data), timeout=10)
-    return answer.raise_for_status().cookies[SESSION_COOKIE]
+    name = session_cookie(settings.api)
+    return f"{name}={answer.raise_for_status().cookies[name]}"

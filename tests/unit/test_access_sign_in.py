@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from controlplane.contract.access import CSRF_HEADER, SESSION_COOKIE, Grant, Role, authorization
+from controlplane.contract.access import CSRF_HEADER, SESSION_COOKIE, Grant, Role, authorization, session_cookie
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.service.access import hashes
@@ -177,6 +177,11 @@ def test_the_cookie_is_for_no_script_and_no_other_site_and_under_https_for_nothi
     assert "Secure" not in said
     safe = Door(database, "https://tidegate.example")
     assert "Secure" in safe.sign_in().headers["set-cookie"]
+
+
+def test_two_platforms_on_one_host_have_a_cookie_each() -> None:
+    found = [session_cookie(each) for each in ("http://127.0.0.1:8090", "https://tidegate.example", "http://x")]
+    assert found == ["tidegate_session_8090", "tidegate_session_443", "tidegate_session_80"]
 
 
 def test_nothing_that_lets_one_in_is_kept_as_it_is(each: Door) -> None:

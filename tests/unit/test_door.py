@@ -17,6 +17,8 @@ from dash_app.door.known import AskedSessions
 class FakeSessions:
     """One cookie is somebody's."""
 
+    cookie = SESSION_COOKIE
+
     async def holds(self, cookie: str) -> bool:
         return cookie == "good"
 
@@ -91,7 +93,7 @@ def api() -> Api:
 @pytest.fixture
 def sessions(api: Api, monkeypatch: pytest.MonkeyPatch) -> AskedSessions:
     monkeypatch.setattr("dash_app.door.known._ASKED_EVERY_S", 0.0)
-    return AskedSessions("", httpx.AsyncClient(transport=httpx.MockTransport(api), base_url="http://api"))
+    return AskedSessions("", client=httpx.AsyncClient(transport=httpx.MockTransport(api), base_url="http://api"))
 
 
 def test_a_session_holds_as_long_as_the_control_plane_says_so(api: Api, sessions: AskedSessions) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from controlplane.contract.access import SESSION_COOKIE
 from controlplane.service.access.known import Credentials
 from controlplane.service.access.links import Links
 from controlplane.service.access.sessions import Sessions
@@ -52,6 +53,7 @@ class Terms:
     idle: timedelta = timedelta(hours=12)
     lasts: timedelta = timedelta(days=7)
     console: str = "http://127.0.0.1:8050"
+    cookie: str = SESSION_COOKIE
 
     @property
     def is_secure(self) -> bool:
@@ -93,6 +95,7 @@ class Access:
             self.tokens,
             service_token=self.service_token,
             local_token=self.local_token,
+            cookie=self.terms.cookie,
             now=self.now,
         )
         self._by_name, self._by_address = Tries(BY_NAME, WITHIN), Tries(BY_ADDRESS, WITHIN)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import Field
 
-from controlplane.contract.access import SESSION_COOKIE, Action, open_to_all, signed_in
+from controlplane.contract.access import Action, open_to_all, signed_in
 from controlplane.contract.frozen import Frozen
 from controlplane.service.access.access import Access, TooOftenError, WrongError
 from controlplane.service.access.hashes import csrf_of
@@ -136,7 +136,7 @@ def _end(api: FastAPI, access: Access, audit: Audit) -> None:
             access.credentials.has_ended()
             await record(audit, session.user, "session", address_of(request), action="session.end")
         response = Response(status_code=204)
-        response.delete_cookie(SESSION_COOKIE, path="/")
+        response.delete_cookie(access.terms.cookie, path="/")
         return response
 
 
@@ -151,7 +151,7 @@ async def record(  # noqa: PLR0913 (what an entry says)
 def set_cookie(response: Response, access: Access, session: Session) -> None:
     """Give the browser its session: not for scripts, not for other sites."""
     response.set_cookie(
-        SESSION_COOKIE, session.cookie, expires=session.ends_at, path="/", httponly=True, samesite="strict",
+        access.terms.cookie, session.cookie, expires=session.ends_at, path="/", httponly=True, samesite="strict",
         secure=access.terms.is_secure,
     )  # fmt: skip
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from controlplane.contract.access import (
-    SESSION_COOKIE,
     TOKEN_BEGINS_WITH,
     USER_HEADER,
     Grant,
@@ -92,6 +91,7 @@ class Credentials:
         tokens: of users.
         service_token: of the parts; empty: none.
         local_token: of the folder; empty: none.
+        cookie: name of the session's.
         now: the clock.
     """
 
@@ -103,10 +103,12 @@ class Credentials:
         *,
         service_token: str,
         local_token: str,
+        cookie: str,
         now: Callable[[], datetime],
     ) -> None:
         self._users, self._sessions, self._tokens = users, sessions, tokens
         self._service, self._local, self._now = service_token.encode(), local_token.encode(), now
+        self._cookie = cookie
         self._ended = asyncio.Event()
 
     async def known(self, connection: HTTPConnection) -> Known | None:
@@ -115,7 +117,7 @@ class Credentials:
         if said is not None:
             scheme, _, shown = said.partition(" ")
             return await self._by_token(shown.strip(), connection) if scheme.lower() == "bearer" else None
-        cookie = connection.cookies.get(SESSION_COOKIE)
+        cookie = connection.cookies.get(self._cookie)
         return None if not cookie else await asyncio.to_thread(self._by_cookie, cookie)
 
     async def until_unknown(self, connection: HTTPConnection, look_every_s: float = 5.0) -> None:
