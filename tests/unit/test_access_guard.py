@@ -205,6 +205,15 @@ def test_a_change_of_rights_counts_from_the_next_request_on(door: Door) -> None:
     assert door.order(headers)[0] == 403
 
 
+def test_when_the_database_is_away_parts_go_on_and_users_are_told(door: Door) -> None:
+    headers = door.page(door.user("ana", Role.ADMIN))
+    with door.access.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE access_sessions")
+    answer = door.client.get("/api/v1/overview", headers=headers)
+    assert (answer.status_code, "database of users" in answer.json()["detail"]) == (503, True)
+    assert door.client.get("/api/v1/overview", headers=authorization("parts-token")).status_code == 200
+
+
 @pytest.mark.parametrize("shown", [None, "", "forged"])
 def test_a_cookie_alone_changes_nothing(door: Door, shown: str | None) -> None:
     headers = door.page(door.user("ana", Role.ADMIN))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastapi import HTTPException, Request, WebSocketException
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import HTTPConnection  # noqa: TC002 (FastAPI reads the annotation)
 
 from controlplane.contract.access import CSRF_HEADER, LEAST, Action, Needs, Principal, needed
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from controlplane.service.access.known import Authenticator, Known
 
+_log = logging.getLogger(__name__)
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="tidegate"'}
 _NOT_DECLARED = Needs(action=Action.REPORT)
@@ -46,7 +49,15 @@ class Guard:
         connection.state.principal = connection.state.session = None
         if not self._may_open(connection.headers.get("origin")):
             _refuse(connection, 403, f"the page {connection.headers['origin']} is not the console, and may not ask")
-        known = await self._authenticator.known(connection)
+        try:
+            known = await self._authenticator.known(connection)
+        except SQLAlchemyError:
+            _log.exception("nobody can be looked up in the database of users")
+            _refuse(
+                connection,
+                503,
+                "the database of users does not answer, so nobody can be let in; see the control plane's log",
+            )
         if known is not None:
             connection.state.principal, connection.state.session = known.principal, known.session
         said = needed(connection.scope.get("endpoint"))
