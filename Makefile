@@ -1,5 +1,5 @@
 # `make` lists the targets. Everything lives in .venv and ~/.cache/tidegate; nothing else is touched (apt-get, as root,
-# installs Java 17 and Chromium where they are missing; for tests it unpacks Prometheus and Alertmanager into the cache,
+# installs Java 17 and Chromium where they are missing; for tests it unpacks Prometheus, Alertmanager and Postgres into the cache,
 # and links /usr/share/prometheus to it).
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -30,7 +30,7 @@ browser: .venv/.ready
 	@$(BIN)/python -P -m controlplane.setup --browser
 
 tools: .venv/.ready
-	@$(BIN)/python -P -m controlplane.setup --browser --prometheus
+	@$(BIN)/python -P -m controlplane.setup --browser --postgres --prometheus
 
 up: setup ## Run the platform with the demo streams (options: UP="--rate 2000").
 	@exec $(BIN)/tidegate up $(UP)

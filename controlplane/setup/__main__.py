@@ -1,4 +1,4 @@
-"""`python -P -m controlplane.setup [--browser] [--prometheus]`: what is needed beside Python, fetched once, with progress."""
+"""`python -P -m controlplane.setup [--browser] [--postgres] [--prometheus]`: what is needed beside Python, fetched once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from controlplane.contract.settings import Settings
+from controlplane.setup import postgres
 from controlplane.setup.jars import JarCache, JarError
 from controlplane.setup.prometheus import UnpackError, unpack
 from controlplane.up.checks import StartError, check_java
@@ -72,7 +73,7 @@ def archive_spark(jars: JarCache) -> None:
 
 
 def main() -> None:
-    """Java, the jars, and what tests need: with `--browser` Chromium, with `--prometheus` Prometheus and Alertmanager."""
+    """Java, the jars, and what tests need: with `--browser` Chromium, the others by name."""
     try:
         ensure_java()
         jars = JarCache(Settings().cache / "jars")
@@ -82,6 +83,8 @@ def main() -> None:
         sys.exit(str(error))
     if "--browser" in sys.argv[1:] and not any(map(shutil.which, _CHROMIUM_NAMES)):
         install(_CHROMIUM, "Chromium")
+    if "--postgres" in sys.argv[1:]:
+        postgres.unpack(Settings().cache, say)
     if "--prometheus" in sys.argv[1:]:
         try:
             unpack(Settings().cache, say)

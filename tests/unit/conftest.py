@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import shutil
 import subprocess
@@ -14,7 +13,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
+from controlplane.contract.settings import Settings
 from controlplane.service.database import create_all, engine_of
+from controlplane.setup.postgres import programs_below, system_home, unpacked_home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,41 +23,61 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-def _program(name: str) -> str | None:
-    installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(installed[-1]) if installed else shutil.which(name)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A real Postgres on a socket in a folder of its own; the URL of its first database."""
-    initdb, server = _program("initdb"), _program("postgres")
-    if initdb is None or server is None:
-        pytest.skip("no Postgres on this machine: Debian's package is `postgresql`")
-    # Postgres refuses to run as root; its package makes a user for it.
-    owner = "postgres" if os.geteuid() == 0 else getpass.getuser()
-    given = {"user": owner, "extra_groups": []} if os.geteuid() == 0 else {}
     with tempfile.TemporaryDirectory(prefix="tg") as folder:
+        programs, libraries = _programs(Path(folder))
+        # Postgres refuses to run as root.
+        given = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
         if given:
-            shutil.chown(folder, owner)
+            shutil.chown(folder, "nobody")
+        environment = {**os.environ, "LD_LIBRARY_PATH": libraries}
         where = f"{folder}/data"
         made = subprocess.run(  # noqa: PLW1510 (looked at below)
-            [initdb, "-D", where, "-U", "tidegate", "-A", "trust", "--no-sync"],
+            [
+                programs / "initdb",
+                "-D",
+                where,
+                "-U",
+                "tidegate",
+                "-A",
+                "trust",
+                "--no-sync",
+                "--locale",
+                "C",
+                "-E",
+                "UTF8",
+            ],
             cwd=folder,
+            env=environment,
             capture_output=True,
             text=True,
             **given,
         )
         assert made.returncode == 0, made.stderr
         options = ("-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off")
-        running = subprocess.Popen(
-            [server, "-D", where, *options], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **given
-        )
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        command = [programs / "postgres", "-D", where, *options]
+        running = subprocess.Popen(command, cwd=folder, env=environment, **silent, **given)
         try:
             yield f"postgresql://tidegate@/postgres?host={folder}"
         finally:
             running.terminate()
             running.wait(20)
+
+
+def _programs(folder: Path) -> tuple[Path, str]:
+    """Where Postgres' programs are, and its libraries; copied from the cache, which is nobody else's to read."""
+    if (installed := system_home()) is not None:
+        return installed, os.environ.get("LD_LIBRARY_PATH", "")
+    unpacked = unpacked_home(Settings().cache)
+    if unpacked is None:
+        pytest.skip("no Postgres on this machine; `make test` unpacks Debian's")
+    shutil.copytree(unpacked, folder / "postgres", symlinks=True)
+    programs = programs_below(folder / "postgres")
+    assert programs is not None
+    return programs, ":".join(map(str, (folder / "postgres" / "usr" / "lib").glob("*-linux-*")))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
