@@ -289,26 +289,37 @@ def differing(found: TrialFound) -> tuple[str, ...]:
         f"`{each.column}` differs in {each.differ:,} of {each.of:,} rows" for each in found.columns if each.differ
     ]
     for rollup in found.rollups:
-        sentences += [f"rollup `{rollup.rollup}`: {each}" for each in _of_rollup(rollup)]
+        if said := _of_rollup(rollup):
+            sentences.append(f"rollup `{rollup.rollup}`: {said}")
     for entity in found.entities:
-        apart = entity.differ + entity.only_today + entity.only_changed
-        if apart or None in (entity.today, entity.changed):
-            sentences.append(
-                f"entity `{entity.entity}`: {apart:,} differ" if apart else f"entity `{entity.entity}`: {entity.note}"
-            )
+        if said := _of_entity(entity):
+            sentences.append(f"entity `{entity.entity}`: {said}")
     for gate in found.gates:
-        said = [None if side is None else side.outcome for side in (gate.today, gate.changed)]
-        if said[0] is not said[1]:
+        outcomes = [None if side is None else side.outcome for side in (gate.today, gate.changed)]
+        if outcomes[0] is not outcomes[1]:
             where = f"{gate.stage} of `{gate.table}`" if gate.table else str(gate.stage)
-            sentences.append(f"gate {where}: {said[0] or 'no suite'} today, {said[1] or 'no suite'} changed")
+            sentences.append(f"gate {where}: {outcomes[0] or 'no suite'} today, {outcomes[1] or 'no suite'} changed")
     return tuple(sentences)
 
 
-def _of_rollup(rollup: RollupCompared) -> list[str]:
+def _of_rollup(rollup: RollupCompared) -> str:
     if rollup.note:
-        return [rollup.note]
-    apart = rollup.only_today + rollup.only_changed
-    found = [f"{apart:,} windows are there on one side only"] if apart else []
-    return found + [
-        f"`{each.measure}` differs in {each.differ:,} of {each.of:,} windows" for each in rollup.measures if each.differ
-    ]
+        return rollup.note
+    apart = [each for each in rollup.measures if each.differ]
+    said = [_alone("windows", rollup.only_today + rollup.only_changed)]
+    if apart:
+        names, most = ", ".join(f"`{each.measure}`" for each in apart), max(each.differ for each in apart)
+        how = "in" if len(apart) == 1 else "each in up to"
+        said.append(f"{names} {'differs' if len(apart) == 1 else 'differ'} {how} {most:,} of {rollup.both:,} windows")
+    return "; ".join(filter(None, said))
+
+
+def _of_entity(entity: EntityCompared) -> str:
+    if entity.note:
+        return entity.note
+    differ = f"{entity.differ:,} of {entity.both:,} differ" if entity.differ else ""
+    return "; ".join(filter(None, (_alone("things", entity.only_today + entity.only_changed), differ)))
+
+
+def _alone(what: str, count: int) -> str:
+    return f"{count:,} {what} are there on one side only" if count else ""

@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const make = (...how) => window.tidegate.make.element(...how);
-  const SVG = "http://www.w3.org/2000/svg", WIDTH = 720, HEIGHT = 120, PAD = 6;
+  const SVG = "http://www.w3.org/2000/svg", WIDTH = 720, HEIGHT = 120, PAD = 6, ENOUGH = 100000;
   const exact = (value) => (value === null || value === undefined ? "\u2013" : value.toLocaleString("en"));
   const key = (of) => Object.entries(of).map(([name, value]) => `${name} ${value === null ? "null" : value}`).join(", ");
   const when = (at) => (at ? at.slice(0, 16).replace("T", " ") : "");
@@ -11,8 +11,8 @@
   function result(found, operation) {
     if (!found.rows || !found.cost) return [window.tidegate.values.tree(found)];
     return [
-      verdict(found), figures(found), ...rules(found), ...columns(found), ...rollups(found), ...entities(found), ...gates(found),
-      ...schemas(found), cost(found), kept(found), does(found, operation),
+      verdict(found), figures(found), does(found, operation), ...rules(found), ...columns(found), ...rollups(found), ...entities(found), ...gates(found),
+      ...schemas(found), cost(found), kept(found),
     ];
   }
 
@@ -27,13 +27,14 @@
   function figures({ rows, columns: all, rollups: of, cost: { today, changed } }) {
     const box = make("div", "totals"), apart = all.filter((each) => each.differ).length;
     const windows = of.reduce((sum, each) => sum + each.only_today + each.only_changed + Math.max(0, ...each.measures.map(({ differ }) => differ)), 0);
-    const share = today.cpu_s ? (100 * (changed.cpu_s - today.cpu_s)) / today.cpu_s : null;
+    /* Of few events most is what the first ones cost: a share would say nothing. */
+    const share = today.cpu_s && today.events >= ENOUGH ? (100 * (changed.cpu_s - today.cpu_s)) / today.cpu_s : null;
     const add = (big, text, title) => { const figure = box.appendChild(make("div")); figure.append(make("span", "big", big), make("span", "quiet", ` ${text}`)); if (title) figure.title = title; };
     add(exact(rows.only_today), "rows no more", "Today lets them through, the changed folder does not");
     add(exact(rows.only_changed), "rows more", "The changed folder lets them through, today does not");
     add(`${apart} of ${all.length}`, "columns differ");
     add(exact(windows), "windows differ");
-    add(share === null ? "\u2013" : `${share > 0 ? "+" : ""}${share.toFixed(0)} %`, "CPU", "Of read, join, judge, encode and write, in turns");
+    add(share === null ? "\u2013" : `${share > 0 ? "+" : ""}${share.toFixed(0)} %`, "CPU", share === null ? `Fewer than ${exact(ENOUGH)} events tell nothing of what one costs` : "Of read, join, judge, encode and write, in turns");
     return box;
   }
 

@@ -99,7 +99,7 @@ def played(tmp_path: Path, who: Signed) -> Iterator[Played]:
 
 
 def result() -> TrialFound:
-    cost = SideCost(events=2000, cpu_s=2.0, took_s=1.4, files=4, bytes=300_000)
+    cost = SideCost(events=200_000, cpu_s=2.0, took_s=1.4, files=4, bytes=300_000)
     key = {"tailnum": "N14228", "origin": "EWR"}
     days = [AT.replace(day=day, hour=0) for day in range(7, 14)]
     found = TrialFound(
