@@ -23,10 +23,13 @@ from controlplane.contract.trials import (
     SideCost,
     TrialFound,
 )
+from pipeline.gate import FakeGate
 from pipeline.operate.kind import RefusedError, StaleError
+from pipeline.operate.kinds import KINDS, Ports
 from pipeline.route.definition import digest_of
 from pipeline.trial.asked import RESULT, definition_of, scratch_of
 from pipeline.trial.promotion import PromotionKind
+from quality.compile import broken_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -205,3 +208,9 @@ def test_a_schema_that_the_registry_refuses_is_not_put_in_place(settings: Settin
     kind.clean_up(work)
     assert digest_of(work.stream().folder) == digest_of(SHIPPED)
     assert not list(settings.promoted_streams.glob("flights"))
+
+
+def test_the_worker_knows_trials_and_promotions() -> None:
+    ports = Ports(lambda: broken_rules, FakeGate, lambda _: ())
+    assert set(KINDS[Kind.TRIAL](ports).does) == {"take", "turn", "tables", "compare"}
+    assert set(KINDS[Kind.PROMOTION](ports).does) == {"keep", "register", "place", "follow"}
