@@ -91,8 +91,10 @@ class StreamHolding:
         Raises:
             OSError, ValueError: if it cannot be; lake must not write then.
         """
-        self.wanted = self._holds.hold()
-        if self.wanted is None:
+        self.wanted = wanted = self._holds.hold()
+        held = self._holds.held()
+        # What is left of an answer to more than is wanted now would answer who wants more again.
+        if held is not None and (wanted is None or (held.operation, held.kind) != (wanted.operation, wanted.kind)):
             self._holds.withdraw()
 
     def holds_appends(self) -> bool:

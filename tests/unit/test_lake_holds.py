@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controlplane.contract.settings import Settings
@@ -170,6 +170,7 @@ class Model:
         return held is not None and hold is not None and hold.kind is HoldKind.APPENDS and held.answers(hold)
 
 
+@example(["more", "crash", "hold", "beat", "crash", "more"])
 @given(st.lists(st.sampled_from(["hold", "more", "release", "look", "rest", "crash", "beat"]), max_size=40))
 def test_nothing_is_ever_written_under_an_answer(done: list[str]) -> None:
     model = Model()
