@@ -5,6 +5,9 @@ once and then further ones. Updates are latest-wins: a slow client skips some an
 one a topic, across clients, so a gap is visible. After drawing an update the client sends `painted`, which is how the
 time from event to pixel is measured.
 
+Who opens it shows a session (from a page of the console) or a token, else it is refused by 403 before it is open; when the session
+ends or the token is taken back it is closed by code 1008.
+
 Topics: `overview` (an `OverviewFrame`), `ledger` (a `LedgerFrame`), `lake` (a `LakeFrame`),
 `quality` (a `QualityFrame`), `lag` (a `LagFrame`), `spark` (a `SparkFrame`), `scaling` (a `ScalingFrame`),
 `operations` (an `OperationsFrame`) and `live/<stream>/<rollup>` (a `LiveFrame`).
