@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 DEADLINE_S = 90.0
+
+# What a busy machine makes slow is no mistake.
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(wrapper=True)
