@@ -125,7 +125,7 @@
     return part("Schema of valid events", list);
   }
   function cost({ cost: { today, changed, turns } }) {
-    const each = ({ cpu_s: cpu, events }) => (events ? `${((1e6 * cpu) / events).toFixed(1)} \u00b5s` : "\u2013"), box = make("div");
+    const each = ({ cpu_s: cpu, events }) => (events >= ENOUGH ? `${((1e6 * cpu) / events).toFixed(1)} \u00b5s` : "too few events"), box = make("div");
     box.append(...part("Cost", make("p", "quiet", `${turns} turns; who begins alternates`), table([[""], ["today", true], ["changed", true]], [
       ["CPU", `${today.cpu_s.toFixed(1)} s`, `${changed.cpu_s.toFixed(1)} s`], ["CPU an event", each(today), each(changed)], ["time", `${today.took_s.toFixed(1)} s`, `${changed.took_s.toFixed(1)} s`],
       ["files written", exact(today.files), exact(changed.files)], ["bytes written", window.tidegate.values.bytes(today.bytes), window.tidegate.values.bytes(changed.bytes)]])));

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window as Over
 from pyspark.sql import functions as sf
 
-from controlplane.contract.names import EVENT_DATE, SOURCE_REFERENCES
+from controlplane.contract.names import EVENT_DATE, SOURCE_OFFSET, SOURCE_PARTITION, SOURCE_REFERENCES, SOURCE_TIME
 from controlplane.contract.rollups import WINDOW_START
 from controlplane.contract.trials import (
     CHANGED,
@@ -38,7 +38,8 @@ _ALMOST = 1e-9
 _POINTS_AT_MOST = 300
 _FRACTIONS = ("double", "float")
 _ADDED = ("count", "sum")
-_ENTITY_OWN = (SOURCE_REFERENCES, EVENT_DATE)
+_ENTITY_OWN = (SOURCE_REFERENCES, SOURCE_PARTITION, SOURCE_OFFSET, SOURCE_TIME, EVENT_DATE)
+"""An entity of another event is the same where its values are."""
 
 
 def rollup_compared(
