@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from controlplane.commands.operating import confirm_and_follow, follow, print_plan
 from controlplane.commands.operations_client import Operations
@@ -45,7 +45,9 @@ def ls(  # noqa: PLR0913 (each is an option of the command)
     if output == "json":
         typer.echo(json.dumps(page, indent=2))
         return
-    table = Table("id", "kind", "stream", "state", "stages", "by", "asked", "what it does or why it ended", box=None)
+    table = Table(*(Column(name, no_wrap=True) for name in ("id", "kind", "stream", "state", "stages")), box=None)
+    for name in ("by", "asked", "now"):
+        table.add_column(name)
     for each in map(Operation.model_validate, page["items"]):
         done = sum(stage.state == "done" for stage in each.stages)
         stages = f"{done}/{len(each.stages)}" if each.stages else "-"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from controlplane.commands.operations_client import MISTAKEN, Operations
 from controlplane.commands.terminal import Data, fail
@@ -26,13 +26,17 @@ def ls(data: Data = None, output: Output = "table") -> None:
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
-    table = Table("name", "cron", "kind", "stream", "confirms", "by", "next", "last", "said", box=None)
+    table = Table(
+        *(Column(name, no_wrap=True) for name in ("name", "cron", "kind", "stream", "next", "last")), box=None
+    )
+    for name in ("confirms", "by", "said"):
+        table.add_column(name)
     for each in map(Schedule.model_validate, found):
         coming = "off" if each.next_at is None else f"{each.next_at:%Y-%m-%d %H:%M}"
         last = each.last_operation or ("-" if each.last_at is None else f"{each.last_at:%Y-%m-%d %H:%M}")
         stream = str(each.ask.asked.get("stream", "-"))
         confirms = "itself" if each.confirm else "you"
-        table.add_row(each.name, each.cron, each.ask.kind, stream, confirms, each.by, coming, last, each.reason or "")
+        table.add_row(each.name, each.cron, each.ask.kind, stream, coming, last, confirms, each.by, each.reason or "")
     Console().print(table)
 
 

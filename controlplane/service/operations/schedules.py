@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import delete, insert, select, update
 
 from controlplane.contract.access import Action, Grant, Principal, Role
 from controlplane.contract.operations import OperationState, Schedule
 from controlplane.service.database import writing
+from controlplane.service.operations.crontab import next_run
 from controlplane.service.operations.refusal import RefusedError, missing, mistaken
 from controlplane.service.operations.rights import require
 from controlplane.service.operations.store import Sought
@@ -37,21 +37,6 @@ if TYPE_CHECKING:
 _AT_MOST = 200
 _DAY = re.compile(r"today([+-]\d{1,4})?")
 _log = logging.getLogger(__name__)
-
-
-def next_run(cron: str, after: datetime) -> datetime:
-    """When a crontab's five fields are due next, in UTC.
-
-    Raises:
-        RefusedError: 422, if they are none.
-    """
-    try:
-        found: datetime | None = CronTrigger.from_crontab(cron, timezone=UTC).get_next_fire_time(after, after)
-    except ValueError as error:
-        raise mistaken(f"cron: {error}; five fields of a crontab, such as '30 3 * * 1'") from error
-    if found is None:
-        raise mistaken(f"cron: {cron!r} is never due")
-    return found
 
 
 def on_day(asked: OperationAsked, due: datetime) -> OperationAsked:
@@ -150,6 +135,7 @@ class Schedules:
         except RefusedError:
             return
         if schedule.next_at is None or schedule.next_at > now:
+            self._put_job(schedule)
             return
         what: dict[str, object] = {"last_at": now, "reason": None, "next_at": next_run(schedule.cron, now)}
         try:
