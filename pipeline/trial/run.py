@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.backfills import TrialAsked
 from controlplane.contract.names import REJECTS, lake_table
-from controlplane.contract.trials import CHANGED, TODAY, CostCompared, TrialFound, differing
+from controlplane.contract.trial_verdict import differing
+from controlplane.contract.trials import CHANGED, TODAY, CostCompared, TrialFound
 from pipeline.backfill.again import Again
 from pipeline.operate.kind import RefusedError
 from pipeline.trial import found

@@ -12,6 +12,7 @@ import pytest
 from controlplane.contract.folders import load_stream
 from controlplane.contract.operations import LEASE_PATH, PATH, Leased, Plan, StagePlanned
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
+from controlplane.contract.trial_verdict import differing
 from controlplane.contract.trials import (
     ChartPoint,
     ColumnCompared,
@@ -25,7 +26,6 @@ from controlplane.contract.trials import (
     SideCost,
     TrialFound,
     ValueExample,
-    differing,
 )
 from controlplane.service.api import create_api
 from controlplane.service.database import create_all, engine_of

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from controlplane import cli
 from controlplane.commands import asking, trial
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
+from controlplane.contract.trial_verdict import differing
 from controlplane.contract.trials import (
     ColumnCompared,
     CostCompared,
@@ -22,7 +23,6 @@ from controlplane.contract.trials import (
     SideCost,
     TrialFound,
     ValueExample,
-    differing,
 )
 from pipeline.trial.asked import folder_of, scratch_of
 from pipeline.trial.serve import router

@@ -17,7 +17,20 @@ from hypothesis import strategies as st
 from controlplane.contract.access import STREAMS_HEADER, USER_HEADER
 from controlplane.contract.folders import load_stream
 from controlplane.contract.settings import SHIPPED_STREAMS, Settings
-from controlplane.contract.trials import FOLDERS_PATH, MOST_BYTES
+from controlplane.contract.trial_verdict import differing
+from controlplane.contract.trials import (
+    FOLDERS_PATH,
+    MOST_BYTES,
+    ColumnCompared,
+    CostCompared,
+    Definition,
+    EntityCompared,
+    MeasureCompared,
+    RollupCompared,
+    RowsCompared,
+    SideCost,
+    TrialFound,
+)
 from pipeline.operate.kind import RefusedError
 from pipeline.trial.asked import checked, folder_of, scratch_of
 from pipeline.trial.serve import router
@@ -27,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FIRST = date(2013, 1, 1)
+AT = datetime(2013, 1, 1, tzinfo=UTC)
 SHOP_ONLY = {USER_HEADER: "ana", STREAMS_HEADER: "shop"}
 
 
@@ -157,3 +171,36 @@ def test_a_trial_is_discarded_once_and_only_when_it_has_ended(api: TestClient, s
     assert not scratch.exists()
     assert api.delete("/api/v1/trials/t1").status_code == 404
     assert api.delete("/api/v1/trials/folders").status_code in (404, 405)
+
+
+def test_what_differs_is_said_in_a_sentence_each() -> None:
+    cost = SideCost(events=1, cpu_s=1, took_s=1, files=1, bytes=1)
+    measure = MeasureCompared(measure="flights", differ=3, of=8)
+    nothing = TrialFound(
+        stream="flights", since=AT, until=AT, version=1, rejects_version=None,
+        today=Definition(digest="a", suites={}), changed=Definition(digest="b", suites={}), schemas=(),
+        rows=RowsCompared(history=9, rejects=None, today=9, changed=9, both=9, only_today=0, only_changed=0),
+        columns=(ColumnCompared(column="airline", differ=0, of=9),),
+        rollups=(RollupCompared(rollup="daily", today=8, changed=8, both=8, measures=(measure.model_copy(update={"differ": 0}),)),),
+        entities=(EntityCompared(entity="plane", today=4, changed=4, both=4),),
+        cost=CostCompared(turns=2, today=cost, changed=cost.model_copy(update={"cpu_s": 9})),
+    )  # fmt: skip
+    assert differing(nothing) == (), "cost alone is no difference: two runs of the same cost differently"
+    some = nothing.model_copy(
+        update={
+            "rows": nothing.rows.model_copy(update={"only_changed": 2}),
+            "columns": (ColumnCompared(column="airline", differ=4, of=9),),
+            "rollups": (
+                RollupCompared(rollup="daily", today=9, changed=8, both=8, only_today=1, measures=(measure,)),
+                RollupCompared(rollup="new", today=None, changed=3, note="only changed has it"),
+            ),
+            "entities": (EntityCompared(entity="plane", today=4, changed=4, both=4, differ=1),),
+        }
+    )
+    assert differing(some) == (
+        "2 rows are let through by changed alone, and not by today",
+        "`airline` differs in 4 of 9 rows",
+        "rollup `daily`: 1 windows are there on one side only; `flights` differs in 3 of 8 windows",
+        "rollup `new`: only changed has it",
+        "entity `plane`: 1 of 4 differ",
+    )
