@@ -202,7 +202,7 @@ def rollback(
         for each in found["rounds"]:
             said = each["difference"] or "equal to pandas'"
             typer.echo(f"{each['what']:12} {each['took_s']:>6} s, killed {len(each['killed_at'])} times: {said}")
-        typer.echo(f"route, live, lake and ledger were {'left alone' if found['left_alone'] else 'started anew'}")
+        typer.echo(f"route, live and ledger were {'left alone' if found['left_alone'] else 'started anew'}")
     sys.exit(0 if found["left_alone"] and not any(each["difference"] for each in found["rounds"]) else 1)
 
 
