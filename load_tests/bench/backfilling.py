@@ -15,10 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from deltalake import DeltaTable
 
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import lake_table
+from controlplane.contract.operations import PATH, Operation
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
 from load_tests.bench.browser import opened_console
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 _STREAM, _FLIGHTS = "shop", "flights"
 _WARM_UP_S = 30.0
-_WITHIN_S = 3600.0
 _QUIET_S = 25.0
 
 
@@ -45,8 +46,9 @@ def measure(  # noqa: PLR0913 (what is measured)
     *,
     has_flights: bool,
     parallel: int,
+    within_s: float,
 ) -> dict[str, Any]:
-    """Hops `alone` and while each backfill runs, how long each took, and what it changed.
+    """Hops `alone` and while each backfill runs, how long each took, and what it changed; one that takes longer is cut short.
 
     Raises:
         RuntimeError: if nothing was painted, or a backfill failed.
@@ -70,9 +72,12 @@ def measure(  # noqa: PLR0913 (what is measured)
             beat(platform, page, after(_WARM_UP_S))
             told(f"watching for {seconds:.0f} s")
             found["alone"] = {"hops": watched(platform, page, after(seconds))}
+            told(f"alone: {found['alone']['hops']['event_to_pixel_ms']}")
             if has_flights:
-                found[_FLIGHTS] = _backfilled(platform, page, told, _FLIGHTS, "--parallel", str(parallel))
-            found[_STREAM] = _backfilled(platform, page, told, _STREAM, "--until", last, "--parallel", str(parallel))
+                found[_FLIGHTS] = _backfilled(platform, page, told, within_s, _FLIGHTS, "--parallel", str(parallel))
+            found[_STREAM] = _backfilled(
+                platform, page, told, within_s, _STREAM, "--until", last, "--parallel", str(parallel)
+            )
             found["alone again"] = {"hops": watched(platform, page, after(seconds / 2))}
     return found
 
@@ -81,14 +86,19 @@ def _backfilled(
     platform: Platform,
     page: Any,  # noqa: ANN401 (a page of Playwright)
     told: Callable[[str], None],
+    within_s: float,
     stream: str,
     *options: str,
 ) -> dict[str, Any]:
     told(f"watching while {stream} is backfilled")
-    began, is_late = time.monotonic(), after(_WITHIN_S)
+    began, is_late = time.monotonic(), after(within_s)
     with _command(platform.data, stream, *options) as (child, said):
         hops: Hops = watched(platform, page, lambda: child.poll() is not None or is_late())
         took_s = time.monotonic() - began
+        told(f"{stream}: {hops['event_to_pixel_ms']} in {took_s:.0f} s")
+        if child.poll() is None:
+            told(note := _how_far(platform))
+            return {"hops": hops, "rows": None, "took_s": round(took_s, 1), "note": note}
         words = said.read_text()
         if child.poll() != 0:
             raise RuntimeError(f"the backfill of {stream} ended with code {child.returncode}: {words[-2000:]}")
@@ -101,6 +111,17 @@ def _backfilled(
     }
     compared = {key: value for key, value in results["compare"].items() if key not in ("examples", "days")}
     return {"hops": hops, "rows": rows, "took_s": round(took_s, 1), "compared": compared, "stages": spent}
+
+
+def _how_far(platform: Platform) -> str:
+    """Of the newest operation: its state, what it waits for, and its stages."""
+    settings = platform.settings
+    answer = httpx.get(f"{settings.api}{PATH}", headers=settings.authorization, timeout=10).raise_for_status().json()
+    newest = Operation.model_validate(answer["items"][0])
+    stages = ", ".join(
+        f"{each.key} {each.state} {each.done}/{each.total} {each.note}".strip() for each in newest.stages
+    )
+    return f"cut short while {newest.state}, waiting for {newest.waits_for}: {stages}"
 
 
 @contextmanager
