@@ -85,7 +85,7 @@ def test_versions_are_seen_compared_read_and_rolled_back_to(opened: Any, who: Si
     desk = Desk(engine, ["shop"], _NotKept())
     room = free_port()
     with (
-        served(create_api(settings), room),
+        served(create_api(settings, lambda _: ()), room),
         opened(
             lambda *_, **__: [],
             rooms={"tables": f"http://127.0.0.1:{room}"},
