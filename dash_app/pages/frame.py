@@ -54,8 +54,6 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
             dcc.Link(["Lake", html.Kbd("g k")], href="/lake", className="nav-link"),
             dcc.Link(["Backfills", html.Kbd("g f")], href="/backfills", className="nav-link"),
             dcc.Link(["Trials", html.Kbd("g x")], href="/trials", className="nav-link"),
-            dcc.Link(["SQL", html.Kbd("g e")], href="/sql", className="nav-link"),
-            dcc.Link(["Audit", html.Kbd("g r")], href="/audit", className="nav-link"),
             dcc.Link(
                 [
                     "Operations",
@@ -65,6 +63,8 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
                 href="/operations",
                 className="nav-link",
             ),
+            dcc.Link(["SQL", html.Kbd("g e")], href="/sql", className="nav-link"),
+            dcc.Link(["Audit", html.Kbd("g r")], href="/audit", className="nav-link"),
             html.Div(
                 [
                     html.Div(
