@@ -211,8 +211,6 @@ def test_a_rollback_of_a_platform_that_runs_is_planned_from_its_lake_page(
         _says(page, "[data-lake-shown] .totals", "added")
         page.click('[data-lake-do="rollback"]')
         says(page, "dialog .badge", "planned", within_ms=60_000)
-        _says(
-            page, "dialog", f"Roll shop back to version {version}", "rows now", "entity_visitor", "to confirm", "shop"
-        )
+        _says(page, "dialog", f"Roll shop back to version {version}", "rows now", "events", "Type shop to confirm")
         page.click('dialog [data-operate-do="cancel"]')
         _says(page, "dialog .badge", "cancelled")
