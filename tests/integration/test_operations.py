@@ -146,6 +146,17 @@ def test_an_operation_is_planned_confirmed_done_and_undone(operators: Operators)
     assert operators.get(done["id"], "done")["undone_by"] == undoing["id"]
 
 
+def test_a_command_follows_it_and_ends_as_it_does(operators: Operators) -> None:
+    hold = held(operators, BUILD)
+    number = operators.begun()
+    command = [sys.executable, "-P", "-m", "controlplane.cli", "operations", "watch", number, "-o", "json"]
+    watching = subprocess.Popen([*command, "--data", operators.data], stdout=subprocess.PIPE, text=True)
+    operators.get(number, "running")
+    hold.unlink()
+    said, _ = watching.communicate(timeout=60)
+    assert (watching.returncode, json.loads(said)["state"]) == (0, "done")
+
+
 def test_a_killed_process_goes_on_where_it_was_and_does_nothing_twice(
     operators: Operators, eventually: Callable[..., Any]
 ) -> None:
