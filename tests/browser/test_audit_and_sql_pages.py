@@ -58,7 +58,7 @@ def desk(shop: StreamDefinition, folder: Path) -> Iterator[tuple[Any, Kept]]:
     worker.include_router(router(settings))
     api, console, work = free_port(), free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
-    service = Service([shop], lambda _: [], address, 0.1, record=kept)
+    service = Service([shop], lambda *_, **__: [], address, 0.1, record=kept)
     who = signed(folder)
     with (
         served(create_app(ConsoleData({"shop": shop}, api)).server, console),

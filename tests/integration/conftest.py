@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from pipeline.spark import build_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from pyspark.sql import SparkSession
 
@@ -60,17 +62,21 @@ def looked(eventually: Callable[..., Any]) -> Callable[[Application, SparkStarte
 
 
 @pytest.fixture(scope="session")
-def deskwork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A platform without Spark: what is asked and recorded, with nothing flowing."""
-    stopping = threading.Event()
-    only = ("kafka", "clickhouse", "control", "operations")
-    with Platform(tmp_path_factory.mktemp("deskwork"), only=only, told=lambda _: None) as one:
-        one.start()
-        thread = threading.Thread(target=one.run_until, args=(stopping.is_set,), daemon=True)
-        thread.start()
-        yield one
-        stopping.set()
-        thread.join(10)
+def beating(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., AbstractContextManager[Platform]]:
+    """A platform of some parts, for a module: it is watched on a thread, and stopped at the end."""
+
+    @contextmanager
+    def beats(*only: str) -> Iterator[Platform]:
+        stopping = threading.Event()
+        with Platform(tmp_path_factory.mktemp("beating"), only=only, told=lambda _: None) as one:
+            one.start()
+            thread = threading.Thread(target=one.run_until, args=(stopping.is_set,), daemon=True)
+            thread.start()
+            yield one
+            stopping.set()
+            thread.join(10)
+
+    return beats
 
 
 class Prometheus:

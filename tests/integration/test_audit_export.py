@@ -10,7 +10,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from controlplane import cli
 from controlplane.commands.credentials import local
 from controlplane.contract.audit import TOPIC
 from controlplane.service.audit.chain import Wrong, judged
@@ -21,15 +23,18 @@ from controlplane.service.audit.log import AuditLog
 from controlplane.service.database import create_all, engine_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from controlplane.up import Platform
 
 
-@pytest.fixture
-def platform(deskwork: Platform) -> Platform:
-    return deskwork
+@pytest.fixture(scope="module")
+def platform(beating: Callable[..., AbstractContextManager[Platform]]) -> Iterator[Platform]:
+    """A broker and a control plane."""
+    with beating("kafka", "control") as one:
+        yield one
 
 
 def log_in(folder: Path) -> AuditLog:
@@ -102,10 +107,14 @@ def test_a_control_plane_that_is_killed_goes_on_where_kafka_is_and_its_chain_is_
     newest = asks(platform, "/api/v1/audit?limit=1")["items"][0]
     assert (newest["subject"], newest["outcome"], newest["stream"]) == ("gates/orders", "refused", "none-24")
 
+    whole = CliRunner().invoke(cli.app, ["audit", "verify", "--data", str(platform.data)])
+    assert (whole.exit_code, "held against Kafka" in whole.output) == (0, True), whole.output
     with sqlite3.connect(platform.data / "control" / "operations.sqlite") as database:
         for trigger in ("audit_no_update", "audit_no_delete"):
             database.execute(f"DROP TRIGGER {trigger}")
         database.execute("DELETE FROM audit WHERE seq > 23")
     verdict = asks(platform, "/api/v1/audit/chain?fresh=true")["verdict"]
     assert (verdict["wrong"], verdict["wrong_seq"]) == (Wrong.CUT_OFF, 24)
+    cut = CliRunner().invoke(cli.app, ["audit", "verify", "--data", str(platform.data)])
+    assert (cut.exit_code, "the record ends with entry 23" in cut.output) == (1, True), cut.output
     assert judged([], copied).wrong_seq == 1

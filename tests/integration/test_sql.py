@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from controlplane import cli
 from controlplane.commands.credentials import local
 from controlplane.contract.queries import Engine, QueryAsked
 from pipeline.sql import clickhouse as clickhouse_module
@@ -16,7 +18,8 @@ from pipeline.sql.judge import Judged
 from pipeline.sql.refused import AwayError, QueryRefusedError, TooMuchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from controlplane.up import Platform
 
@@ -26,14 +29,15 @@ _ENDLESS = "SELECT sum(cityHash64(a.number, b.number)) FROM numbers(1000000) AS 
 
 
 @pytest.fixture(scope="module")
-def filled(deskwork: Platform) -> Platform:
-    """With a table of 1,000 rows in ClickHouse."""
-    for sql in (
-        "CREATE TABLE IF NOT EXISTS asked (n UInt64, at DateTime64(3, 'UTC'), said Nullable(String)) ENGINE = MergeTree ORDER BY n",
-        "INSERT INTO asked SELECT number + 9007199254740992, toDateTime64('2026-01-01', 3, 'UTC'), NULL FROM numbers(1000)",
-    ):
-        httpx.post(deskwork.settings.clickhouse, content=sql, timeout=20).raise_for_status()
-    return deskwork
+def filled(beating: Callable[..., AbstractContextManager[Platform]]) -> Iterator[Platform]:
+    """A ClickHouse with a table of 1,000 rows, the worker that asks it, and the control plane that everybody asks."""
+    with beating("clickhouse", "control", "operations") as one:
+        for sql in (
+            "CREATE TABLE asked (n UInt64, at DateTime64(3, 'UTC'), said Nullable(String)) ENGINE = MergeTree ORDER BY n",
+            "INSERT INTO asked SELECT number + 9007199254740992, toDateTime64('2026-01-01', 3, 'UTC'), NULL FROM numbers(1000)",
+        ):
+            httpx.post(one.settings.clickhouse, content=sql, timeout=20).raise_for_status()
+        yield one
 
 
 def ask(platform: Platform, sql: str, engine: str = "clickhouse", **more: Any) -> httpx.Response:
@@ -159,6 +163,13 @@ def test_the_lake_answers_and_what_there_is_to_ask_is_listed_with_the_limits(fil
     [asked] = [each for each in found["engines"]["clickhouse"] if each["name"] == "asked"]
     assert asked["columns"][0] == {"name": "n", "type": "UInt64"}
     assert found["limits"]["clickhouse"]["seconds"] == "20"
+
+
+def test_a_command_asks_the_platform_of_its_folder(filled: Platform) -> None:
+    found = CliRunner().invoke(
+        cli.app, ["sql", "SELECT max(n) AS m FROM asked", "-o", "csv", "--data", str(filled.data)]
+    )
+    assert (found.exit_code, found.stdout.splitlines()) == (0, ["m", "9007199254741991"])
 
 
 def test_every_query_is_on_the_record_and_in_the_history_of_who_asked(filled: Platform) -> None:
