@@ -55,9 +55,15 @@ def problem(
     """The answer that says so."""
     said = Problem(
         type="about:blank" if kind is None else f"{_TYPES}{kind}",
-        title=HTTPStatus(status).phrase,
+        title=_title(status),
         status=status,
         detail=str(detail),
         instance=request.url.path,
     )
     return Response(said.model_dump_json(), status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _title(status: int) -> str:
+    """A status that the standard has no word for is one all the same, such as 499: whoever asked is gone."""
+    known = {each.value for each in HTTPStatus}
+    return HTTPStatus(status).phrase if status in known else "Refused"
