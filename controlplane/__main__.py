@@ -34,7 +34,11 @@ from controlplane.service.service import Service
 from controlplane.service.verdict_file import VerdictFile
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from sqlalchemy import Engine
+
+    from controlplane.service.operations.bell import Bell
 
 
 def main() -> None:
@@ -83,7 +87,7 @@ def main() -> None:
         "trials": settings.operations,
     }
     address = urlsplit(settings.api)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_api(service, rooms, access=access),
         host=address.hostname or "127.0.0.1",
         port=address.port or 8090,
@@ -91,6 +95,19 @@ def main() -> None:
         timeout_graceful_shutdown=2,
         ws="websockets-sansio",
     )
+    _Server(config, desk.bell).run()
+
+
+class _Server(uvicorn.Server):
+    """Lets go those who wait for news of operations when it is told to stop."""
+
+    def __init__(self, config: uvicorn.Config, bell: Bell) -> None:
+        super().__init__(config)
+        self._bell = bell
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._bell.close()
+        super().handle_exit(sig, frame)
 
 
 def _access(settings: Settings, engine: Engine) -> Access:

@@ -102,7 +102,9 @@ def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop:
             _says(page, '[data-ledger="shop"] .mismatch', "3 events missing in serving", "offsets 120,004-120,101")
             _says(page, ".records", "u-7", "valid 1", "serving 0", '{"kind": "<b>view</b>"}')
             _says(page, '[data-ledger-reason="flights"]', "All 10 events add up")
-            assert page.get_attribute(".copy", "data-copies") == "tidegate ledger --stream shop -o json"
+            assert (
+                page.get_attribute("main .copy[data-copies]", "data-copies") == "tidegate ledger --stream shop -o json"
+            )
             assert page.locator('[data-ledger-history="shop"] i').count() == 360
             assert page.locator('[data-ledger-history="shop"] i:not([data-state=gap])').count() in {1, 2}
             _says(page, "#banner", "ledger of shop", "does not add up")

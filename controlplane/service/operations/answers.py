@@ -201,7 +201,7 @@ async def changed_since(desk: Desk, number: str, since: datetime | None, wait_s:
         first = first or operation
         is_news = operation.changed_at > since if since is not None else operation.state is not first.state
         left = until - monotonic()
-        if is_news or left <= 0 or operation.state.has_ended:
+        if is_news or left <= 0 or operation.state.has_ended or desk.bell.is_closed:
             return operation
         await desk.bell.wait(min(left, _LOOK_AGAIN_S))
 

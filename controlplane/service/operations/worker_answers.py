@@ -36,7 +36,7 @@ def add_worker(api: FastAPI, desk: Desk) -> None:
             found = await asyncio.to_thread(desk.lease, asked.worker, asked.holds, asked.does)
             if found is not None:
                 return Response(found.model_dump_json(), media_type="application/json")
-            if (left := until - monotonic()) <= 0:
+            if (left := until - monotonic()) <= 0 or desk.bell.is_closed:
                 return Response(status_code=204)
             await desk.bell.wait(min(left, _LOOK_AGAIN_S))
 
