@@ -28,6 +28,7 @@ import httpx
 from controlplane.contract.access import authorization
 from controlplane.contract.facts import FACTS, Fact, LedgerTaken, PartChanged, PartState, Verdict
 from controlplane.contract.gates import GateDecided, Outcome, Stage
+from controlplane.contract.operations import PATH as OPERATIONS
 from controlplane.up.checks import free_port
 from load_tests.bench.pagerduty import KEY, Mood, PagerDutyStandIn, answering, served_pagerduty
 
@@ -98,6 +99,8 @@ class Gate:
         """What a GET is answered."""
         if path == "/api/v1/facts":
             return FACTS.dump_json(self.facts())
+        if path.startswith(OPERATIONS):
+            return b'{"items": [], "next": null}'
         return b"{}" if path == "/api/v1/latency" else b"[]"
 
 
