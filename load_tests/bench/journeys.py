@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 NAME = "journeys"
 PARTS = (
-    "kafka", "registry", "clickhouse", "control", "route", "lake", "live", "ledger", "quality",
+    "kafka", "registry", "clickhouse", "control", "route", "lake", "live", "ledger", "quality", "lag",
 )  # fmt: skip
 RULE, WRONG_RULE = '"regex": "^[A-Z0-9]{2}$"', '"regex": "^[A-Z]{2}$"'
 """Carriers like 9E are turned away by the wrong one."""
@@ -50,7 +50,7 @@ _T = TypeVar("_T")
 
 @contextmanager
 def journeys_in(folder: Path, dies: Collection[str]) -> Iterator[Journeys]:
-    """The stream on a platform that is started for it, and stopped; rollbacks die at these stages (`mortal`)."""
+    """The stream on a platform that is started for it, and stopped; operations die at these stages (`mortal`)."""
     streams = folder / "streams"
     shutil.copytree(SHIPPED_STREAMS / "flights", streams / NAME)
     environment = {
