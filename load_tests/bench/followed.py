@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from deltalake import DeltaTable
 
 from controlplane.contract.names import lake_entity, lake_rollup, lake_table, published_table
+from pipeline.lake.lineage import followed, says
 from pipeline.tables.cursor import commits_of
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ A_BEAT_S = 12.0
 
 
 def is_followed(settings: Settings, stream: str, entity: str) -> bool:
-    """Has an entity followed the newest commit of the events?"""
+    """Has an entity followed all commits that brought events?"""
     commits = commits_of(lake_table(settings.lake_root, stream, lake_entity(entity)))
-    newest = DeltaTable(lake_table(settings.lake_root, stream)).version()
-    return commits is not None and commits.cursor.events_version >= newest
+    events = DeltaTable(lake_table(settings.lake_root, stream))
+    if commits is None:
+        return False
+    return followed(says(events.history()), commits.cursor.events_version, events.version()) == []
 
 
 def is_published(client: Client, settings: Settings, stream: str, rollups: Iterable[str]) -> bool:
