@@ -1,6 +1,7 @@
 """Kill, stop, poison and stretch the real platform under load: nothing is lost, nothing counted twice, and it says what is wrong.
 
-The short form of `tidegate bench faults`: one round of each of the faults that the guarantees rest on.
+The short form of `tidegate bench faults`: one round of each of the faults that the guarantees rest on; route and live are killed
+by `test_way_of_an_event`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from load_tests.bench.faults.fault import Burst, Expanded, Fault, Killed, Moment
 from load_tests.bench.faults.run import measure
 
 FAULTS: list[Fault] = [
-    Killed("route"),
     Killed("lake", at=Moment.DELTA_COMMITTED),
-    Killed("live"),
     Killed("clickhouse"),
     Killed("control"),
     Killed("feed-shop"),
