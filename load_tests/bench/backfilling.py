@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from deltalake import DeltaTable
 
+from controlplane.commands.credentials import local
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import lake_table
 from controlplane.contract.operations import PATH, Operation
@@ -98,6 +99,7 @@ def _backfilled(
         told(f"{stream}: {hops['event_to_pixel_ms']} in {took_s:.0f} s")
         if child.poll() is None:
             told(note := _how_far(platform))
+            _cancelled(platform, page)
             return {"hops": hops, "rows": None, "took_s": round(took_s, 1), "note": note}
         words = said.read_text()
         if child.poll() != 0:
@@ -113,11 +115,27 @@ def _backfilled(
     return {"hops": hops, "rows": rows, "took_s": round(took_s, 1), "compared": compared, "stages": spent}
 
 
-def _how_far(platform: Platform) -> str:
-    """Of the newest operation: its state, what it waits for, and its stages."""
+def _cancelled(platform: Platform, page: Any) -> None:  # noqa: ANN401 (a page of Playwright)
+    """What was cut short must not run beside what is measured next."""
+    settings = platform.settings
+    path = f"{settings.api}{PATH}/{_newest(platform).id}/cancel"
+    httpx.post(path, headers=local(settings.data), timeout=10).raise_for_status()
+    beat(
+        platform,
+        page,
+        until(lambda: _newest(platform).state.has_ended, "the operation that was cut short is cancelled", 120),
+    )
+
+
+def _newest(platform: Platform) -> Operation:
     settings = platform.settings
     answer = httpx.get(f"{settings.api}{PATH}", headers=settings.authorization, timeout=10).raise_for_status().json()
-    newest = Operation.model_validate(answer["items"][0])
+    return Operation.model_validate(answer["items"][0])
+
+
+def _how_far(platform: Platform) -> str:
+    """Of the newest operation: its state, what it waits for, and its stages."""
+    newest = _newest(platform)
     stages = ", ".join(
         f"{each.key} {each.state} {each.done}/{each.total} {each.note}".strip() for each in newest.stages
     )

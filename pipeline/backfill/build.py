@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pydantic import JsonValue
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
     from pipeline.backfill.again import Again
     from pipeline.backfill.look import DataFile, EventsAt
@@ -67,12 +67,10 @@ def pieces_of(files: Iterable[DataFile], most: int = PIECE_ROWS) -> Iterator[Pie
 
 
 def read_piece(session: SparkSession, events: EventsAt, piece: Piece) -> DataFrame:
-    """Rows of the events table; columns that a file does not have are null."""
-    [day] = {each.day for each in piece.files}
+    """Rows of the events table, but for the day; columns that a file does not have are null."""
     schema = StructType.fromJson(events.schema)
     columns = StructType([each for each in schema.fields if each.name != EVENT_DATE])
     found = session.read.schema(columns).parquet(*(events.uri(each) for each in piece.files))
-    found = found.withColumn(EVENT_DATE, sf.lit(day).cast("date"))
     return found if piece.of == 1 else found.where(sf.pmod(SOURCE_OFFSET, sf.lit(piece.of)) == piece.share)
 
 
@@ -88,6 +86,8 @@ class Unit:
     """Each reads a piece, and makes it again: frames as `Again` gives them."""
     day: str | None = None
     """Of all its events, where that is known: then they need not be sorted by it."""
+    is_parted: bool = False
+    """Is what is set aside kept by day as well?"""
 
 
 def built(work: Work, shadow: Shadow, again: Again, unit: Unit) -> dict[str, JsonValue]:
@@ -132,7 +132,9 @@ def _set_aside(work: Work, shadow: Shadow, again: Again, unit: Unit) -> int:
         work.check()
         name = f"{unit.name}/{REFUSED}/{at}"
         made = piece(session).where(sf.col("reason").isNotNull())
-        diverted(made, again, work.operation.id).coalesce(1).write.mode("overwrite").parquet(shadow.uri(name))
+        day = (sf.to_date(again.stream.event_time.field).alias(EVENT_DATE),) if unit.is_parted else ()
+        written = diverted(made, again, work.operation.id, *day).coalesce(1).write.mode("overwrite")
+        (written.partitionBy(EVENT_DATE) if unit.is_parted else written).parquet(shadow.uri(name))
         found += sum(each.rows for each in shadow.files(name))
     lost = session.read.parquet(*(shadow.uri(f"{unit.name}/{REFUSED}/{at}") for at in range(len(unit.pieces))))
     unread = lost.where(sf.col("value").isNull()).select(SOURCE_PARTITION, SOURCE_OFFSET).limit(1).collect()
@@ -149,8 +151,8 @@ def batch_of(operation: str) -> str:
     return f"backfill:{operation}"
 
 
-def diverted(made: DataFrame, again: Again, operation: str) -> DataFrame:
-    """Rows of the table `diverted`, of events that today's rules turn away."""
+def diverted(made: DataFrame, again: Again, operation: str, *more: Column) -> DataFrame:
+    """Rows of the table `diverted`, of events that today's rules turn away; with more columns, if any."""
     now = datetime.now(UTC)
     place = (sf.col(SOURCE_PARTITION), sf.col(SOURCE_OFFSET))
     given = {
@@ -171,4 +173,4 @@ def diverted(made: DataFrame, again: Again, operation: str) -> DataFrame:
         "batch": sf.lit(batch_of(operation)),
         "day": sf.lit(now.date()),
     }
-    return made.select(*(given[name].cast(kind).alias(name) for name, kind in REJECT_COLUMNS.items()))
+    return made.select(*(given[name].cast(kind).alias(name) for name, kind in REJECT_COLUMNS.items()), *more)

@@ -12,7 +12,7 @@ from controlplane.contract.names import REJECTS, lake_rollup
 from controlplane.contract.operations import Kind, OperationAsked
 from pipeline.backfill.apply import apply, hold, release
 from pipeline.backfill.brought import file_unit, file_units, mark, reject_unit, reject_units, require_waiting
-from pipeline.backfill.build import Unit, built, pieces_of, read_piece
+from pipeline.backfill.build import built
 from pipeline.backfill.compare import (
     compare_days,
     compare_things,
@@ -26,6 +26,7 @@ from pipeline.backfill.compare import (
     rollup_table,
 )
 from pipeline.backfill.correct import latest_in, windows_in
+from pipeline.backfill.days import day_made
 from pipeline.backfill.judge import judged
 from pipeline.backfill.look import definition_of, events_at
 from pipeline.backfill.plan import history_units, plan_of
@@ -40,12 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pydantic import JsonValue
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
     from controlplane.contract.operations import Plan, StagePlanned
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
-    from pipeline.backfill.build import Piece
     from pipeline.backfill.scene import Known
     from pipeline.gate import Gate
     from pipeline.operate.kind import Work
@@ -137,10 +137,9 @@ class BackfillKind:
 
     def _build(self, work: Work, stage: StagePlanned) -> Found:
         scene = self._scene(work)
-        counts: dict[str, int] = {}
         match scene.asked.source:
             case BackfillSource.HISTORY:
-                unit = _day(scene, str(stage.given["unit"]))
+                return day_made(scene, str(stage.given["unit"]))
             case BackfillSource.FILES:
                 unit, counts = file_unit(scene, stage)
             case BackfillSource.REJECTS:
@@ -220,13 +219,3 @@ def _summary(scene: Scene) -> dict[str, JsonValue]:
 
 def _events_then(scene: Scene) -> DataFrame:
     return scene.events_after(scene.units(), scene.replaced_days(), scene.events.version)
-
-
-def _day(scene: Scene, day: str) -> Unit:
-    """A day of the lake's events; what it reads is the version that was planned."""
-    files = scene.events.by_day[day]
-
-    def made(piece: Piece) -> Callable[[SparkSession], DataFrame]:
-        return lambda session: scene.again.of_events(read_piece(session, scene.events, piece))
-
-    return Unit(day, sum(each.rows for each in files), [made(each) for each in pieces_of(files)], day)

@@ -89,7 +89,7 @@ class Scene:
         once: Once,
     ) -> None:
         self.work = work
-        self._rules, self._known, self._once = rules, known, once
+        self._rules, self._known, self.once = rules, known, once
         self.asked = BackfillAsked.model_validate(work.operation.asked)
         self.id = work.operation.id
         self.folder = lake_table(work.settings.lake_root, self.asked.stream, "").rstrip("/")
@@ -98,7 +98,7 @@ class Scene:
     @property
     def stream(self) -> StreamDefinition:
         """Today's definition, as the operation's process has found it."""
-        return self._once.get("stream", self.work.stream)
+        return self.once.get("stream", self.work.stream)
 
     @cached_property
     def shadow(self) -> Shadow:
@@ -108,7 +108,7 @@ class Scene:
     @property
     def known(self) -> Known:
         """What the registry knows."""
-        return self._once.get("known", lambda: self._known(self.work.settings, self.stream))
+        return self.once.get("known", lambda: self._known(self.work.settings, self.stream))
 
     @property
     def again(self) -> Again:
@@ -117,7 +117,7 @@ class Scene:
         def made() -> Again:
             return Again.of(self.work.session(), self.stream, self._rules(), self.known.valid_id)
 
-        return self._once.get("again", made)
+        return self.once.get("again", made)
 
     @property
     def basis(self) -> Mapping[str, Any]:
@@ -128,7 +128,7 @@ class Scene:
     @property
     def events(self) -> EventsAt:
         """The events table as it was when the backfill was planned."""
-        return self._once.get("events", lambda: events_at(self.events_folder, int(self.basis["events_version"])))
+        return self.once.get("events", lambda: events_at(self.events_folder, int(self.basis["events_version"])))
 
     def units(self, does: str = "build") -> list[str]:
         """Names of what is built, in the plan's order."""

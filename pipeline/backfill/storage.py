@@ -139,6 +139,13 @@ class Shadow:
             shutil.copyfile(one, partial)
             partial.replace(other)
 
+    def move(self, built: Built, folder: str) -> None:
+        """Put a file into another folder of the shadow."""
+        target = f"{self.folder}/{folder}/{built.path.rsplit('/', 1)[-1]}"
+        if self._local is not None:
+            (self._local / target).parent.mkdir(parents=True, exist_ok=True)
+        self._storage.move(built.path, target)
+
     def _rows(self, path: str) -> int:
         with self._storage.open_input_file(path) as file:
             return int(pq.ParquetFile(file).metadata.num_rows)

@@ -18,6 +18,7 @@ from controlplane.contract.operations import Does, OperationState, Wish
 from controlplane.contract.reporting import Reporter
 from pipeline.operate.client import AwayError, ControlPlane
 from pipeline.operate.kind import CancelledError, PausedError, RefusedError, RestsError
+from pipeline.operate.priority import give_way
 from pipeline.operate.stages import done_of, groups
 from pipeline.operate.telling import AWAY_AT_MOST_S, Telling
 from pipeline.operate.work import Shared, StageWork
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
     from pipeline.operate.kind import OperationKind
 
-_NICE = 19
 _EXIT_LOST = 3
 _EXIT_ORPHANED = 4
 _SIDE_BY_SIDE = 2
@@ -52,7 +52,7 @@ def run_leased(
         lease: what the worker has it by.
         does: run it, or only clean up.
     """
-    os.nice(max(0, _NICE - os.nice(0)))
+    give_way()
     threading.Thread(target=_end_with_the_worker, name="orphaned", daemon=True).start()
     plane, reporter = ControlPlane(settings.api, settings.authorization), Reporter(settings.api, settings.service_token)
     operation = _known(plane, number)

@@ -133,7 +133,7 @@ class Worker:
 
     def _run(self, leased: Leased, telling: Telling) -> None:
         number = leased.operation.id
-        child = subprocess.Popen(self._command(leased), stdin=subprocess.PIPE)
+        child = subprocess.Popen(self._command(leased), stdin=subprocess.PIPE, start_new_session=True)
         with self._lock:
             self._children[leased.lease] = child
         if self._stopping.is_set():

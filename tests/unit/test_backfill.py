@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from controlplane.contract.backfills import BackfillAsked
 from controlplane.contract.names import EVENT_DATE
 from pipeline.backfill.build import pieces_of
+from pipeline.backfill.days import MOST_DAYS, neighbours
 from pipeline.backfill.differences import Differences, differences
 from pipeline.backfill.look import DataFile, EventsAt, definition_of, events_at
 from pipeline.backfill.plan import history_units, plan_of
@@ -43,6 +45,18 @@ def files(*rows: int, day: str = "2013-01-01") -> list[DataFile]:
 
 def events(*days: str) -> EventsAt:
     return EventsAt("/lake/shop/events", "id", 7, [each for day in days for each in files(100, 50, day=day)], {})
+
+
+@given(st.lists(st.integers(0, 40), max_size=80))
+def test_days_are_built_with_their_neighbours_each_once_in_order_and_no_more_than_one_job_bears(
+    rows: list[int],
+) -> None:
+    counts = {str(at): each for at, each in enumerate(rows)}
+    found = list(neighbours(counts, counts, most=100))
+    assert [day for group in found for day in group] == list(counts)
+    assert all(sum(counts[day] for day in group) <= 100 and len(group) <= MOST_DAYS for group in found)
+    for group, after in pairwise(found):
+        assert len(group) == MOST_DAYS or sum(counts[day] for day in (*group, after[0])) > 100
 
 
 @given(st.lists(st.integers(0, 40), max_size=20))
