@@ -52,7 +52,7 @@ def engine_of(url: str) -> Engine:
     """The engine of a database URL, such as `sqlite:////data/x.sqlite` or `postgresql://user:password@host/name`.
 
     Raises:
-        ValueError: if it is neither SQLite nor Postgres, or the driver of Postgres is not installed.
+        ValueError: if it is neither SQLite nor Postgres.
         OSError: if the folder of a SQLite file cannot be made.
     """
     asked = make_url(url)
@@ -60,10 +60,7 @@ def engine_of(url: str) -> Engine:
         return _sqlite(url, asked.database)
     if asked.get_backend_name() != "postgresql":
         raise ValueError(f"TIDEGATE_DATABASE: {asked.get_backend_name()} is neither sqlite nor postgresql")
-    try:
-        return create_engine(asked.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        raise ValueError("TIDEGATE_DATABASE: Postgres needs `pip install 'psycopg[binary]'`") from error
+    return create_engine(asked.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
 
 
 def create_all(engine: Engine) -> None:
