@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -10,12 +11,13 @@ from controlplane.contract.lag import LagFrame
 from controlplane.contract.operations import LEASE_PATH, PATH, Heard, LeaseAsked, Leased, Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from controlplane.contract.operations import Wish, WorkerSays
 
 _TIMEOUT_S = 10.0
-_WAITS_S = 15
+_AWAY_AT_MOST_S = 600.0
+_T = TypeVar("_T")
 
 
 class AwayError(Exception):
@@ -24,6 +26,22 @@ class AwayError(Exception):
 
 class LeaseLostError(Exception):
     """Somebody else has the operation by now, or it has ended: nothing more may be done to it."""
+
+
+def until_answered(ask: Callable[[], _T], again_after_s: float) -> _T:
+    """Ask a control plane that may be starting anew, again and again.
+
+    Raises:
+        AwayError: if it does not answer in ten minutes.
+    """
+    until = time.monotonic() + _AWAY_AT_MOST_S
+    while True:
+        try:
+            return ask()
+        except AwayError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(again_after_s)
 
 
 class ControlPlane:

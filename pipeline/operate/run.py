@@ -10,17 +10,16 @@ import logging
 import os
 import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from controlplane.contract.operations import Does, OperationState, Wish
 from controlplane.contract.reporting import Reporter
-from pipeline.operate.client import AwayError, ControlPlane
+from pipeline.operate.client import ControlPlane, until_answered
 from pipeline.operate.kind import CancelledError, PausedError, RefusedError, RestsError
 from pipeline.operate.priority import give_way
 from pipeline.operate.stages import done_of, groups
-from pipeline.operate.telling import AWAY_AT_MOST_S, Telling
+from pipeline.operate.telling import Telling
 from pipeline.operate.work import Shared, StageWork
 from pipeline.reason import reason_of
 
@@ -55,7 +54,7 @@ def run_leased(
     give_way()
     threading.Thread(target=_end_with_the_worker, name="orphaned", daemon=True).start()
     plane, reporter = ControlPlane(settings.api, settings.authorization), Reporter(settings.api, settings.service_token)
-    operation = _known(plane, number)
+    operation = until_answered(lambda: plane.operation(number), _AGAIN_AFTER_S)
     telling = Telling(plane, number, lease, _lost)
     telling.wish = operation.wish
     results: dict[str, Mapping[str, JsonValue]] = {
@@ -164,22 +163,6 @@ class Run:
     def _undo(self) -> dict[str, JsonValue]:
         asked = self._kind.undo(StageWork(self._operation, self._shared))
         return {} if asked is None else {"undo": asked.model_dump(mode="json")}
-
-
-def _known(plane: ControlPlane, number: str) -> Operation:
-    """The operation, from a control plane that may be starting anew.
-
-    Raises:
-        AwayError: if it does not answer in ten minutes.
-    """
-    until = time.monotonic() + AWAY_AT_MOST_S
-    while True:
-        try:
-            return plane.operation(number)
-        except AwayError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(_AGAIN_AFTER_S)
 
 
 def _lost(why: str) -> None:

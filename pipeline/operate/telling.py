@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.operations import Wish, WorkerSays
-from pipeline.operate.client import AwayError, LeaseLostError
+from pipeline.operate.client import AwayError, LeaseLostError, until_answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _EVERY_S = 1.0
 _AT_LEAST_EVERY_S = 5.0
-AWAY_AT_MOST_S = 600.0
-"""So long a control plane that is away is waited for, to hear how an operation has ended."""
 _LINES_AT_MOST = 500
 _log = logging.getLogger(__name__)
 
@@ -76,14 +74,7 @@ class Telling:
         Raises:
             AwayError: if it does not in ten minutes.
         """
-        until = time.monotonic() + AWAY_AT_MOST_S
-        while True:
-            try:
-                return self._say(*stages, **what)
-            except AwayError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(_EVERY_S)
+        until_answered(lambda: self._say(*stages, **what), _EVERY_S)
 
     def close(self) -> None:
         """Say nothing more."""
