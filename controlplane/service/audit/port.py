@@ -35,17 +35,5 @@ class Audit(Protocol):
 class NotKept:
     """No record, as in a test of something else."""
 
-    def record(  # noqa: PLR0913 (as the port has them)
-        self,
-        actor: str,
-        by: str,
-        action: str,
-        subject: str,
-        *,
-        stream: str | None = None,
-        outcome: str = "ok",
-        reason: str | None = None,
-        address: str | None = None,
-        details: Mapping[str, JsonValue] | None = None,
-    ) -> None:
+    def record(self, *_: object, **__: object) -> None:
         """Keep nothing."""
