@@ -31,6 +31,7 @@ from controlplane.contract.gates import GateDecided, Outcome, Stage
 from controlplane.contract.operations import PATH as OPERATIONS
 from controlplane.up.checks import free_port
 from load_tests.bench.pagerduty import KEY, Mood, PagerDutyStandIn, answering, served_pagerduty
+from load_tests.bench.until import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 _PARTS = ("kafka", "registry", "clickhouse", "control", "route", "lake", "live", "alerts")
 _UNAVAILABLE = 503
 _LONGEST_WAIT_S = 100.0
-_BEAT_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Alerts:
         with self.log.open("ab") as log:
             command = [sys.executable, "-P", "-m", "alerts"]
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
-        until(self.is_watching, "alerts watches", 30)
+        awaited(self.is_watching, "alerts watches", 30)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -192,19 +192,6 @@ class Alerts:
             .raise_for_status()
             .json()
         )
-
-
-def until(holds: Callable[[], object], what: str, within_s: float) -> None:
-    """Wait for a condition.
-
-    Raises:
-        TimeoutError: if it does not hold in time.
-    """
-    deadline = time.monotonic() + within_s
-    while not holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {within_s:.0f} s: {what}")
-        threading.Event().wait(_BEAT_S)
 
 
 def measure(rounds: tuple[Round, ...], told: Callable[[str], None]) -> dict[str, dict[str, Any]]:
@@ -250,7 +237,7 @@ def _walk(one: Round, gate: Gate, alerts: Alerts, stand_in: PagerDutyStandIn, to
         told(f"{one.name}: {time.monotonic() - began:6.1f} s: {what}")
         act()
     # The end is when the outbox is empty, not when what we hope for has come.
-    until(lambda: _is_over(alerts), "every event was delivered", one.settle_s + one.fails_for_s + _LONGEST_WAIT_S)
+    awaited(lambda: _is_over(alerts), "every event was delivered", one.settle_s + one.fails_for_s + _LONGEST_WAIT_S)
     told(f"{one.name}: {time.monotonic() - began:6.1f} s: resolved, and nothing waits")
 
 

@@ -1,14 +1,30 @@
-"""When is a condition met? Asked in the platform's own beat, with a deadline."""
+"""When is a condition met? Asked in the platform's own beat, or again and again, with a deadline."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LOOK_EVERY_S = 0.5
+_WAITS_S = 0.1
+_T = TypeVar("_T")
+
+
+def awaited(look: Callable[[], _T], what: str, within_s: float) -> _T:
+    """Wait until what is looked at is there.
+
+    Raises:
+        TimeoutError: if it is not in time.
+    """
+    deadline = time.monotonic() + within_s
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {within_s:.0f} s: {what}")
+        time.sleep(_WAITS_S)
+    return found
 
 
 def until(look: Callable[[], bool], what: str, within_s: float) -> Callable[[], bool]:

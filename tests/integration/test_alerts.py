@@ -15,8 +15,9 @@ from alerts.pagerduty import PagerDuty
 from alerts.pages import Writer
 from alerts.sender import Action, Came, Event, Link
 from alerts.store import Store
-from load_tests.bench.alerts import SHORT, Alerts, Gate, is_as_promised, measure, served_gate, until
+from load_tests.bench.alerts import SHORT, Alerts, Gate, is_as_promised, measure, served_gate
 from load_tests.bench.pagerduty import KEY, Mood, PagerDutyStandIn, served_pagerduty
+from load_tests.bench.until import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,7 +171,7 @@ def test_the_process_without_a_routing_key_says_so_and_keeps_incidents(tmp_path:
         alerts = Alerts(tmp_path, api, address, 1, key="")
         alerts.start()
         try:
-            until(lambda: alerts.ask("incidents")["open"], "the incident is kept", 20)
+            awaited(lambda: alerts.ask("incidents")["open"], "the incident is kept", 20)
             found = alerts.ask("incidents")
         finally:
             alerts.stop()

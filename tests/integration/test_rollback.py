@@ -1,6 +1,7 @@
 """A wrong rule goes live for a while: is everything as if it had not, once the lake was rolled back, the rule mended, and replayed?
 
-Real flights on a platform of its own. Route and live never stop; lake is held meanwhile, by a file.
+Real flights on a platform of its own. Route and live never stop; lake is held meanwhile, by a file. Then another rule is made to
+hold for all that was before, by a backfill.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ DIES = ("restore:events", "clickhouse", "release")
 
 `tidegate bench rollback` does so at all, undoes one, cancels one, and kills lake while it is held.
 """
+DIES_IN_A_BACKFILL = ("swap",)
 
 
 @pytest.fixture(scope="module")
 def journeys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journeys]:
-    with journeys_in(tmp_path_factory.mktemp("journeys"), DIES) as one:
+    with journeys_in(tmp_path_factory.mktemp("journeys"), {*DIES, *DIES_IN_A_BACKFILL}) as one:
         yield one
 
 
@@ -96,3 +98,27 @@ def test_a_wrong_rule_is_rolled_back_mended_and_replayed_whoever_is_killed(journ
     journeys.wait(lambda: journeys.ledger()["verdict"] == "balanced", "the ledger adds up")
     assert processes(journeys) == before, "none of them was started anew"
     assert journeys.deaths(planned["id"]) == sorted(DIES)
+
+
+def test_another_rule_holds_for_all_that_was_before_once_the_days_are_made_again(journeys: Journeys) -> None:
+    journeys.send(2000)
+    everything = set(range(journeys.sent))
+    journeys.settles(everything)
+    before = processes(journeys)
+    mine = journeys.flights[journeys.flights.id < journeys.sent]
+    kept = set(mine.id[mine.carrier.str.match("^[A-Z]{2}$")])
+    journeys.follows_rule(RULE, WRONG_RULE)
+
+    words = ["backfill", NAME, "--yes", "--max-lag", "600", "-o", "json"]
+    said = CliRunner().invoke(cli.app, [*words, "--data", str(journeys.platform.data)])
+    assert said.exit_code == 0, said.output
+    operation = json.loads(said.stdout)
+    assert {each["state"] for each in operation["stages"]} == {"done"}
+    compared = next(each["result"] for each in operation["stages"] if each["key"] == "compare")
+    assert (compared["before"], compared["after"]) == (len(everything), len(kept))
+    assert (compared["gone"], compared["added"], compared["changed"]) == (len(everything) - len(kept), 0, 0)
+    journeys.settles(kept)
+    journeys.agrees(kept, live=everything)
+    journeys.wait(lambda: journeys.ledger()["verdict"] == "balanced", "what was set aside is in the lake's account")
+    assert processes(journeys) == before, "none of them was started anew"
+    assert journeys.deaths(operation["id"]) == sorted(DIES_IN_A_BACKFILL)
