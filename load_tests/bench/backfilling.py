@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from deltalake import DeltaTable
 from controlplane.commands.credentials import local
 from controlplane.contract.folders import load_stream
 from controlplane.contract.names import lake_table
-from controlplane.contract.operations import PATH, Operation
+from controlplane.contract.operations import PATH, Operation, StageState
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
 from load_tests.bench.browser import opened_console
@@ -134,12 +135,12 @@ def _newest(platform: Platform) -> Operation:
 
 
 def _how_far(platform: Platform) -> str:
-    """Of the newest operation: its state, what it waits for, and its stages."""
+    """Of the newest operation: its state, what it waits for, and where it is."""
     newest = _newest(platform)
-    stages = ", ".join(
-        f"{each.key} {each.state} {each.done}/{each.total} {each.note}".strip() for each in newest.stages
-    )
-    return f"cut short while {newest.state}, waiting for {newest.waits_for}: {stages}"
+    counts = Counter(each.state for each in newest.stages)
+    running = [f"{each.key} {each.done}/{each.total}" for each in newest.stages if each.state is StageState.RUNNING]
+    stages = ", ".join(f"{number} {state}" for state, number in counts.items())
+    return f"cut short while {newest.state}, waiting for {newest.waits_for}: stages {stages}; at {', '.join(running)}"
 
 
 @contextmanager

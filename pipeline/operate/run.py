@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from controlplane.contract.operations import Does, OperationState, Wish
+from controlplane.contract.priority import give_way
 from controlplane.contract.reporting import Reporter
 from pipeline.operate.client import ControlPlane, until_answered
 from pipeline.operate.kind import CancelledError, PausedError, RefusedError, RestsError
-from pipeline.operate.priority import give_way
 from pipeline.operate.stages import done_of, groups
 from pipeline.operate.telling import Telling
 from pipeline.operate.work import Shared, StageWork
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
     from pipeline.operate.kind import OperationKind
 
+_NICE = 19
 _EXIT_LOST = 3
 _EXIT_ORPHANED = 4
 _SIDE_BY_SIDE = 2
@@ -51,7 +52,7 @@ def run_leased(
         lease: what the worker has it by.
         does: run it, or only clean up.
     """
-    give_way()
+    give_way(_NICE)
     threading.Thread(target=_end_with_the_worker, name="orphaned", daemon=True).start()
     plane, reporter = ControlPlane(settings.api, settings.authorization), Reporter(settings.api, settings.service_token)
     operation = until_answered(lambda: plane.operation(number), _AGAIN_AFTER_S)
