@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.backfill.windows import Touched
     from pipeline.tables.cursor import Cursor
 
-_AT_ONCE = 500_000
+_AT_ONCE = 50_000
 """Rows of a day that are held whole; of a larger one a column at a time."""
 _NEAR = 1e-9
 _LATEST_ROWS = 1_000_000
@@ -49,6 +49,7 @@ def compare_days(scene: Scene) -> dict[str, Any]:
     for at, day in enumerate(days):
         scene.work.check()
         found = _of_day(scene, day)
+        pa.default_memory_pool().release_unused()
         total.add(found)
         if not found.is_none:
             changed.append(day)

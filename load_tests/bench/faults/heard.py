@@ -20,6 +20,9 @@ _EXPECTED = {
     r"^IOException: No space left on device": "the disk was full",
     r"^TimeoutException: Expiring \d+ record": "the broker was away for longer than a delivery may take",
     r"ERROR logger: .*Expected partition .* to exist, but it was missing\. Creating": "Kafka says so when a topic gains one",
+    r"ERROR ControllerApis: .*Unexpected error handling request RequestHeader\(apiKey=CONTROLLER_REGISTRATION,": (
+        "Kafka's controller registers with itself while it starts, before it leads, and does so again"
+    ),
     r"DownloadReaper.*\[Error Occurred After Shutdown\]": "the registry's own, when it is stopped while it tidies up",
 }
 """Regular expression -> what explains it."""
