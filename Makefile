@@ -35,8 +35,14 @@ tools: .venv/.ready
 up: setup ## Run the platform with the demo streams (options: UP="--rate 2000").
 	@exec $(BIN)/tidegate up $(UP)
 
+# Those that start a platform want both cores to themselves.
 test: tools ## Run all tests (options: TEST="tests/unit").
+ifeq ($(TEST),)
+	$(BIN)/python -m pytest -n 2 tests/unit tests/architecture
+	$(BIN)/python -m pytest tests/integration tests/browser tests/faults
+else
 	$(BIN)/python -m pytest $(TEST)
+endif
 
 check: .venv/.ready ## ruff, format, mypy strict, import contracts.
 	$(BIN)/ruff check .
