@@ -113,6 +113,8 @@ class Run:
             self._kind.confirm_basis(StageWork(self._operation, self._shared))
         for group in groups(plan.stages, done_of(self._operation.stages), self._kind.parallel):
             self._side_by_side(group)
+            # Whoever is killed in the next stage must not have to find out again that this one is done.
+            self._telling.flush()
 
     def _side_by_side(self, group: Sequence[StagePlanned]) -> None:
         if len(group) == 1:

@@ -76,6 +76,13 @@ class Telling:
         """
         until_answered(lambda: self._say(*stages, **what), _EVERY_S)
 
+    def flush(self) -> None:
+        """Say what waits now, if the control plane is there; else later, as ever."""
+        try:
+            self._say()
+        except AwayError as error:
+            _log.warning("the control plane does not hear of this operation: %s", error)
+
     def close(self) -> None:
         """Say nothing more."""
         self._closing.set()
@@ -89,10 +96,7 @@ class Telling:
                 has_news = bool(self._stages or self._lines or self._waits is not None)
             if not has_news and time.monotonic() - self._said_at < _AT_LEAST_EVERY_S:
                 continue
-            try:
-                self._say()
-            except AwayError as error:
-                _log.warning("the control plane does not hear of this operation: %s", error)
+            self.flush()
 
     def _say(self, *more: StageProgress, **what: Any) -> None:  # noqa: ANN401 (the same)
         with self._saying:

@@ -145,6 +145,17 @@ def test_what_is_done_is_not_done_again_and_the_basis_is_asked_once(tmp_path: Pa
     assert plane.stages() == {"b": DONE, "last": DONE}
 
 
+def test_that_a_stage_is_done_is_told_before_the_next_begins(tmp_path: Path) -> None:
+    plane, heard = Listens(), dict[str, StageState]()
+
+    def last(_: Work) -> dict[str, Any]:
+        heard.update(plane.stages())
+        return {}
+
+    run(Kinds(last=last), plane, tmp_path)
+    assert heard == {"first": DONE, "a": DONE, "b": DONE}
+
+
 def test_a_stale_plan_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     kind = Kinds()
     kind.stale = True
