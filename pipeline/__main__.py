@@ -16,6 +16,7 @@ import typer
 from controlplane.contract.folders import StreamInvalidError, load_streams
 from controlplane.contract.metrics import table
 from controlplane.contract.metrics.serve import serve_metrics
+from controlplane.contract.priority import give_way
 from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
 from pipeline.maintenance.cli import commands as maintain_commands
@@ -199,6 +200,7 @@ def maintenance() -> None:
     """Keep the lake's tables in shape, by each stream's policy."""
     from pipeline.maintenance.part import run
 
+    give_way()
     settings = Settings()
     serve_metrics(settings.metrics, table.MAINTENANCE)
     run(settings, load_streams(settings.stream_roots), _stopping())

@@ -1,4 +1,4 @@
-"""One real platform a run: every part, free ports, a folder of its own. Each test makes its own events."""
+"""One real platform a run: every part, free ports, a folder of its own; each test makes its own events. And a Spark without one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from controlplane.contract.folders import load_stream
-from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.contract.settings import SHIPPED_STREAMS, Settings
+from controlplane.setup.jars import JarCache
 from controlplane.up import Platform
 from controlplane.up.checks import last_lines
+from pipeline.route.query import SPARK_SETTINGS
+from pipeline.spark import build_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+
+    from pyspark.sql import SparkSession
 
     from controlplane.contract.streams import StreamDefinition
 
@@ -56,6 +61,17 @@ def eventually() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def shop() -> StreamDefinition:
     return load_stream(SHIPPED_STREAMS / "shop")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """As route has it."""
+    jars = ",".join(map(str, JarCache(Settings().cache / "jars").classpath("spark")))
+    session = build_session(
+        "tidegate test", slots=1, memory="512m", jars=jars, scratch=tmp_path_factory.mktemp("spark"), **SPARK_SETTINGS
+    )
+    yield session
+    session.stop()
 
 
 class Running:

@@ -48,7 +48,7 @@ class Plan:
             self._room("control", "controlplane", port=self.addresses.api, path="/healthz"),
             *(self.standalone.parts(after=("lake",)) if self.standalone else ()),
             self._room("route", "pipeline", "route", stop_within_s=20),
-            self._room("lake", "pipeline", "lake", needs=self._cluster(), stop_within_s=20, nice=10),
+            self._room("lake", "pipeline", "lake", needs=self._cluster(), stop_within_s=20, nice=19),
             self._room("live", "pipeline", "live", needs=("kafka", "registry", "clickhouse")),
             self._room("lag", "lag_monitor", needs=("kafka", "control"), nice=5),
             self._room("ledger", "pipeline", "ledger", needs=("kafka", "control"), nice=10),

@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from controlplane.contract.priority import session_gives_way
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -52,13 +50,12 @@ class PartProcess:
             )
         self.pid = self._popen.pid
 
-    def give_way(self, nice: int) -> bool:
-        """Lower the priority of every thread it has, which new ones inherit, and of its session; whether that is done."""
+    def give_way(self, nice: int) -> None:
+        """Lower the priority of every thread it has; new ones inherit it."""
         for member in self._family():
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
                 for thread in member.threads():
                     os.setpriority(os.PRIO_PROCESS, thread.id, nice)
-        return session_gives_way(self.pid, nice)
 
     def said(self) -> list[dict[str, str]]:
         """What the process has told by sd_notify since the last call, as variable -> value, a dict a message."""

@@ -113,7 +113,9 @@ class Supervisor:
         seen = self.seen[part.name]
         process = PartProcess(part, self._environment, self.log_of(part.name), self._sockets / part.name)
         self._processes[part.name] = process
-        gives_way = part.nice != 0 and not seen.was_ready and process.give_way(part.nice)
+        gives_way = part.nice != 0 and not seen.was_ready
+        if gives_way:
+            process.give_way(part.nice)
         self.seen[part.name] = replace(
             seen,
             pid=process.pid,
@@ -169,7 +171,8 @@ class Supervisor:
         if seen.failures and seen.started_at and now - seen.started_at > STEADY_AFTER:
             seen = replace(seen, failures=0)
         if part.nice and not seen.gives_way and seen.started_at and now - seen.started_at > GIVES_WAY_AFTER:
-            seen = replace(seen, gives_way=process.give_way(part.nice))
+            process.give_way(part.nice)
+            seen = replace(seen, gives_way=True)
         self.seen[part.name] = seen
         if is_ready and not seen.ready:
             self._welcome(part, seen, now)

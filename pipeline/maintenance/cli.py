@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from controlplane.contract.folders import load_streams
+from controlplane.contract.priority import give_way
 from controlplane.contract.settings import Settings
 from pipeline.maintenance.stages import size
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 StreamName = Annotated[str | None, typer.Option("--stream", help="Only this stream.")]
 TableName = Annotated[str | None, typer.Option("--table", help="Only this table, such as events.")]
 Output = Annotated[str, typer.Option("-o", "--output", help="text or json")]
-_NICE = 19
 _EXIT_NOT_DONE = 1
 
 
@@ -52,7 +51,7 @@ def commands(stopping: Callable[[], threading.Event]) -> typer.Typer:
         """Do what is due now, stage by stage. Exit code 1 when a stage failed or was left."""
         settings = Settings()
         streams, event = _chosen(settings, stream, table), stopping()
-        os.nice(_NICE)
+        give_way()
         sys.exit(_run(settings, streams, table, event, is_text=output != "json"))
 
     return app

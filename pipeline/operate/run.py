@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
     from pipeline.operate.kind import OperationKind
 
-_NICE = 19
 _EXIT_LOST = 3
 _EXIT_ORPHANED = 4
 _SIDE_BY_SIDE = 2
@@ -52,7 +51,7 @@ def run_leased(
         lease: what the worker has it by.
         does: run it, or only clean up.
     """
-    give_way(_NICE)
+    give_way()
     threading.Thread(target=_end_with_the_worker, name="orphaned", daemon=True).start()
     plane, reporter = ControlPlane(settings.api, settings.authorization), Reporter(settings.api, settings.service_token)
     operation = until_answered(lambda: plane.operation(number), _AGAIN_AFTER_S)

@@ -1,4 +1,4 @@
-"""A Spark session as route has it, for tests of Columns: no broker, no platform. And a Prometheus that scrapes the platform."""
+"""A platform of some parts, and a Prometheus that scrapes the whole one."""
 
 from __future__ import annotations
 
@@ -14,33 +14,18 @@ import httpx
 import pytest
 
 from controlplane.contract.settings import Settings
-from controlplane.setup.jars import JarCache
 from controlplane.setup.prometheus import tool
 from controlplane.up import Platform
 from controlplane.up.checks import free_port
-from pipeline.route.query import SPARK_SETTINGS
-from pipeline.spark import build_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from pyspark.sql import SparkSession
-
     from controlplane.contract.spark import SparkObserved, SparkStarted
     from lag_monitor.spark.ask import Application
 
 DOCKER = Path(__file__).parents[2] / "docker"
-
-
-@pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    jars = ",".join(map(str, JarCache(Settings().cache / "jars").classpath("spark")))
-    session = build_session(
-        "tidegate test", slots=1, memory="512m", jars=jars, scratch=tmp_path_factory.mktemp("spark"), **SPARK_SETTINGS
-    )
-    yield session
-    session.stop()
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.contract.priority import session_gives_way
-
 _SAYS = """
 import os
 from pathlib import Path
 from controlplane.contract.priority import give_way
-give_way(19)
+give_way()
 print(os.nice(0), Path("/proc/self/autogroup").read_text().split()[-1])
 """
 
@@ -28,13 +26,3 @@ def test_a_session_of_its_own_gives_way_and_no_other_does(is_leader: bool, group
         [sys.executable, "-c", starts], start_new_session=True, capture_output=True, text=True, check=True
     )
     assert said.stdout.split() == ["19", group]
-
-
-def test_a_session_that_cannot_give_way_now_is_asked_again(tmp_path: Path) -> None:
-    assert session_gives_way(1, 10, tmp_path)  # this kernel groups nothing
-    (tmp_path / "2" / "autogroup").mkdir(parents=True)
-    assert not session_gives_way(2, 10, tmp_path)
-    (tmp_path / "3").mkdir()
-    (tmp_path / "3" / "autogroup").write_text("")
-    assert session_gives_way(3, 10, tmp_path)
-    assert (tmp_path / "3" / "autogroup").read_text() == "10"
