@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from deltalake import DeltaTable
 
 from controlplane.contract.names import lake_entity, lake_rollup, lake_table, published_table
+from pipeline.lake.commits import history_of
 from pipeline.lake.lineage import followed, says
 from pipeline.tables.cursor import commits_of
 
@@ -27,7 +28,7 @@ def is_followed(settings: Settings, stream: str, entity: str) -> bool:
     events = DeltaTable(lake_table(settings.lake_root, stream))
     if commits is None:
         return False
-    return followed(says(events.history()), commits.cursor.events_version, events.version()) == []
+    return followed(says(history_of(events)), commits.cursor.events_version, events.version()) == []
 
 
 def is_published(client: Client, settings: Settings, stream: str, rollups: Iterable[str]) -> bool:

@@ -23,6 +23,7 @@ from pipeline.backfill.look import events_at
 from pipeline.backfill.scene import INCREMENT
 from pipeline.backfill.swap import Swap, swap, swapped_at
 from pipeline.lake.append import write_events
+from pipeline.lake.commits import history_of
 from pipeline.lake.diverted import last_batch, write_diverted
 from pipeline.lake.holds import HeldByOtherError, HoldKind, NotHeldError, holds_of
 from pipeline.lake.lineage import followed, says, with_backfill
@@ -163,7 +164,9 @@ def _appended(scene: Scene, now: EventsAt) -> DataFrame | None:
     since = scene.events.version
     if now.version == since:
         return None
-    history = {int(each["version"]): each for each in DeltaTable(scene.events_folder).history(now.version - since + 1)}
+    history = {
+        int(each["version"]): each for each in history_of(DeltaTable(scene.events_folder), now.version - since + 1)
+    }
     versions = followed(says(history.values()), since, now.version)
     if versions is None:
         raise RefusedError(

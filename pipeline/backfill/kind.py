@@ -34,6 +34,7 @@ from pipeline.backfill.publish import await_published
 from pipeline.backfill.scene import Once, Scene, known_of
 from pipeline.backfill.swap import swapped_at
 from pipeline.backfill.things import TouchedThings
+from pipeline.lake.commits import history_of
 from pipeline.lake.lineage import is_made_of, says
 from pipeline.operate.kind import StaleError
 
@@ -108,7 +109,7 @@ class BackfillKind:
         since = int(scene.basis["events_version"])
         if str(table.metadata().id) != scene.basis["table"]:
             raise StaleError(f"{scene.events_folder} is another table than the one that was planned for; plan it again")
-        said = says(table.history(table.version() - since + 1))
+        said = says(history_of(table, table.version() - since + 1))
         if not is_made_of(said, table.version(), since):
             raise StaleError(f"{scene.asked.stream} was rolled back since this was planned; plan it again")
         if any(each.backfill is not None for version, each in said.items() if version > since):

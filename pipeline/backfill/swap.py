@@ -22,6 +22,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from controlplane.contract.names import EVENT_DATE, SOURCE_OFFSET, SOURCE_PARTITION
 from pipeline.backfill.build import batch_of
 from pipeline.backfill.look import events_at
+from pipeline.lake.commits import history_of
 from pipeline.lake.lineage import said_in
 from pipeline.operate.kind import RefusedError
 
@@ -52,7 +53,7 @@ def swapped_at(folder: str, operation: str) -> int | None:
     table = DeltaTable(folder)
     if table.transaction_version(batch_of(operation)) is None:
         return None
-    said = {int(each["version"]): said_in(each.get("userMetadata")) for each in table.history()}
+    said = {int(each["version"]): said_in(each.get("userMetadata")) for each in history_of(table)}
     return max((at for at, each in said.items() if each.backfill == operation), default=table.version())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
+from pipeline.lake.commits import history_of
 from pipeline.lake.offsets import ranges_in
 
 _COMMITS = 50
@@ -34,7 +35,7 @@ def _held_in(path: str) -> tuple[bool, dict[int, int] | None]:
     except TableNotFoundError:
         return False, None
     for limit in (_COMMITS, None):
-        found = (ranges_in(commit.get("userMetadata")) for commit in table.history(limit))
+        found = (ranges_in(commit.get("userMetadata")) for commit in history_of(table, limit))
         newest = next((ranges for ranges in found if ranges is not None), None)
         if newest is not None:
             return True, {partition: until for partition, (_, until) in newest.items()}

@@ -28,6 +28,7 @@ from controlplane.contract.facts import BatchCommitted
 from controlplane.contract.gates import Order, Stage
 from controlplane.contract.names import DIVERTED, lake_table
 from pipeline.lake.append import rows, write_events, write_fast
+from pipeline.lake.commits import history_of
 from pipeline.lake.diverted import last_batch
 from pipeline.lake.lineage import NOTHING, says, way_back
 from pipeline.lake.offsets import releases_in
@@ -177,7 +178,7 @@ def released_in(history: Sequence[Mapping[str, Any]]) -> Released:
 
 def _history(path: str) -> list[dict[str, Any]]:
     try:
-        return DeltaTable(path).history()
+        return history_of(DeltaTable(path))
     except TableNotFoundError:
         return []
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
+from pipeline.lake.commits import history_of
 from pipeline.lake.lineage import Said, said_in
 from pipeline.lake.offsets import ranges_in
 from pipeline.tables.cursor import read as cursor_in
@@ -118,6 +119,6 @@ def read_log(path: str) -> Log | None:
         DeltaError: if it cannot be read.
     """
     try:
-        return log_of(DeltaTable(path).history())
+        return log_of(history_of(DeltaTable(path)))
     except TableNotFoundError:
         return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
+from pipeline.lake.commits import history_of
 from pipeline.tables.watermark import Newest
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def commits_of(path: str) -> Commits | None:
     except TableNotFoundError:
         return None
     for limit in (_COMMITS, None):
-        history = table.history(limit)
+        history = history_of(table, limit)
         found = {int(entry["version"]): read(entry.get("userMetadata")) for entry in history}
         known = {version: cursor for version, cursor in found.items() if cursor is not None}
         if known:

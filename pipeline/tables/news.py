@@ -22,6 +22,7 @@ from controlplane.contract.names import (
     SOURCE_TIME,
 )
 from controlplane.contract.valid import type_name, valid_schema
+from pipeline.lake.commits import history_of
 from pipeline.lake.lineage import followed, says, stretches
 from pipeline.lake.offsets import releases_in
 from pipeline.reason import first_line
@@ -121,9 +122,9 @@ class Events:
         """From the cursor's version on; all of it if something was rolled back since."""
         if self._table is None:
             return []
-        history = self._table.history(version - cursor.events_version + 1)
+        history = history_of(self._table, version - cursor.events_version + 1)
         if any(each.rollback is not None for each in says(history).values()):
-            history = self._table.history()
+            history = history_of(self._table)
         return history
 
     def _changes(
