@@ -11,14 +11,13 @@ import contextlib
 import os
 from pathlib import Path
 
-LAST = 19
-"""Everything else goes first."""
+_LAST = 19
 _AUTOGROUP = Path("/proc/self/autogroup")
 
 
-def give_way(nice: int = LAST, autogroup: Path = _AUTOGROUP) -> None:
-    """Lower the priority of this process and of what it starts; that of its session only if it leads that."""
-    os.nice(max(0, nice - os.nice(0)))
-    if os.getsid(0) == os.getpid() and autogroup.exists():
+def give_way() -> None:
+    """Let everything else go before this process and what it starts; before its session only if it leads that."""
+    os.nice(_LAST - os.nice(0))
+    if os.getsid(0) == os.getpid() and _AUTOGROUP.exists():
         with contextlib.suppress(OSError):  # all users together may lower it ten times a second
-            autogroup.write_text(str(nice))
+            _AUTOGROUP.write_text(str(_LAST))

@@ -27,15 +27,12 @@ def history_of(table: DeltaTable, limit: int | None = None) -> list[dict[str, An
         DeltaError: if the log cannot be read.
     """
     storage = pf.PyFileSystem(DeltaStorageHandler.from_table(table._table))  # noqa: SLF001 (its only way in)
-    loaded = newest = table.version()
-    while True:
-        before = newest = _newest(storage, newest)
-        found = table.history(limit)
-        newest = _newest(storage, newest)
-        if newest == before:
-            break
-    ahead = newest - loaded
-    return [{**each, "version": each["version"] + ahead} for each in found[ahead:]][:limit]
+    newest = table.version()
+    found = table.history(limit)
+    while (now := _newest(storage, newest)) != newest:
+        newest, found = now, table.history(limit)
+    ahead = newest - table.version()
+    return [{**each, "version": each["version"] + ahead} for each in found[ahead:]]
 
 
 def _newest(storage: pf.FileSystem, known: int) -> int:

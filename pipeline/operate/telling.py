@@ -38,7 +38,6 @@ class Telling:
         self._stages: dict[str, StageProgress] = {}
         self._lines: list[str] = []
         self._waits: str | None = None
-        self._wake = threading.Event()
         self._closing = threading.Event()
         self._said_at = time.monotonic()
         self.wish = Wish.RUN
@@ -86,7 +85,6 @@ class Telling:
     def close(self) -> None:
         """Say nothing more."""
         self._closing.set()
-        self._wake.set()
         if self._thread.is_alive():
             self._thread.join(_AT_LEAST_EVERY_S)
 

@@ -21,7 +21,7 @@ _EXPECTED = {
     r"^TimeoutException: Expiring \d+ record": "the broker was away for longer than a delivery may take",
     r"ERROR logger: .*Expected partition .* to exist, but it was missing\. Creating": "Kafka says so when a topic gains one",
     r"ERROR ControllerApis: .*Unexpected error handling request RequestHeader\(apiKey=CONTROLLER_REGISTRATION,": (
-        "Kafka's controller registers with itself while it starts, before it leads, and does so again"
+        "Kafka's controller asks itself to be registered while it starts, and asks again"
     ),
     r"DownloadReaper.*\[Error Occurred After Shutdown\]": "the registry's own, when it is stopped while it tidies up",
 }
