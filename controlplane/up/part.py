@@ -30,6 +30,8 @@ class Part:
     stop_within_s: float = 10.0
     nice: int = 0
     """Priority when the machine is busy: what nobody watches by the second gives way."""
+    session_nice: int = 0
+    """The same of its session, once it has caught up after a start; see `controlplane.contract.priority`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Seen:
     waits_for: str = ""
     """What it says that it waits for."""
     gives_way: bool = False
-    """Its priority is lowered already."""
+    """It has had its time to catch up; its priority is lowered."""
     is_stopped: bool = False
     """A signal has stopped its process."""
     ended_with: str = ""

@@ -48,7 +48,7 @@ class Plan:
             self._room("control", "controlplane", port=self.addresses.api, path="/healthz"),
             *(self.standalone.parts(after=("lake",)) if self.standalone else ()),
             self._room("route", "pipeline", "route", stop_within_s=20),
-            self._room("lake", "pipeline", "lake", needs=self._cluster(), stop_within_s=20, nice=19),
+            self._room("lake", "pipeline", "lake", needs=self._cluster(), stop_within_s=20, nice=19, session_nice=8),
             self._room("live", "pipeline", "live", needs=("kafka", "registry", "clickhouse")),
             self._room("lag", "lag_monitor", needs=("kafka", "control"), nice=5),
             self._room("ledger", "pipeline", "ledger", needs=("kafka", "control"), nice=10),
@@ -129,6 +129,7 @@ class Plan:
         ends: bool = False,
         stop_within_s: float = 10,
         nice: int = 0,
+        session_nice: int = 0,
     ) -> Part:
         address = f"http://127.0.0.1:{port}" if port else None
         metrics = f"127.0.0.1:{port or self.addresses.metrics[name]}"
@@ -143,6 +144,7 @@ class Plan:
             ends=ends,
             stop_within_s=stop_within_s,
             nice=nice,
+            session_nice=session_nice,
         )
 
     def _answering(self, name: str, port: int, *, needs: tuple[str, ...], nice: int = 0) -> Part:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from controlplane.contract.priority import session_gives_way
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,8 +52,10 @@ class PartProcess:
             )
         self.pid = self._popen.pid
 
-    def give_way(self, nice: int) -> None:
-        """Lower the priority of every thread it has; new ones inherit it."""
+    def give_way(self, nice: int, session_nice: int = 0) -> None:
+        """Lower the priority of every thread it has, new ones inherit it; and of its session."""
+        if session_nice:
+            session_gives_way(session_nice, of=self.pid)
         for member in self._family():
             with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
                 for thread in member.threads():

@@ -113,8 +113,7 @@ class Supervisor:
         seen = self.seen[part.name]
         process = PartProcess(part, self._environment, self.log_of(part.name), self._sockets / part.name)
         self._processes[part.name] = process
-        gives_way = part.nice != 0 and not seen.was_ready
-        if gives_way:
+        if part.nice and not seen.was_ready:
             process.give_way(part.nice)
         self.seen[part.name] = replace(
             seen,
@@ -124,7 +123,7 @@ class Supervisor:
             exited_at=None,
             heard_at=None,
             waits_for="",
-            gives_way=gives_way,
+            gives_way=False,
             restarts=seen.restarts + (1 if seen.exited_at else 0),
         )
 
@@ -171,7 +170,7 @@ class Supervisor:
         if seen.failures and seen.started_at and now - seen.started_at > STEADY_AFTER:
             seen = replace(seen, failures=0)
         if part.nice and not seen.gives_way and seen.started_at and now - seen.started_at > GIVES_WAY_AFTER:
-            process.give_way(part.nice)
+            process.give_way(part.nice, part.session_nice)
             seen = replace(seen, gives_way=True)
         self.seen[part.name] = seen
         if is_ready and not seen.ready:

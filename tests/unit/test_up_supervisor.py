@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from controlplane.contract.facts import PartState
 from controlplane.contract.restarts import RESTARTS
 from controlplane.up.decide import HELD_AFTER
 from controlplane.up.part import Part
-from controlplane.up.supervisor import Supervisor
+from controlplane.up.supervisor import GIVES_WAY_AFTER, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 UNLUCKY = Part("unlucky", (sys.executable, "-c", "raise SystemExit('OSError: no luck today')"))
@@ -70,4 +72,17 @@ def test_a_part_that_cannot_be_prepared_ends_only_itself(tmp_path: Path) -> None
     assert reason is not None
     assert "could not be started" in reason
     assert "No space left" in reason
+    one.stop()
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel does not group processes by session")
+def test_the_session_of_a_part_gives_way_once_it_has_had_time_to_catch_up(tmp_path: Path) -> None:
+    part = Part("late", (sys.executable, "-c", "import signal; signal.pause()"), nice=19, session_nice=8)
+    one = supervisor(tmp_path, part, [])
+    one.beat(NOW)
+    group = Path(f"/proc/{one.seen['late'].pid}/autogroup")
+    one.beat(NOW + GIVES_WAY_AFTER)
+    assert group.read_text().split()[-1] == "0"
+    one.beat(NOW + GIVES_WAY_AFTER + timedelta(seconds=1))
+    assert group.read_text().split()[-1] == "8"
     one.stop()
