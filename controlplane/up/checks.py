@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
-from pathlib import Path  # noqa: TC003 (used at run time)
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EXIT_RUNNING = 3
 EXIT_JAVA = 4
@@ -20,6 +25,9 @@ EXIT_PART = 8
 EXIT_JARS = 9
 NEEDED_BYTES = 7 * 2**30
 _LEAST_JAVA = 17
+_LEAST_PORT = 10_000
+"""Below it are those that people know by heart."""
+_CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 class StartError(Exception):
@@ -94,10 +102,28 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """A port that was free a moment ago; another one each time.
+
+    It is below those that the system gives to connections, where there are such: a part may begin to listen half a minute later,
+    and until then any connection could be given a higher one.
+    """
+    for port in _below_connections:
+        if is_free(port):
+            return port
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _ports_below_connections() -> Iterator[int]:
+    """From a chance one on, so that two platforms do not try the same."""
+    first = int(_CONNECTIONS.read_text().split()[0]) if _CONNECTIONS.exists() else _LEAST_PORT
+    ports = range(_LEAST_PORT, first)
+    start = secrets.randbelow(len(ports)) if ports else 0
+    return iter((*ports[start:], *ports[:start]))
+
+
+_below_connections = _ports_below_connections()
 
 
 def last_lines(log: Path, count: int = 12) -> str:
