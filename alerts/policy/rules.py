@@ -55,7 +55,7 @@ _ALL = (
          well_for=_BURNT_OUT),
     Rule("part_down", "A part is not running", Severity.CRITICAL,
          "A part is stopped, held, silent or being started again and again.", after=timedelta(seconds=30)),
-    Rule("job_failed", "A job has failed", Severity.WARNING, "The last maintenance or replay ended with an error."),
+    Rule("job_failed", "A job has failed", Severity.WARNING, "The last maintenance, replay or operation ended with an error."),
     Rule(TEST, "Test page", Severity.INFO, "Somebody asked for it: it opens, pages and resolves."),
 )  # fmt: skip
 RULES = {rule.id: rule for rule in _ALL}

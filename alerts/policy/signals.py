@@ -29,15 +29,20 @@ from controlplane.contract.gates import (
     SuiteFollowed,
 )
 from controlplane.contract.gates import Severity as RuleSeverity
+from controlplane.contract.operations import OperationState
 from controlplane.contract.replays import Action, WorkState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
+    from controlplane.contract.operations import Operation
     from controlplane.contract.streams import StreamDefinition
 
 _LONG_STARTS = timedelta(minutes=2)
 _OLD_VERDICT = timedelta(minutes=10)
+_FAILED_FOR = timedelta(days=1)
+"""An operation need not ever be tried again: then its failure is history."""
 _DOWN = {
     PartState.STOPPED: "is stopped",
     PartState.UNRESPONSIVE: "does not respond",
@@ -184,6 +189,22 @@ def _jobs(observed: Observed) -> Iterator[Signal]:
         subject = f"maintenance of {ran.stream or 'all streams'}"
         reason = f"{ran.what} failed: {ran.error}"
         yield Signal("job_failed", subject, _WELL if ran.error is None else _WRONG, reason, "/lake")
+    yield from _operations(observed)
+
+
+def _operations(observed: Observed) -> Iterator[Signal]:
+    """The last of each kind that a stream has had: who started it may have gone, or a schedule did."""
+    last: dict[tuple[str, str], tuple[datetime, Operation]] = {}
+    for each in observed.operations:
+        of = (each.kind.value, each.stream)
+        if each.ended_at is not None and (of not in last or each.ended_at > last[of][0]):
+            last[of] = (each.ended_at, each)
+    for (kind, stream), (ended, operation) in last.items():
+        is_wrong = operation.state is OperationState.FAILED and observed.at - ended < _FAILED_FOR
+        reason = f"{operation.id} has failed: {operation.reason or 'no reason is given'}"
+        yield Signal(
+            "job_failed", f"{kind} of {stream}", _WRONG if is_wrong else _WELL, reason, f"/operations/{operation.id}"
+        )
 
 
 def _quality(stream: str) -> str:

@@ -291,18 +291,36 @@ def test_what_has_been_done_is_told_as_changes() -> None:
     ]
 
 
+def operation(name: str, state: OperationState, ended: timedelta, reason: str | None = None) -> Operation:
+    return Operation(
+        id=name, kind=Kind.ROLLBACK, stream="shop", asked={}, by="ana", confirmed_by="bob", cli="tidegate", at=NOW,
+        changed_at=NOW, state=state, reason=reason, ended_at=NOW - ended,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ended", "later", "condition"),
+    [
+        (timedelta(hours=1), None, WRONG),
+        (timedelta(hours=1), OperationState.DONE, WELL),
+        (timedelta(hours=1), OperationState.CANCELLED, WELL),
+        (timedelta(hours=25), None, WELL),
+    ],
+)
+def test_an_operation_that_failed_is_wrong_until_its_kind_ends_well_or_a_day_has_passed(
+    ended: timedelta, later: OperationState | None, condition: Condition
+) -> None:
+    failed = operation("new", OperationState.FAILED, ended, "the disk is full")
+    after = () if later is None else (operation("later", later, timedelta(minutes=1)),)
+    found = keyed(signals(Observed(NOW, (), operations=(*after, failed)), STREAMS))["job_failed", "rollback of shop"]
+    assert found.condition is condition
+    if condition is WRONG:
+        assert (found.reason, found.page) == ("new has failed: the disk is full", "/operations/new")
+
+
 def test_an_operation_that_has_ended_is_told_as_a_change_once() -> None:
-    fields = {
-        "kind": Kind.ROLLBACK,
-        "stream": "shop",
-        "asked": {},
-        "by": "ana",
-        "confirmed_by": "bob",
-        "cli": "tidegate",
-    }
-    ended = {"at": NOW, "changed_at": NOW, "state": OperationState.FAILED, "reason": "stale"}
-    new = Operation(id="new", ended_at=NOW - timedelta(minutes=1), **fields, **ended)
-    old = Operation(id="old", ended_at=NOW - timedelta(hours=2), **fields, **ended)
+    new = operation("new", OperationState.FAILED, timedelta(minutes=1), "stale")
+    old = operation("old", OperationState.FAILED, timedelta(hours=2), "stale")
     [event] = changes(Observed(NOW, (), operations=(new, old)), (), Writer("http://c", "m"))
     assert event.summary == "Rollback of shop by bob: failed (stale)"
     assert event.key == "tidegate/operation/new"
