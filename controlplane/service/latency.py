@@ -31,6 +31,7 @@ _CLOCK_LIKE_MS = 60_000.0
 class Latencies:
     """Samples of the last minutes by hop, as (when, milliseconds, weight)."""
 
+    window_ms: float = WINDOW_MS
     samples: dict[str, deque[tuple[float, float, float]]] = field(default_factory=dict)
     _last: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -56,12 +57,12 @@ class Latencies:
         kept.extend((now, wait, step) for wait in waits)
         for wait in waits if name == _SHOWN else ():
             METER.observe("tidegate_event_to_pixel_seconds", value=wait / 1000)
-        while kept and kept[0][0] < now - WINDOW_MS:
+        while kept and kept[0][0] < now - self.window_ms:
             kept.popleft()
 
     def percentiles(self, name: str, now: float) -> Percentiles | None:
         """p50 and p99 of the last minutes; None when nothing was painted."""
-        return percentiles((ms, weight) for at, ms, weight in self.samples.get(name, ()) if at > now - WINDOW_MS)
+        return percentiles((ms, weight) for at, ms, weight in self.samples.get(name, ()) if at > now - self.window_ms)
 
     def all(self, now: float) -> dict[str, Percentiles]:
         """Every latency that has samples."""

@@ -51,8 +51,8 @@ class Increment:
 
     rows: int
     """Of the days that are replaced."""
-    is_near: bool
-    """Some came that the windows and things in the shadow may have to count."""
+    near: tuple[str, ...]
+    """Days of those that the windows in the shadow may have to count."""
 
 
 def hold(scene: Scene) -> None:
@@ -95,7 +95,7 @@ def apply(scene: Scene) -> dict[str, JsonValue]:
     tables: dict[str, JsonValue] = {}
     for name in scene.stream.rollups:
         work.progress(0, None, note=f"rollup {name}")
-        tables[f"rollup {name}"] = correct_rollup(scene, name, newest, is_stale=increment.is_near)
+        tables[f"rollup {name}"] = correct_rollup(scene, name, newest, increment.near)
     for name in scene.stream.entities:
         work.progress(0, None, note=f"entity {name}")
         tables[f"entity {name}"] = correct_entity(scene, name, newest, has_increment=bool(increment.rows))
@@ -185,12 +185,12 @@ def _appended(scene: Scene, now: EventsAt) -> DataFrame | None:
 
 def _increment_of(scene: Scene) -> Increment:
     """What has come since the plan: of the swapped days, and near them."""
-    rows = sum(each.rows for each in scene.shadow.files(f"{INCREMENT}/{ROWS}"))
+    mine = scene.shadow.files(f"{INCREMENT}/{ROWS}")
     placed = {each.target for unit in scene.all_units() for each in scene.shadow.files(f"{unit}/{ROWS}")}
     known = placed.union(each.path for each in scene.events.files)
     near = _near(scene.touched_days(), _margin(scene))
-    fresh = (each for each in events_at(scene.events_folder).files if each.path not in known and each.day in near)
-    return Increment(rows, bool(rows) or any(fresh))
+    fresh = {each.day for each in events_at(scene.events_folder).files if each.path not in known and each.day in near}
+    return Increment(sum(each.rows for each in mine), tuple(sorted(fresh.union(each.day for each in mine))))
 
 
 def _margin(scene: Scene) -> int:

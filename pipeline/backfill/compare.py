@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.backfill.scene import Scene
     from pipeline.backfill.windows import Touched
     from pipeline.tables.cursor import Cursor
+    from pipeline.tables.due import Span
 
 _AT_ONCE = 50_000
 """Rows of a day that are held whole; of a larger one a column at a time."""
@@ -108,7 +109,13 @@ def cursor_of(table: RollupTable | EntityTable) -> Cursor | None:
 
 
 def compute_windows(  # noqa: PLR0913 (what it is computed from, and where to)
-    scene: Scene, touched: Touched, path: str, events: DataFrame, folder: str, check: Callable[[], None]
+    scene: Scene,
+    touched: Touched,
+    path: str,
+    events: DataFrame,
+    folder: str,
+    check: Callable[[], None],
+    fresh: Sequence[Span] | None = None,
 ) -> None:
     """Compute the touched windows of a rollup into a folder of the shadow, in pieces.
 
@@ -119,10 +126,12 @@ def compute_windows(  # noqa: PLR0913 (what it is computed from, and where to)
         events: all of them, as they will be.
         folder: in the shadow.
         check: called between two pieces.
+        fresh: only the pieces that reach into these are computed again, the others are there; None: all.
     """
-    scene.shadow.forget(folder)
+    if fresh is None:
+        scene.shadow.forget(folder)
     there = scene.work.session().read.format("delta").load(path)
-    for at, piece in enumerate(touched.computed(events, there, scene.rows_of_days())):
+    for at, piece in touched.computed(events, there, scene.rows_of_days(), fresh):
         check()
         piece.coalesce(1).write.mode("overwrite").parquet(scene.shadow.uri(f"{folder}/{at}"))
         scene.work.progress(at + 1, None, "pieces")

@@ -23,10 +23,13 @@ from pipeline.backfill.compare import (
     rollup_table,
 )
 from pipeline.backfill.scene import INCREMENT
+from pipeline.backfill.spans import spans_of
 from pipeline.backfill.things import TouchedThings
 from pipeline.lake.lineage import with_backfill
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pydantic import JsonValue
     from pyspark.sql import DataFrame
 
@@ -36,22 +39,24 @@ if TYPE_CHECKING:
 _SAYS = "spark.databricks.delta.commitInfo.userMetadata"
 
 
-def correct_rollup(scene: Scene, name: str, version: int, *, is_stale: bool) -> dict[str, JsonValue]:
+def correct_rollup(scene: Scene, name: str, version: int, fresh: Collection[str]) -> dict[str, JsonValue]:
     """Write the windows that are different.
 
     Args:
         scene: whose.
         name: of the rollup.
         version: of the events, with what was swapped in.
-        is_stale: events have come that the windows in the shadow do not count: they are computed again.
+        fresh: days of events that have come and that the windows in the shadow do not count: those are computed again.
     """
     table = rollup_table(scene, name)
     cursor, days, folder = cursor_of(table), scene.touched_days(), windows_in(name)
     if cursor is None or not days:
         return {"windows": 0}
     touched = scene.touched(name, cursor)
-    if is_stale or not scene.shadow.files(folder):
-        compute_windows(scene, touched, table.path, scene.events_now(version), folder, lambda: None)
+    is_there = bool(scene.shadow.files(folder))
+    if fresh or not is_there:
+        near = spans_of(fresh) if is_there else None
+        compute_windows(scene, touched, table.path, scene.events_now(version), folder, lambda: None, near)
     computed = computed_windows(scene, folder)
     there = scene.work.session().read.format("delta").load(table.path)
     found = compare_windows(touched, there, computed)

@@ -68,6 +68,12 @@ def starts_of(spans: Sequence[Span], rows: Mapping[str, int], length: int, most:
     return found
 
 
+def reach_into(stretch: Span, length: int, spans: Iterable[Span]) -> bool:
+    """Do windows of a length (seconds) that begin in a stretch reach into any of these spans?"""
+    start, end = stretch
+    return any(start < until and end - 1 + length > since for since, until in spans)
+
+
 def day_of(second: int) -> str:
     """The day of a second, ISO."""
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).date().isoformat()

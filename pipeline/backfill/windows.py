@@ -18,7 +18,7 @@ from pyspark.sql import functions as sf
 
 from controlplane.contract.rollups import LATE, PERIOD, WINDOW_END, WINDOW_START
 from controlplane.contract.streams import WindowKind
-from pipeline.backfill.spans import is_in, starts_of
+from pipeline.backfill.spans import is_in, reach_into, starts_of
 from pipeline.tables.due import joined, within
 from pipeline.tables.windows import END, LAST_SECOND, START, added_up, as_rows, counted, in_windows
 
@@ -58,20 +58,24 @@ class Touched:
         beyond = self._length if self._is_session else 0
         return is_in(self.spans, lambda span: (end > span[0]) & (start < span[1] + beyond))
 
-    def computed(self, events: DataFrame, table: DataFrame, rows: Mapping[str, int]) -> Iterator[DataFrame]:
-        """The touched windows, also those that have not closed, as the table has rows; in pieces that end within seconds.
+    def computed(
+        self, events: DataFrame, table: DataFrame, rows: Mapping[str, int], fresh: Sequence[Span] | None = None
+    ) -> Iterator[tuple[int, DataFrame]]:
+        """The touched windows, also those that have not closed, as the table has rows; in numbered pieces that end within seconds.
 
         Args:
             events: all of the stream's, as they will be.
             table: the rollup's rows as they are.
             rows: day -> events of it, about.
+            fresh: only pieces with windows that reach into these; sessions may join with any, so they are always one piece.
         """
         if self._is_session:
-            yield self._added_up(within(events, self.stream, self._to_read(table)), self._touches)
+            yield 0, self._added_up(within(events, self.stream, self._to_read(table)), self._touches)
             return
-        for start, end in starts_of(self.spans, rows, self._length, _CHUNK_ROWS):
-            mine = within(events, self.stream, [(start, min(end + self._length, _END_OF_TIME))])
-            yield self._added_up(mine, (sf.col(START) >= start) & (sf.col(START) < end) & self._touches)
+        for at, (start, end) in enumerate(starts_of(self.spans, rows, self._length, _CHUNK_ROWS)):
+            if fresh is None or reach_into((start, end), self._length, fresh):
+                mine = within(events, self.stream, [(start, min(end + self._length, _END_OF_TIME))])
+                yield at, self._added_up(mine, (sf.col(START) >= start) & (sf.col(START) < end) & self._touches)
 
     @property
     def _touches(self) -> Column:

@@ -27,6 +27,7 @@ from controlplane.contract.operations import Kind, Operation, OperationState
 from controlplane.contract.settings import Settings
 from pipeline.backfill import apply as apply_module
 from pipeline.backfill import brought as brought_module
+from pipeline.backfill import windows as windows_module
 from pipeline.backfill.kind import BackfillKind
 from pipeline.backfill.scene import Known
 from pipeline.backfill.swap import swapped_at
@@ -317,7 +318,13 @@ def orders(once: Orders, tmp_path: Path) -> Orders:
     return found
 
 
-def test_days_are_made_again_by_today_s_definition_while_events_come_in(orders: Orders) -> None:
+@pytest.mark.parametrize("until", [pytest.param(1900, id="into-two-days"), pytest.param(300, id="into-one-day")])
+def test_days_are_made_again_by_today_s_definition_while_events_come_in(
+    orders: Orders, until: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        windows_module, "_CHUNK_ROWS", 1
+    )  # a day's windows are a piece: only those of fresh events are made twice
     old = orders.stream
     labels = {"a": "second", "b": "fourth", "c": "first"}
     orders.stream = written(orders.stream.folder, labels, RULE)
@@ -334,7 +341,7 @@ def test_days_are_made_again_by_today_s_definition_while_events_come_in(orders: 
     def late() -> None:
         """By the definition of before, into a day that is built already; nobody has followed it."""
         new, orders.stream = orders.stream, old
-        orders.commit(10, 30, 60, 1900, 2010)
+        orders.commit(10, 30, 60, until, 2010)
         orders.stream = new
 
     doing.run({"swap": late})

@@ -23,7 +23,7 @@ from pipeline.backfill.differences import Differences, differences
 from pipeline.backfill.look import DataFile, EventsAt, definition_of, events_at
 from pipeline.backfill.plan import history_units, plan_of
 from pipeline.backfill.publish import published
-from pipeline.backfill.spans import chunks, day_of, spans_of, starts_of
+from pipeline.backfill.spans import chunks, day_of, reach_into, spans_of, starts_of
 from pipeline.backfill.storage import Shadow, stats_of
 from pipeline.backfill.swap import Swap, swap, swapped_at
 from pipeline.lake.held import held_in
@@ -92,6 +92,16 @@ def test_a_window_that_reaches_into_the_days_begins_in_one_stretch(days: set[int
         reaches = any(start + length > since and start < until for since, until in spans)
         inside = sum(since <= start < until for since, until in found)
         assert inside == 1 if reaches else inside <= 1
+
+
+@given(st.integers(20, 60), st.integers(1, 20), st.integers(1, 20), st.lists(st.integers(0, 90), max_size=3))
+def test_a_stretch_reaches_where_any_of_its_windows_does(
+    start: int, seconds: int, length: int, fresh: list[int]
+) -> None:
+    spans = [(each, each + 5) for each in fresh]
+    windows = [range(first, first + length) for first in range(start, start + seconds)]
+    seen = {second for since, until in spans for second in range(since, until)}
+    assert reach_into((start, start + seconds), length, spans) == any(seen.intersection(each) for each in windows)
 
 
 @pytest.mark.parametrize(
