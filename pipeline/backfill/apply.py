@@ -4,7 +4,7 @@ Under one hold: lake neither appends to the stream nor follows it. First the tab
 them later hears of an event as it was before. Then the events are swapped in one commit, and what today's rules turn away is
 set aside; then each rollup and entity is corrected, in a commit that leaves its cursor where it was. Each can be done again
 after a crash, with the same end; the hold outlives the process, so nobody sees what is half done. Live and route go on all
-the time, and appends wait for some seconds.
+the time, and appends wait: so of the windows only those near events that have come meanwhile are computed here.
 """
 
 from __future__ import annotations
