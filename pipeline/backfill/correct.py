@@ -53,9 +53,10 @@ def correct_rollup(scene: Scene, name: str, version: int, fresh: Collection[str]
     if cursor is None or not days:
         return {"windows": 0}
     touched = scene.touched(name, cursor)
-    is_there = bool(scene.shadow.files(folder))
-    if fresh or not is_there:
-        near = spans_of(fresh) if is_there else None
+    # Asked of the stage, not of the folder: what a try that was killed here has left is not whole.
+    was_computed = "windows" in scene.work.result_of(f"rollup:{name}")
+    if fresh or not was_computed:
+        near = spans_of(fresh) if was_computed else None
         compute_windows(scene, touched, table.path, scene.events_now(version), folder, lambda: None, near)
     computed = computed_windows(scene, folder)
     there = scene.work.session().read.format("delta").load(table.path)
