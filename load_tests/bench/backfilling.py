@@ -1,7 +1,8 @@
 """Does a backfill hold up live? Event to pixel while nothing else runs, and while days of millions of events are made again.
 
 The whole platform runs and the console is open in Chromium, as `tidegate bench latency` has it; the shop's feed sends at a steady
-rate. What is backfilled was written straight into the lake before. Both times are of one run, on one machine.
+rate. What is backfilled was written straight into the lake before. While a backfill runs, its Spark is frozen every other half
+minute: what it costs live is the difference between the turns. What is said to be `alone`, before and after, is of other minutes.
 """
 
 from __future__ import annotations
@@ -27,16 +28,18 @@ from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
 from load_tests.bench.browser import opened_console
 from load_tests.bench.history import make_history
-from load_tests.bench.latency import Hops, after, beat, console_of, watched
+from load_tests.bench.latency import Hops, after, beat, console_of, hops_of, pictures, watched
 from load_tests.bench.signed import session_of
+from load_tests.bench.turns import Turns, jvms_below
 from load_tests.bench.until import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _STREAM, _FLIGHTS = "shop", "flights"
 _WARM_UP_S = 30.0
 _QUIET_S = 25.0
+_TURN_S = 30.0
 
 
 def measure(  # noqa: PLR0913 (what is measured)
@@ -50,7 +53,9 @@ def measure(  # noqa: PLR0913 (what is measured)
     parallel: int,
     within_s: float,
 ) -> dict[str, Any]:
-    """Hops `alone` and while each backfill runs, how long each took, and what it changed; one that takes longer is cut short.
+    """Hops `alone`, while each backfill runs and while it is frozen; how long each took, and what it changed.
+
+    One that takes longer than `within_s`, half of which it is frozen, is cut short.
 
     Raises:
         RuntimeError: if nothing was painted, or a backfill failed.
@@ -95,13 +100,20 @@ def _backfilled(
     told(f"watching while {stream} is backfilled")
     began, is_late = time.monotonic(), after(within_s)
     with _command(platform.data, stream, *options) as (child, said):
-        hops: Hops = watched(platform, page, lambda: child.poll() is not None or is_late())
+        with Turns(lambda: jvms_below(platform.pid("operations")), _TURN_S) as turns:
+
+            def has_ended() -> bool:
+                turns.beat()
+                return child.poll() is not None or is_late()
+
+            sides = _sides(pictures(platform, page, has_ended), turns)
         took_s = time.monotonic() - began
-        told(f"{stream}: {hops['event_to_pixel_ms']} in {took_s:.0f} s")
+        for side, hops in sides.items():
+            told(f"{stream}, {side}: {hops['event_to_pixel_ms']}")
         if child.poll() is None:
             told(note := _how_far(platform))
             _cancelled(platform, page)
-            return {"hops": hops, "rows": None, "took_s": round(took_s, 1), "note": note}
+            return {**sides, "rows": None, "took_s": round(took_s, 1), "note": note}
         words = said.read_text()
         if child.poll() != 0:
             raise RuntimeError(f"the backfill of {stream} ended with code {child.returncode}: {words[-2000:]}")
@@ -113,7 +125,14 @@ def _backfilled(
         each["key"]: [each["started_at"], each["ended_at"]] for each in ended["stages"] if "build:" not in each["key"]
     }
     compared = {key: value for key, value in results["compare"].items() if key not in ("examples", "days")}
-    return {"hops": hops, "rows": rows, "took_s": round(took_s, 1), "compared": compared, "stages": spent}
+    return {**sides, "rows": rows, "took_s": round(took_s, 1), "compared": compared, "stages": spent}
+
+
+def _sides(paints: Sequence[dict[str, Any]], turns: Turns) -> dict[str, Hops]:
+    """The pictures of the turns in which the operation ran, and of those in which it was frozen."""
+    ran = [paint for paint in paints if turns.was_frozen(paint["at_ms"]) is False]
+    frozen = [paint for paint in paints if turns.was_frozen(paint["at_ms"])]
+    return {"hops": hops_of(ran), **({"frozen": hops_of(frozen)} if frozen else {})}
 
 
 def _cancelled(platform: Platform, page: Any) -> None:  # noqa: ANN401 (a page of Playwright)

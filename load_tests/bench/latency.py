@@ -30,7 +30,7 @@ from load_tests.bench.until import until
 from pipeline.kafka import await_broker, consumer, partitions_of, read_range, watermarks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from playwright.sync_api import Page
 
@@ -92,20 +92,35 @@ def watched(platform: Platform, page: Page, done: Callable[[], bool]) -> Hops:
     Raises:
         RuntimeError: if nothing was painted meanwhile.
     """
+    begin = _ends(platform, Hop.VALID)
+    painted = hops_of(pictures(platform, page, done))
+    return {**_on_topics(platform, begin), **painted}
+
+
+def pictures(platform: Platform, page: Page, done: Callable[[], bool]) -> list[dict[str, Any]]:
+    """What the browser paints until it is done, as it keeps it: `topic`, `marks`, `sent_at_ms`, `at_ms`."""
     paints: list[dict[str, Any]] = []
     page.evaluate(_TAKEN)
-    begin = _ends(platform, Hop.VALID)
     while not done():
         beat(platform, page, _either(done, after(_TAKE_EVERY_S)))
         paints += page.evaluate(_TAKEN)
+    return paints
+
+
+def hops_of(paints: Sequence[dict[str, Any]]) -> Hops:
+    """The last hops, of these pictures alone: in ClickHouse, at the browser, as a pixel.
+
+    Raises:
+        RuntimeError: if there is none.
+    """
     painted = _of_paints(paints)
     if "event_to_pixel_ms" not in painted:
         raise RuntimeError("no chart was painted: is the feed running? See the logs of console and control")
     last = ("event_to_served_ms", "event_to_pushed_ms", "event_to_pixel_ms")
-    return {**_on_topics(platform, begin), **{name: painted[name].model_dump() for name in last}}
+    return {name: painted[name].model_dump() for name in last}
 
 
-def _of_paints(paints: list[dict[str, Any]]) -> dict[str, Percentiles]:
+def _of_paints(paints: Sequence[dict[str, Any]]) -> dict[str, Percentiles]:
     """What the hub would say of these pictures alone; its own window still holds the warm-up."""
     latencies = Latencies(window_ms=math.inf)
     for paint in paints:
