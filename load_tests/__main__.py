@@ -120,12 +120,18 @@ def backfill(  # noqa: PLR0913 (each is an option of the command)
     flights: Annotated[bool, typer.Option(help="Make the whole year of flights again, too.")] = True,  # noqa: FBT002
     parallel: Annotated[int, typer.Option(min=1, help="Days at once.")] = 1,
     within: Annotated[float, typer.Option(min=70, help="Seconds of each backfill that are watched at most.")] = 7200.0,
+    turn: Annotated[
+        float,
+        typer.Option(min=10, help="Seconds until it is frozen, then let go, and so on; as long as `within`: never."),
+    ] = 30.0,
     output: Output = "text",
 ) -> None:
-    """Event to pixel with and without a backfill, in one run: while it runs, it is frozen every other half minute."""
+    """Event to pixel with and without a backfill, in one run: while it runs, it is frozen every other turn."""
     from load_tests.bench.backfilling import measure
 
-    found = measure(rows, days, rate, seconds, _told, has_flights=flights, parallel=parallel, within_s=within)
+    found = measure(
+        rows, days, rate, seconds, _told, has_flights=flights, parallel=parallel, within_s=within, turn_s=turn
+    )
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return

@@ -1,8 +1,8 @@
 """Does a backfill hold up live? Event to pixel while nothing else runs, and while days of millions of events are made again.
 
 The whole platform runs and the console is open in Chromium, as `tidegate bench latency` has it; the shop's feed sends at a steady
-rate. What is backfilled was written straight into the lake before. While a backfill runs, its Spark is frozen every other half
-minute: what it costs live is the difference between the turns. What is said to be `alone`, before and after, is of other minutes.
+rate. What is backfilled was written straight into the lake before. While a backfill runs, its Spark is frozen every other turn:
+what it costs live is the difference between the turns. What is said to be `alone`, before and after, is of other minutes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 _STREAM, _FLIGHTS = "shop", "flights"
 _WARM_UP_S = 30.0
 _QUIET_S = 25.0
-_TURN_S = 30.0
 
 
 def measure(  # noqa: PLR0913 (what is measured)
@@ -52,10 +51,11 @@ def measure(  # noqa: PLR0913 (what is measured)
     has_flights: bool,
     parallel: int,
     within_s: float,
+    turn_s: float,
 ) -> dict[str, Any]:
     """Hops `alone`, while each backfill runs and while it is frozen; how long each took, and what it changed.
 
-    One that takes longer than `within_s`, half of which it is frozen, is cut short.
+    One that takes longer than `within_s`, every other `turn_s` of which it is frozen, is cut short.
 
     Raises:
         RuntimeError: if nothing was painted, or a backfill failed.
@@ -81,26 +81,29 @@ def measure(  # noqa: PLR0913 (what is measured)
             found["alone"] = {"hops": watched(platform, page, after(seconds))}
             told(f"alone: {found['alone']['hops']['event_to_pixel_ms']}")
             if has_flights:
-                found[_FLIGHTS] = _backfilled(platform, page, told, within_s, _FLIGHTS, "--parallel", str(parallel))
+                found[_FLIGHTS] = _backfilled(
+                    platform, page, told, within_s, turn_s, _FLIGHTS, "--parallel", str(parallel)
+                )
             found[_STREAM] = _backfilled(
-                platform, page, told, within_s, _STREAM, "--until", last, "--parallel", str(parallel)
+                platform, page, told, within_s, turn_s, _STREAM, "--until", last, "--parallel", str(parallel)
             )
             found["alone again"] = {"hops": watched(platform, page, after(seconds / 2))}
     return found
 
 
-def _backfilled(
+def _backfilled(  # noqa: PLR0913 (what is made again, and how it is watched)
     platform: Platform,
     page: Any,  # noqa: ANN401 (a page of Playwright)
     told: Callable[[str], None],
     within_s: float,
+    turn_s: float,
     stream: str,
     *options: str,
 ) -> dict[str, Any]:
     told(f"watching while {stream} is backfilled")
     began, is_late = time.monotonic(), after(within_s)
     with _command(platform.data, stream, *options) as (child, said):
-        with Turns(lambda: jvms_below(platform.pid("operations")), _TURN_S) as turns:
+        with Turns(lambda: jvms_below(platform.pid("operations")), turn_s) as turns:
 
             def has_ended() -> bool:
                 turns.beat()
