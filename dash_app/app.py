@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
-from dash import Dash, Input, Output, dcc, html
+from dash import Dash, Input, Output
 from fastapi import Response
 
 from controlplane.contract.metrics.meter import METER
@@ -13,24 +12,8 @@ from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import CONSOLE
 from controlplane.contract.operations import PLAN_HOLDS_S
 from dash_app.door.door import Door
-from dash_app.pages.alerts import alerts_page
-from dash_app.pages.audit import audit_page
-from dash_app.pages.backfills import backfills_page
-from dash_app.pages.elements import message
-from dash_app.pages.frame import banner, frame
-from dash_app.pages.lag import lag_page
-from dash_app.pages.lake import lake_page
-from dash_app.pages.ledger import ledger_page
-from dash_app.pages.live import live_page
-from dash_app.pages.operations import operation_page, operations_page
-from dash_app.pages.overview import overview_page
-from dash_app.pages.quality import quality_page
-from dash_app.pages.quarantine import quarantine_page
-from dash_app.pages.scaling import scaling_page
-from dash_app.pages.schemas import schemas_page
-from dash_app.pages.spark import spark_page
-from dash_app.pages.sql import sql_page
-from dash_app.pages.trials import trial_page, trials_page
+from dash_app.pages.frame import frame
+from dash_app.pages.places import label, page_at
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -40,23 +23,6 @@ if TYPE_CHECKING:
 
 
 _OURS = ("/healthz", "/metrics")
-_PAGES = (
-    "live",
-    "audit",
-    "sql",
-    "alerts",
-    "lake",
-    "ledger",
-    "quality",
-    "quarantine",
-    "schemas",
-    "lag",
-    "spark",
-    "scaling",
-    "backfills",
-    "operations",
-    "trials",
-)
 _NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
 
 
@@ -80,25 +46,12 @@ def create_app(data: ConsoleData, sessions: Sessions | None = None) -> Dash:
     server: Any = app.server
     if type(server).__name__ != "FastAPI":
         raise RuntimeError(f"the console needs Dash's FastAPI backend, not {type(server).__name__}")
-    port: dict[str, Any] = {
-        "data-push-port": "" if data.push_port is None else str(data.push_port),
-        "data-plan-holds": str(PLAN_HOLDS_S),
-    }
-    app.layout = html.Div(
-        [
-            dcc.Location(id="location"),
-            banner(),
-            html.Div(id="frame"),
-            html.Div(id="help", hidden=True),
-        ],
-        id="console",
-        **port,
-    )
+    app.layout = frame(data.streams, "" if data.push_port is None else str(data.push_port), str(PLAN_HOLDS_S))
 
-    @app.callback(Output("frame", "children"), Input("location", "pathname"))
+    @app.callback(Output("page", "children"), Input("location", "pathname"))
     def show(path: str | None) -> Component:
-        shown = page(data, path or "/")
-        METER.add("tidegate_console_pages_total", _name(path or "/"))
+        shown = page_at(data.streams, path or "/")
+        METER.add("tidegate_console_pages_total", label(path or "/"))
         return shown
 
     def healthy() -> dict[str, str]:
@@ -125,56 +78,3 @@ def _arrange(server: Any) -> None:  # noqa: ANN401 (Dash's server is untyped)
     kept = [route for route in server.router.routes if getattr(route, "path", "") not in _NOT_SERVED]
     ours = [route for route in kept if getattr(route, "path", "") in _OURS]
     server.router.routes[:] = ours + [route for route in kept if route not in ours]
-
-
-def page(data: ConsoleData, path: str) -> Component:
-    """The page at an address."""
-    return frame(data.streams, _page(data, path))
-
-
-def _name(path: str) -> str:
-    """A page's name in the metrics: anybody may ask for any address, and there must not be a series for each."""
-    first = next((part for part in path.split("/") if part), "overview")
-    return first if first in (*_PAGES, "overview") else "other"
-
-
-def _page(data: ConsoleData, path: str) -> Component:  # noqa: C901, PLR0911, PLR0912 (a row a page)
-    match [part for part in path.split("/") if part]:
-        case []:
-            return overview_page(data.streams)
-        case ["live", *rest]:
-            return live_page(data.streams, rest[0] if rest else next(iter(data.streams), ""))
-        case ["alerts", *rest]:
-            return alerts_page(rest[0] if rest else None)
-        case ["backfills", *rest]:
-            return backfills_page(data.streams, rest[0] if rest else None)
-        case ["lag", *_]:
-            return lag_page()
-        case ["lake", *rest]:
-            return lake_page(data.streams, rest[0] if rest else None)
-        case ["ledger", *rest]:
-            return ledger_page(data.streams, rest[0] if rest else None)
-        case ["sql"]:
-            return sql_page()
-        case ["audit"]:
-            return audit_page()
-        case ["trials"]:
-            return trials_page(data.streams)
-        case ["trials", name]:
-            return trial_page(unquote(name))
-        case ["operations"]:
-            return operations_page()
-        case ["operations", name]:
-            return operation_page(unquote(name))
-        case ["quality", *rest]:
-            return quality_page(data.streams, rest[0] if rest else None)
-        case ["quarantine", *rest]:
-            return quarantine_page(data.streams, rest[0] if rest else None)
-        case ["schemas", *rest]:
-            return schemas_page(data.streams, rest[0] if rest else None)
-        case ["scaling"]:
-            return scaling_page()
-        case ["spark", *rest]:
-            return spark_page(data.streams, unquote(rest[0]) if rest else None)
-        case _:
-            return message("No such page", f"{path} is not a page of the console.")

@@ -4,7 +4,7 @@
   "use strict";
   const state = { socket: null, tries: 0, retry: 0, triedAt: 0, lostAt: null, heardAt: null, topics: "", clockOffset: 0, bestRoundTrip: Infinity, dirty: new Map(), scheduled: false, nextAt: 0 };
   const paints = [];
-  window.tidegate = { paints, state, latest: new Map(), receivedAt: new Map(), painters: [] };
+  window.tidegate = { ...window.tidegate, paints, state, latest: new Map(), receivedAt: new Map(), painters: [] };
   const KEPT_PAINTS = 20000;
   const now = () => performance.timeOrigin + performance.now();
   window.tidegate.hubNow = () => now() + state.clockOffset;

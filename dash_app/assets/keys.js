@@ -1,4 +1,5 @@
-/* Theme and keyboard. The theme follows the system until someone chooses; the choice is kept in this browser. */
+/* Theme, keyboard, and which page this is: its link is marked and its name is the document's title. The theme follows the system
+   until someone chooses; the choice is kept in this browser. */
 (function () {
   "use strict";
   const root = document.documentElement;
@@ -18,42 +19,35 @@
   dark.addEventListener("change", apply);
   document.addEventListener("click", (event) => { if (event.target.id === "theme") toggle(); });
 
-  const places = {
-    o: { name: "overview", link: '[href="/"]' },
-    l: { name: "live", link: '[href^="/live/"]' },
-    d: { name: "lag (delay)", link: '[href="/lag"]' },
-    p: { name: "Spark", link: '[href="/spark"]' },
-    c: { name: "scaling (capacity)", link: '[href="/scaling"]' },
-    b: { name: "ledger (the books)", link: '[href="/ledger"]' },
-    u: { name: "quality", link: '[href="/quality"]' },
-    q: { name: "quarantine", link: '[href="/quarantine"]' },
-    s: { name: "schemas", link: '[href="/schemas"]' },
-    k: { name: "lake", link: '[href="/lake"]' },
-    f: { name: "backfills", link: '[href="/backfills"]' },
-    x: { name: "trials (experiments)", link: '[href="/trials"]' },
-    w: { name: "operations (work)", link: '[href="/operations"]' },
-    e: { name: "SQL (enquire)", link: '[href="/sql"]' },
-    r: { name: "audit (the record)", link: '[href="/audit"]' },
-    a: { name: "alerts", link: '[href="/alerts"]' },
-  };
-  const help = [...Array.from(Object.entries(places), ([key, { name }]) => `g ${key}  ${name}`), "t    light or dark", "?    this help", "Esc  close"].join("\n");
-  const hasPages = ["/alerts", "/backfills", "/lag", "/lake", "/ledger", "/operations", "/quality", "/quarantine", "/schemas", "/spark", "/trials"];
-  const isHere = (href) => href === location.pathname || (hasPages.includes(href) && location.pathname.startsWith(`${href}/`));
+  const linkOf = (place) => document.querySelector(`.nav a[href="${place.path}"], .nav a[href^="${place.path}/"]`);
+  function helpText() {
+    const pages = window.tidegate.address.places().map(({ key, name, word }) => `g ${key}  ${name}${word ? ` (${word})` : ""}`);
+    return [...pages, "t    light or dark", "?    this help", "Esc  close"].join("\n");
+  }
   let waiting = "";
-  function go(selector) { const link = document.querySelector(selector); if (link) link.click(); }
   document.addEventListener("keydown", (event) => {
     if (event.target.matches("input, select, textarea") || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
-    const panel = document.getElementById("help");
-    if (waiting === "g" && places[event.key]) go(`.nav a${places[event.key].link}`);
+    const panel = document.getElementById("help"), place = waiting === "g" && window.tidegate.address.places().find(({ key }) => key === event.key);
+    if (place) linkOf(place).click();
     else if (event.key === "t") toggle();
-    else if (event.key === "?") { panel.textContent = help; panel.hidden = !panel.hidden; }
+    else if (event.key === "?") { panel.textContent = helpText(); panel.hidden = !panel.hidden; }
     else if (event.key === "Escape") panel.hidden = true;
     waiting = event.key === "g" ? "g" : "";
   });
-  new MutationObserver(() => {
-    for (const link of document.querySelectorAll(".nav-link")) link.classList.toggle("is-here", isHere(link.getAttribute("href")));
-    const button = document.getElementById("theme");
-    if (button && !button.dataset.ready) { button.dataset.ready = "yes"; apply(); }
-  }).observe(root, { childList: true, subtree: true });
+
+  function show() {
+    if (!document.getElementById("console")) return;
+    const { place, named } = window.tidegate.address.here();
+    for (const link of document.querySelectorAll(".nav-link")) {
+      const isHere = Boolean(place) && link === linkOf(place);
+      link.classList.toggle("is-here", isHere);
+      if (isHere) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    document.title = [place ? place.name : "No such page", named, "Tidegate"].filter(Boolean).join(" \u00b7 ");
+  }
+  window.addEventListener("tidegate-address", show);
+  const start = () => { if (!document.getElementById("console")) { setTimeout(start, 30); return; } apply(); show(); };
+  start();
   apply();
 })();

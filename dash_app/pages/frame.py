@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
 from dash_app.pages.elements import data, unknown
+from dash_app.pages.places import GROUPS, PLACES, Place, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,55 +18,42 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 
+def frame(streams: Mapping[str, StreamDefinition], push_port: str, plan_holds: str) -> Component:
+    """What stays while pages come and go; they are put into `page`."""
+    return html.Div(
+        [
+            dcc.Location(id="location"),
+            html.A("To the page", href="#page", className="skip"),
+            banner(),
+            html.Div([navigation(streams), html.Main(id="page", className="page", tabIndex=-1)], className="frame"),
+            html.Div(id="help", hidden=True),
+        ],
+        id="console",
+        **data(
+            push_port=push_port, plan_holds=plan_holds, places=json.dumps(told()), streams=json.dumps(list(streams))
+        ),
+    )
+
+
 def banner() -> Component:
-    """Where `banner.js` says what is wrong now; outside the page, so that a screen reader hears it once, not at every page."""
+    """Where `problems.js` says what is wrong now; outside the page, so that a screen reader hears it once, not at every page."""
     live: dict[str, Any] = {"aria-live": "polite"}
     return html.Div(id="banner", role="status", hidden=True, **live)
 
 
-def frame(streams: Mapping[str, StreamDefinition], page: Component) -> Component:
-    """Navigation on the left, the page on the right."""
-    return html.Div([navigation(streams), html.Main(page, className="page")], className="frame")
-
-
 def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
-    """Pages, streams, the connection, the theme."""
-    live = [
-        dcc.Link([html.Span(className="dot"), name], href=f"/live/{name}", className="nav-link nav-sub")
-        for name in streams
+    """Pages by group, the connection, the theme."""
+    groups = [
+        html.Div(
+            [_link(place, next(iter(streams), "")) for place in PLACES if place.group == group], className="nav-group"
+        )
+        for group in GROUPS
     ]
+    named: dict[str, Any] = {"aria-label": "Pages"}
     return html.Nav(
         [
             html.Div([html.Div(className="mark"), html.Span("Tidegate")], className="brand"),
-            dcc.Link(["Overview", html.Kbd("g o")], href="/", className="nav-link"),
-            dcc.Link(["Live", html.Kbd("g l")], href=f"/live/{next(iter(streams), '')}", className="nav-link"),
-            *live,
-            dcc.Link(["Lag", html.Kbd("g d")], href="/lag", className="nav-link"),
-            dcc.Link(["Spark", html.Kbd("g p")], href="/spark", className="nav-link"),
-            dcc.Link(["Scaling", html.Kbd("g c")], href="/scaling", className="nav-link"),
-            dcc.Link(["Ledger", html.Kbd("g b")], href="/ledger", className="nav-link"),
-            dcc.Link(["Quality", html.Kbd("g u")], href="/quality", className="nav-link"),
-            dcc.Link(["Quarantine", html.Kbd("g q")], href="/quarantine", className="nav-link"),
-            dcc.Link(["Schemas", html.Kbd("g s")], href="/schemas", className="nav-link"),
-            dcc.Link(
-                ["Alerts", html.Span(className="count", hidden=True, **data(alerts_count="all")), html.Kbd("g a")],
-                href="/alerts",
-                className="nav-link",
-            ),
-            dcc.Link(["Lake", html.Kbd("g k")], href="/lake", className="nav-link"),
-            dcc.Link(["Backfills", html.Kbd("g f")], href="/backfills", className="nav-link"),
-            dcc.Link(["Trials", html.Kbd("g x")], href="/trials", className="nav-link"),
-            dcc.Link(
-                [
-                    "Operations",
-                    html.Span(className="count", hidden=True, **data(operations_count="all")),
-                    html.Kbd("g w"),
-                ],
-                href="/operations",
-                className="nav-link",
-            ),
-            dcc.Link(["SQL", html.Kbd("g e")], href="/sql", className="nav-link"),
-            dcc.Link(["Audit", html.Kbd("g r")], href="/audit", className="nav-link"),
+            *groups,
             html.Div(
                 [
                     html.Div(
@@ -90,5 +79,15 @@ def navigation(streams: Mapping[str, StreamDefinition]) -> Component:
             ),
         ],
         className="nav",
+        **named,
         **data(topics_too="operations"),
     )
+
+
+def _link(place: Place, stream: str) -> Component:
+    """Live is of a stream always: its own address is the wall board's."""
+    count = (
+        [html.Span(className="count", hidden=True, **data(**{f"{place.counts}_count": "all"}))] if place.counts else []
+    )
+    href = f"{place.path}/{stream}" if place.path == "/live" else place.path
+    return dcc.Link([place.name, *count, html.Kbd(f"g {place.key}")], href=href, className="nav-link")

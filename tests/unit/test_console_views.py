@@ -13,15 +13,15 @@ from controlplane.contract.names import Hop
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.service.scaling.kept import TARGETS as SCALED
 from controlplane.service.spark import PARTS
-from dash_app.app import page
 from dash_app.data import ConsoleData, push_port
-from dash_app.pages.frame import banner
+from dash_app.pages.frame import banner, frame
+from dash_app.pages.places import page_at
 
 DATA = ConsoleData({stream.name: stream for stream in load_streams([SHIPPED_STREAMS])}, 8090)
 
 
 def written(path: str) -> str:
-    return json.dumps(page(DATA, path), cls=PlotlyJSONEncoder)
+    return json.dumps(page_at(DATA.streams, path), cls=PlotlyJSONEncoder)
 
 
 def test_the_overview_shows_every_hop_of_every_stream() -> None:
@@ -123,4 +123,4 @@ def test_operations_have_a_list_and_each_a_page_of_its_own() -> None:
 
 
 def test_every_page_hears_of_operations_for_their_number_beside_the_navigation() -> None:
-    assert '"data-topics-too": "operations"' in written("/live/shop")
+    assert '"data-topics-too": "operations"' in json.dumps(frame(DATA.streams, "", ""), cls=PlotlyJSONEncoder)
