@@ -37,6 +37,10 @@ from controlplane.contract.spark import SparkFrame
 from controlplane.contract.verdicts import QualityFrame
 
 PROTOCOL_VERSION = 1
+PROTOCOL = f"tidegate.push.v{PROTOCOL_VERSION}"
+"""As a WebSocket's subprotocol; who offers none is taken to speak version 1."""
+BEARER = "tidegate.bearer."
+"""Begins the subprotocol by which a page shows a token: a browser sends no `Authorization` with a WebSocket."""
 
 
 class Subscribe(Frozen):

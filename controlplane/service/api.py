@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketDisconnected
 
 from controlplane.contract.access import Action, needs
 from controlplane.contract.facts import FACTS
+from controlplane.contract.push import PROTOCOL
 from controlplane.service.access.access import Access
 from controlplane.service.access.answers import add_session
 from controlplane.service.access.guard import Guard
@@ -140,7 +141,7 @@ def _push(api: FastAPI, service: Service, authenticator: Authenticator) -> None:
         beside: list[asyncio.Task[None]] = []
         try:
             # A page that has given up waiting may be gone before it is let in, or found gone by the sending side.
-            await socket.accept()
+            await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
             beside = [
                 asyncio.create_task(_send(socket, client)),
                 asyncio.create_task(_close_when_unknown(socket, authenticator)),

@@ -19,6 +19,7 @@ from controlplane.contract.access import (
     Principal,
     Role,
 )
+from controlplane.contract.push import BEARER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,16 @@ def named(users: Users, name: str) -> Principal | None:
     return None if user is None or user.is_disabled else user.principal("schedule")
 
 
+def _token_of(connection: HTTPConnection) -> str | None:
+    """The token that is shown: in the header, or as a WebSocket's subprotocol; empty if it is not one, None if there is none."""
+    said = connection.headers.get("authorization")
+    if said is not None:
+        scheme, _, shown = said.partition(" ")
+        return shown.strip() if scheme.lower() == "bearer" else ""
+    offered: list[str] = connection.scope.get("subprotocols", [])
+    return next((each.removeprefix(BEARER) for each in offered if each.startswith(BEARER)), None)
+
+
 class Credentials:
     """What somebody may show.
 
@@ -113,10 +124,9 @@ class Credentials:
 
     async def known(self, connection: HTTPConnection) -> Known | None:
         """See `Authenticator`."""
-        said = connection.headers.get("authorization")
-        if said is not None:
-            scheme, _, shown = said.partition(" ")
-            return await self._by_token(shown.strip(), connection) if scheme.lower() == "bearer" else None
+        shown = _token_of(connection)
+        if shown is not None:
+            return await self._by_token(shown, connection) if shown else None
         cookie = connection.cookies.get(self._cookie)
         return None if not cookie else await asyncio.to_thread(self._by_cookie, cookie)
 
