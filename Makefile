@@ -6,7 +6,7 @@ BIN := .venv/bin
 UP ?=
 TEST ?=
 
-.PHONY: help setup browser tools up test check bench ci clean
+.PHONY: help setup browser tools up test check bench board ci clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -56,6 +56,10 @@ check: .venv/.ready ## ruff, format, mypy strict, import contracts.
 bench: browser ## Measure throughput and latency on this machine.
 	$(BIN)/tidegate bench throughput
 	$(BIN)/tidegate bench latency
+
+board: .venv/.ready ## Build the wall board (needs Node 20 or newer; what is built is committed, so nothing else does).
+	@cd dash_app/board && npm ci --no-audit --no-fund && npm run build
+	@$(BIN)/python -P -m dash_app.board_sources
 
 ci: ## Exactly what CI runs.
 	.ci/run

@@ -14,6 +14,7 @@ from controlplane.contract.operations import PLAN_HOLDS_S
 from dash_app.door.door import Door
 from dash_app.pages.frame import frame
 from dash_app.pages.places import label, page_at
+from dash_app.wall import PATHS, add_wall
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from dash_app.door.known import Sessions
 
 
-_OURS = ("/healthz", "/metrics")
+_OURS = ("/healthz", "/metrics", *PATHS)
 _NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
 
 
@@ -66,6 +67,7 @@ def create_app(data: ConsoleData, sessions: Sessions | None = None) -> Dash:
     # Its annotation is a name of this module only, and FastAPI would look for it elsewhere.
     server.get("/metrics", include_in_schema=False, response_model=None)(metrics)
 
+    add_wall(server, data)
     server.add_middleware(Door, push_port=data.push_port, sessions=sessions)
     _arrange(server)
     # Dash finds the assets at the first request of `/` only: whoever opened another page first would get none.

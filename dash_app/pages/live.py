@@ -31,7 +31,8 @@ def live_page(streams: Mapping[str, StreamDefinition], name: str) -> Component:
                     html.P([stream.description], className="quiet"),
                     html.P(
                         ["newest event ", unknown("figure", newest=name), " · event → pixel ",
-                         unknown("figure", latency="event_to_pixel")],
+                         unknown("figure", latency="event_to_pixel"), " · ",
+                         html.A("Wall board", href="/live", target="_blank", className="more")],
                         className="quiet",
                     ),
                 ]

@@ -1,0 +1,60 @@
+/* One stream: does it flow, is it fresh, is it right, and what is in it. */
+
+import { Chart } from "./Chart";
+import type { Frames } from "./board";
+import type { StreamConfig } from "./config";
+import { Figure } from "./Figure";
+import { chartFrame, type HopLook, type StreamLook } from "./judge";
+import { ageOf, LIMIT_S } from "./known";
+import type { Rate } from "./rates";
+import { Sparkline } from "./Sparkline";
+import { age, count, seconds, share } from "./words";
+
+interface Props {
+  stream: StreamConfig;
+  look: StreamLook;
+  frames: Frames;
+  rates: Rate[];
+  now: number;
+}
+
+export function StreamCard({ stream, look, frames, rates, now }: Props) {
+  const { ledger, gates, freshness, valid } = look;
+  return (
+    <section className="card" data-level={look.level} data-stream={stream.name}>
+      <div className="head">
+        <h2 title={stream.title}>{stream.title}</h2>
+        <span className="badge" data-level={ledger.level}>ledger {ledger.word}</span>
+        <span className="why" data-level={ledger.level} title={ledger.reason}>{ledger.reason}</span>
+      </div>
+      <div className="figures">
+        <Figure label="events a second" known={look.rate} now={now} limitS={LIMIT_S.hop} write={count} />
+        <Sparkline rates={rates} now={now} />
+        <Figure label="newest event" known={freshness} now={now} limitS={LIMIT_S.hop} write={(value) => `${age(value)} ago`}
+          level={freshness.level} note={freshness.note} />
+        <Figure label="valid" known={valid} now={now} limitS={LIMIT_S.hop} write={share} level={valid.level} note={valid.note} />
+      </div>
+      <div className="hops">
+        {look.hops.map((hop) => <HopBox key={hop.name} hop={hop} now={now} />)}
+        <div className="hop" data-level={gates.level} data-hop="gates" title={gates.reason}>
+          <span className="label">gates</span>
+          <b>{gates.word}</b>
+          <small>{gates.reason}</small>
+        </div>
+      </div>
+      <Chart stream={stream} held={chartFrame(stream, frames)} now={now} />
+    </section>
+  );
+}
+
+/* The lag is judged over a window; the number beside the verdict is dimmed when nobody has confirmed it lately. */
+function HopBox({ hop: { name, lag, level, word, reason }, now }: { hop: HopLook; now: number }) {
+  const isStale = lag.value !== null && ageOf(lag.at, now) > LIMIT_S.hop;
+  return (
+    <div className={isStale ? "hop is-stale" : "hop"} data-level={level} data-hop={name} title={reason}>
+      <span className="label">{name}</span>
+      <b>{word}</b>
+      {lag.value === null ? level === "unknown" ? <small>{reason}</small> : null : <small>{lag.value === 0 ? "0 s" : seconds(lag.value)} lag</small>}
+    </div>
+  );
+}

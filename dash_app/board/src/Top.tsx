@@ -1,0 +1,26 @@
+/* The first look: a word that can be read from the other end of the room. */
+
+import type { Picture } from "./board";
+import { Figure } from "./Figure";
+import type { Verdict } from "./judge";
+import { known, LIMIT_S, ms, unknown } from "./known";
+import { clock } from "./words";
+
+export function Top({ picture, verdict }: { picture: Picture; verdict: Verdict }) {
+  const { now, latency, frames: { overview } } = picture;
+  const alerts = overview?.data.alerts ?? null;
+  const open = alerts ? known(alerts.open, ms(alerts.at)) : unknown(overview ? "alerts has not said lately" : "not told yet");
+  const note = alerts?.open ? `${alerts.critical} critical, ${alerts.acknowledged} acknowledged` : "";
+  return (
+    <header className="top">
+      <h1 className="verdict" data-level={verdict.level} data-testid="verdict">{verdict.word}</h1>
+      <p className="detail" title={verdict.detail}>{verdict.detail}</p>
+      <Figure label="open incidents" known={open} now={now} limitS={LIMIT_S.hop} write={String} note={note}
+        level={alerts?.critical ? "bad" : alerts?.open ? "slow" : "good"} />
+      <Figure label="event → pixel, p50 · p99" now={now} limitS={LIMIT_S.hop} level="good" note="measured here, last 5 min"
+        known={latency ? known(latency.p50, now) : unknown("no live event painted in the last 5 min")}
+        write={() => `${Math.round(latency!.p50)} · ${Math.round(latency!.p99)} ms`} />
+      <time className="clock">{clock(now)}<small>UTC</small></time>
+    </header>
+  );
+}

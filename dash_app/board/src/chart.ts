@@ -1,0 +1,39 @@
+/* Which lines does a frame make? What adds up is stacked, the largest at the bottom; the newest bucket still fills, so it is left
+   out: drawn, it would always look like a fall. */
+
+import type { AlignedData } from "uplot";
+import type { MainRollup } from "./config";
+import type { LiveFrame } from "./frames";
+
+export interface Line {
+  name: string;
+  values: (number | null)[];
+}
+
+export const adds = ({ function: name }: MainRollup): boolean => name === "count" || name === "sum";
+const whole = (frame: LiveFrame): number => Math.max(1, frame.buckets.length - 1);
+
+/* By name, so that a line keeps its colour while its size changes. */
+export function lines(frame: LiveFrame, rollup: MainRollup): Line[] {
+  return frame.series
+    .map(({ key, measures }) => ({ name: key.join(" · ") || rollup.measure, values: (measures[rollup.measure] ?? []).slice(0, whole(frame)) }))
+    .filter((line) => line.values.some((value) => value !== null))
+    .toSorted((one, other) => Number(isRest(one)) - Number(isRest(other)) || (one.name < other.name ? -1 : 1));
+}
+const isRest = ({ name }: Line): boolean => name.startsWith("(other)");
+
+/* uPlot's data: times, then the lines; stacked ones are sums, the highest first. */
+export function stacks(frame: LiveFrame, rollup: MainRollup): AlignedData {
+  const values = lines(frame, rollup).map((line) => line.values);
+  if (!adds(rollup)) return [frame.buckets.slice(0, whole(frame)), ...values];
+  const sums: number[][] = [];
+  for (const line of values.toReversed()) {
+    const below = sums[0];
+    sums.unshift(line.map((value, index) => (value ?? 0) + (below?.[index] ?? 0)));
+  }
+  return [frame.buckets.slice(0, whole(frame)), ...sums];
+}
+
+/* All that the lines depend on, as one string: what has not changed is not drawn again. */
+export const picture = (frame: LiveFrame, rollup: MainRollup): string =>
+  `${frame.buckets[0]} ${whole(frame)} ${JSON.stringify(frame.series.map(({ key, measures }) => [key, measures[rollup.measure]?.slice(0, whole(frame))]))}`;

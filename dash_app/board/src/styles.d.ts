@@ -1,0 +1,2 @@
+/* Vite takes styles in by an import. */
+declare module "*.css";

@@ -1,0 +1,17 @@
+/* Is this still the board that the server serves? A screen on a wall is open for months. Asked whenever the hub is heard again:
+   then the platform has been restarted, perhaps with another board. It is loaded anew once; if that did not help, it stays. */
+
+const RELOADED_FOR = "tidegate-board-reloaded-for";
+
+export async function reloadIfNew(mine: string): Promise<void> {
+  try {
+    const answer = await fetch("/live/assets/version", { cache: "no-store", redirect: "manual" });
+    if (!answer.ok) return;
+    const theirs = (await answer.text()).trim();
+    if (theirs === mine || sessionStorage.getItem(RELOADED_FOR) === theirs) return;
+    sessionStorage.setItem(RELOADED_FOR, theirs);
+    location.reload();
+  } catch {
+    /* The console is away: it is asked again when the hub is heard the next time. */
+  }
+}

@@ -1,0 +1,164 @@
+"""The wall board in Chromium, over an API in this process: well, wrong and where, unknown, old, not connected, signed out."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from playwright.sync_api import expect
+
+from controlplane.contract.alerts import AlertsCounted
+from controlplane.contract.facts import (
+    FACTS,
+    HopMeasured,
+    LedgerPartition,
+    LedgerTaken,
+    PartChanged,
+    PartState,
+    Verdict,
+)
+from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict
+from controlplane.contract.names import Hop
+from controlplane.service.api import create_api
+from controlplane.service.service import Service
+from controlplane.up.checks import free_port
+from dash_app.app import create_app
+from dash_app.data import ConsoleData
+from load_tests.bench.browser import opened_console, served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from controlplane.contract.facts import Fact
+    from controlplane.contract.streams import StreamDefinition
+    from load_tests.bench.signed import Signed
+
+_WITHIN_MS = 15_000
+_KINDS = ("cart", "purchase", "view")
+
+
+def _flowing(sql: str, **parameters: int | str) -> Sequence[tuple[object, ...]]:
+    """A ClickHouse into which a hundred events come each second, the newest 50 ms ago."""
+    now_ms = int(time.time() * 1000) - 50
+    if "GROUP BY partition" in sql:
+        return [(0, now_ms // 10, now_ms, now_ms)]
+    fresh, until = int(parameters["fresh"]), int(parameters["until"])
+    rows = [
+        (0, bucket, kind, 40 + (bucket * (number + 3)) % 17, 30, 180.0)
+        for bucket in range(fresh, until)
+        for number, kind in enumerate(_KINDS)
+    ]
+    return [*rows, (1, 0, "", 12_345, 678, 190.5)]
+
+
+def _hop(stream: str, hop: Hop, per_s: float | None, **more: Any) -> HopMeasured:
+    at = datetime.now(UTC)
+    return HopMeasured(at=at, stream=stream, hop=hop, events=1000, events_per_s=per_s, newest_at=at, **more)
+
+
+def _hops(stream: str) -> list[Fact]:
+    rates = {
+        Hop.RAW: 1204.0,
+        Hop.VALID: 1190.0,
+        Hop.DEAD: 2.0,
+        Hop.QUARANTINE: 12.0,
+        Hop.LAKE: 1190.0,
+        Hop.SERVING: 1190.0,
+    }
+    return [_hop(stream, hop, per_s) for hop, per_s in rates.items()]
+
+
+def _account(stream: str, verdict: Verdict, reason: str) -> LedgerTaken:
+    partition = LedgerPartition(
+        partition=0, raw_from=0, raw_until=12, produced=10, valid=8, dead=1, quarantined=1, lake=8, serving=8
+    )
+    return LedgerTaken(at=datetime.now(UTC), stream=stream, partitions=(partition,), verdict=verdict, reason=reason)
+
+
+def _lag(consumer: str, hop: Hop, verdict: LagVerdict, lag_s: float | None, **more: Any) -> LagJudged:
+    stream, at = consumer.split()[1], datetime.now(UTC)
+    said: dict[str, Any] = {
+        "consumer_kind": ConsumerKind.QUERY,
+        "topic": f"{stream}.valid",
+        "since": at - timedelta(minutes=8),
+    }
+    return LagJudged(at=at, consumer=consumer, stream=stream, hop=hop, verdict=verdict, lag_s=lag_s, **{**said, **more})
+
+
+def _well(*streams: str) -> list[Fact]:
+    """All that there has to be known, and nothing wrong with it."""
+    at = datetime.now(UTC)
+    counted = AlertsCounted(
+        at=at, open=0, critical=0, acknowledged=0, held=0, waiting=0, refused=0, pages=False, version=1
+    )
+    facts: list[Fact] = [PartChanged(at=at, part="lake", state=PartState.RUNNING), counted]
+    for stream in streams:
+        facts += [*_hops(stream), _account(stream, Verdict.BALANCED, "10 of 10 events are accounted for")]
+        facts += [
+            _lag(f"route {stream}", Hop.VALID, LagVerdict.OK, 0.013),
+            _lag(f"lake {stream}", Hop.LAKE, LagVerdict.OK, 1.4),
+            _lag(f"live {stream}", Hop.SERVING, LagVerdict.OK, 0.0),
+        ]
+    return facts
+
+
+@dataclass(frozen=True)
+class _Wall:
+    """A board that is open, and the service behind it."""
+
+    page: Any
+    service: Service
+    api: int
+    who: Signed
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def hub(self, service: Service | None = None) -> Iterator[None]:
+        """The hub is there."""
+        with served(create_api(service or self.service, access=self.who.access), self.api):
+            yield
+
+    def report(self, *facts: Fact) -> None:
+        url = f"http://127.0.0.1:{self.api}/api/v1/facts"
+        httpx.post(url, content=FACTS.dump_json(list(facts)), headers=self.who.headers).raise_for_status()
+
+    def says(self, selector: str, *texts: str) -> None:
+        for text in texts:
+            expect(self.page.locator(selector).first).to_contain_text(text, timeout=_WITHIN_MS)
+
+
+@contextmanager
+def _wall(who: Signed, *streams: StreamDefinition, query: Any = _flowing) -> Iterator[_Wall]:
+    api, console = free_port(), free_port()
+    address = f"http://127.0.0.1:{console}"
+    service = Service(streams, query, address, 0.1)
+    with (
+        served(create_app(ConsoleData({each.name: each for each in streams}, api)).server, console),
+        opened_console("about:blank", who.cookie) as page,
+    ):
+        wall = _Wall(page, service, api, who, f"{address}/live")
+        page.on("pageerror", lambda error: wall.complaints.append(str(error)))
+        page.on("console", lambda said: wall.complaints.append(said.text) if "Content Security" in said.text else None)
+        page.set_viewport_size({"width": 1920, "height": 1080})
+        yield wall
+
+
+def test_one_look_says_whether_all_is_well_and_if_not_what_and_where(
+    shop: StreamDefinition, who: Signed, tmp_path: Path
+) -> None:
+    flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
+    with _wall(who, shop, flights) as wall, wall.hub():
+        page = wall.page
+        page.goto(f"{wall.address}?theme=light")
+        wall.says('[data-stream="shop"] [data-figure="events a second"]', "unknown", "not measured yet")
+        wall.says('[data-stream="shop"] [data-hop="lake"]', "unknown")
+        wall.report(*_well("shop", "flights"))
+        wall.says(".verdict", "OK")
+        page.screenshot(path=str(tmp_path / "wall-well-light.png"))
+        assert wall.complaints == []
