@@ -99,7 +99,7 @@
       const key = JSON.stringify(of);
       redraw(place, key, () => timeline());
       settle(place, before, key);
-      for (const mark of place.querySelectorAll(".commit")) {
+      for (const mark of place.querySelectorAll("button.commit")) {
         const isHere = mark.dataset.table === table, at = Number(mark.dataset.version);
         mark.classList.toggle("is-chosen", isHere && at === version);
         mark.classList.toggle("is-other", isHere && at === other);

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from controlplane.contract.facts import FACTS
 from controlplane.service.api import create_api
@@ -85,3 +86,48 @@ def who(tmp_path: Path) -> Signed:
 def opened(shop: StreamDefinition, who: Signed) -> Callable[..., AbstractContextManager[Opened]]:
     """Opens a console; `query` answers for ClickHouse, `rooms` for prefixes of the API; others are parts of the service."""
     return lambda query, rooms=None, **parts: _opened(shop, query, who, rooms, **parts)
+
+
+_AA: dict[str, Any] = {
+    "rules": {"html-has-lang": {"enabled": False}},
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
+    "resultTypes": ["violations"],
+}
+_SCREEN, _PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
+_TOO_WIDE = """() => {
+  const inBox = (each) => { while ((each = each.parentElement)) if (getComputedStyle(each).overflowX !== "visible") return true; return false; };
+  const right = (each) => Math.round(each.getBoundingClientRect().right);
+  return document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main, main *")]
+    .filter((each) => right(each) > innerWidth && !inBox(each)).map((each) => `${each.tagName} .${each.className} ${right(each)}`).slice(0, 12);
+}"""
+
+
+@pytest.fixture
+def looked_at(tmp_path: Path) -> Callable[[Any, str], None]:
+    """Looks at a page as it is now: axe finds nothing in either theme, and nothing scrolls sideways, on a phone either."""
+
+    def look(page: Any, name: str) -> None:
+        before, size = page.evaluate("document.documentElement.dataset.theme"), page.viewport_size
+        wrong: list[str] = []
+        for theme in ("light", "dark"):
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+            page.screenshot(path=str(tmp_path / f"{name}-{theme}.png"), full_page=True)
+            wrong += [f"{theme}: {each}" for each in _broken(page)]
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", before)
+        for place, wide in (("screen", _SCREEN), ("phone", _PHONE)):
+            page.set_viewport_size(wide)
+            wrong += [f"{place}, wider than it: {each}" for each in page.evaluate(_TOO_WIDE)]
+            page.screenshot(path=str(tmp_path / f"{name}-{place}.png"))
+        page.set_viewport_size(size)
+        assert not wrong, "\n".join([f"{name}:", *wrong])
+
+    return look
+
+
+def _broken(page: Any) -> list[str]:
+    found = Axe().run(page, options=_AA).response["violations"]
+    return [
+        f"{each['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary']}"
+        for each in found
+        for node in each["nodes"]
+    ]

@@ -21,7 +21,6 @@ from load_tests.bench.browser import says
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 _WITHIN_MS = 15_000
@@ -94,21 +93,18 @@ def _facts() -> list[Any]:
     ]
 
 
-def test_the_lag_page_says_who_is_behind_since_when_why_and_until_when(opened: Any, tmp_path: Path) -> None:
+def test_the_lag_page_says_who_is_behind_since_when_why_and_until_when(opened: Any, looked_at: Any) -> None:
     with opened(_away) as console:
         page = console.page
         console.press("d", "/lag")
         _says(page, "#lag-said", "Nothing is known of lag now: the lag monitor has not reported yet.")
         _says(page, '[data-lag-rows="query"]', "lake shop", "live shop", "route shop", "unknown")
-        page.screenshot(path=str(tmp_path / "lag-empty.png"), full_page=True)
+        looked_at(page, "lag-empty")
 
         console.report(*_facts())
         one_look(page)
-        page.screenshot(path=str(tmp_path / "lag-light.png"), full_page=True)
         opens(page)
-        page.screenshot(path=str(tmp_path / "lag-open-light.png"), full_page=True)
-        page.keyboard.press("t")
-        page.screenshot(path=str(tmp_path / "lag-open-dark.png"), full_page=True)
+        looked_at(page, "lag-open")
         links(page, console.address)
         healed = [_judged("lake shop", LagVerdict.OK, 0.4, catch_up_s=0.1, since=datetime.now(UTC))]
         healed += [_judged("route shop", LagVerdict.OK, 0.0, catch_up_s=0.0)]

@@ -26,7 +26,6 @@ from load_tests.bench.browser import opened_console, says, served
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from controlplane.contract.streams import StreamDefinition
     from load_tests.bench.signed import Signed
@@ -73,7 +72,7 @@ def _facts() -> list[Any]:
 
 
 def test_the_lake_page_shows_tables_and_what_maintenance_did(
-    shop: StreamDefinition, tmp_path: Path, who: Signed
+    shop: StreamDefinition, looked_at: Any, who: Signed
 ) -> None:
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
@@ -99,7 +98,5 @@ def test_the_lake_page_shows_tables_and_what_maintenance_did(
         _says(page, '[data-lake-tables="shop"] tr:nth-child(2)', "entity_visitor", "unknown")
         _says(page, '[data-lake-next="shop"]', "in 5")
         _says(page, '[data-lake-runs="all"]', "144", "14.3 MiB", "12 s", "failed: disk full")
-        page.screenshot(path=str(tmp_path / "lake-light.png"), full_page=True)
-        page.keyboard.press("t")
-        page.screenshot(path=str(tmp_path / "lake-dark.png"), full_page=True)
+        looked_at(page, "lake")
         assert complaints == []

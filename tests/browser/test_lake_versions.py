@@ -75,7 +75,9 @@ def _write(lake: Path) -> None:
     write_deltalake(events, _events(range(8, 9), 1.5, later), mode="append")
 
 
-def test_versions_are_seen_compared_read_and_rolled_back_to(opened: Any, who: Signed, tmp_path: Path) -> None:
+def test_versions_are_seen_compared_read_and_rolled_back_to(
+    opened: Any, who: Signed, tmp_path: Path, looked_at: Any
+) -> None:
     _write(tmp_path / "lake")
     token = tmp_path / "service.token"
     token.write_text(who.access.service_token)
@@ -96,12 +98,12 @@ def test_versions_are_seen_compared_read_and_rolled_back_to(opened: Any, who: Si
         page = console.page
         console.press("k", "/lake")
         page.click('#lake-shop a[href="/lake/shop"]')
-        _compares(page, tmp_path)
-        _reads(page, tmp_path)
+        _compares(page, looked_at)
+        _reads(page, looked_at)
         _reads_as_of_a_time(page, LakeView(settings))
         _compares_by_keyboard(page)
         _rolls_back(page, desk)
-        _tells_what_was_vacuumed(page, settings, tmp_path)
+        _tells_what_was_vacuumed(page, settings, looked_at)
         assert console.complaints == []
 
 
@@ -109,7 +111,7 @@ def _mark(table: str, version: int) -> str:
     return f'.commit[data-table="{table}"][data-version="{version}"]'
 
 
-def _compares(page: Any, tmp_path: Path) -> None:
+def _compares(page: Any, looked_at: Any) -> None:
     page.click(_mark("events", 2))
     _says(
         page, "[data-lake-version]", "events version 2", "days swapped in by a backfill", "can be read", "b1", "8 rows"
@@ -117,12 +119,12 @@ def _compares(page: Any, tmp_path: Path) -> None:
     page.click("text=What it changed")
     _says(page, "[data-lake-shown]", "from version 1 to 2", "0 added", "5 changed", "price", "1.5", "2.5")
     assert "table=events&version=2&with=1&show=diff" in page.url
-    page.screenshot(path=str(tmp_path / "lake-diff-light.png"), full_page=True)
+    looked_at(page, "lake-diff")
     page.reload()
     _says(page, "[data-lake-shown]", "from version 1 to 2", "5 changed")
 
 
-def _reads(page: Any, tmp_path: Path) -> None:
+def _reads(page: Any, looked_at: Any) -> None:
     page.click(_mark("events", 1))
     page.click("text=Read rows as of it")
     _says(page, "[data-lake-shown]", "events as of version 1", "8 rows")
@@ -133,7 +135,7 @@ def _reads(page: Any, tmp_path: Path) -> None:
     page.keyboard.press("Enter")
     _says(page, "[data-lake-shown]", "2 rows")
     page.click("#theme")
-    page.screenshot(path=str(tmp_path / "lake-rows-dark.png"), full_page=True)
+    looked_at(page, "lake-rows")
     page.fill("[data-lake-where]", "no_such_column = 1")
     page.keyboard.press("Enter")
     _says(page, "[data-lake-shown] .judgement", "no_such_column")
@@ -178,7 +180,7 @@ def _rolls_back(page: Any, desk: Desk) -> None:
     page.keyboard.press("Escape")
 
 
-def _tells_what_was_vacuumed(page: Any, settings: Settings, tmp_path: Path) -> None:
+def _tells_what_was_vacuumed(page: Any, settings: Settings, looked_at: Any) -> None:
     table = DeltaTable(str(settings.data / "lake" / "shop" / "events"))
     table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     page.wait_for_selector(f'{_mark("events", 1)}[data-readable="no"]', timeout=_WITHIN_MS)
@@ -187,7 +189,7 @@ def _tells_what_was_vacuumed(page: Any, settings: Settings, tmp_path: Path) -> N
     assert page.is_disabled('[data-lake-do="rollback"]')
     page.goto(page.url + "&show=rows")
     _says(page, "[data-lake-shown] .judgement", "version 1 can't be read", "what can be read: 2 to ")
-    page.screenshot(path=str(tmp_path / "lake-vacuumed.png"), full_page=True)
+    looked_at(page, "lake-vacuumed")
 
 
 def test_a_rollback_of_a_platform_that_runs_is_planned_from_its_lake_page(

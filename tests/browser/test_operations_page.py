@@ -100,7 +100,9 @@ def _type(page: Any, text: str) -> None:
     page.fill("dialog .operation-confirmation input", text)
 
 
-def test_a_backfill_is_planned_confirmed_followed_undone_and_scheduled(opened: Any, tmp_path: Path) -> None:
+def test_a_backfill_is_planned_confirmed_followed_undone_and_scheduled(
+    opened: Any, tmp_path: Path, looked_at: Any
+) -> None:
     engine = engine_of(f"sqlite:///{tmp_path / 'operations.sqlite'}")
     create_all(engine)
     desk = Desk(engine, ["shop"], _NotKept())
@@ -109,7 +111,7 @@ def test_a_backfill_is_planned_confirmed_followed_undone_and_scheduled(opened: A
         page = console.page
         console.press("f", "/backfills")
         _says(page, '[data-operations="backfill"]', "None yet.")
-        page.screenshot(path=str(tmp_path / "backfills-empty.png"), full_page=True)
+        looked_at(page, "backfills-empty")
         page.fill('[data-backfills-field="since"]', _DAYS[0])
         page.fill('[data-backfills-field="until"]', _DAYS[-1])
         copies = page.get_attribute("[data-backfills-form] button[data-copies]", "data-copies")
@@ -118,19 +120,19 @@ def test_a_backfill_is_planned_confirmed_followed_undone_and_scheduled(opened: A
         page.click('[data-backfills-do="plan"]')
         _says(page, "dialog", "Backfill of shop", "The plan is being made; nothing is done yet")
         worker.plans(_plan(*_DAYS))
-        _confirms_with_the_right_word_only(page, tmp_path)
-        _is_followed(page, worker, tmp_path)
+        _confirms_with_the_right_word_only(page, looked_at)
+        _is_followed(page, worker, looked_at)
         _is_undone(page, desk, worker)
         _is_scheduled(page, console)
         assert console.complaints == []
 
 
-def _confirms_with_the_right_word_only(page: Any, tmp_path: Path) -> None:
+def _confirms_with_the_right_word_only(page: Any, looked_at: Any) -> None:
     _says(page, "dialog", "300 rows", "3 partitions", "Make 2026-03-02 again", "Nothing that readers see changes")
     page.wait_for_function("document.activeElement.name === 'confirmation'", timeout=_WITHIN_MS)
     _type(page, "shoo")
     assert page.is_disabled('dialog [data-operate-do="confirm"]')
-    page.screenshot(path=str(tmp_path / "plan-light.png"))
+    looked_at(page, "plan")
     _type(page, "shop")
     page.keyboard.press("Enter")
     _says(page, "dialog .badge", "queued")
@@ -139,7 +141,7 @@ def _confirms_with_the_right_word_only(page: Any, tmp_path: Path) -> None:
     _says(page, "[data-operations-count]", "1")
 
 
-def _is_followed(page: Any, worker: _Worker, tmp_path: Path) -> None:
+def _is_followed(page: Any, worker: _Worker, looked_at: Any) -> None:
     worker.lease()
     began = datetime.now(UTC)
     worker.says(
@@ -181,9 +183,7 @@ def _is_followed(page: Any, worker: _Worker, tmp_path: Path) -> None:
     _says(page, f"{one} .badge", "done")
     page.click(f'{one} [data-found="compare"] summary')
     _says(page, f'{one} [data-found="compare"] details table', "tg offset", "7", "1.5", "2.5")
-    page.screenshot(path=str(tmp_path / "backfills-light.png"), full_page=True)
-    page.keyboard.press("t")
-    page.screenshot(path=str(tmp_path / "backfills-dark.png"), full_page=True)
+    looked_at(page, "backfills")
 
 
 def _is_undone(page: Any, desk: Desk, worker: _Worker) -> None:

@@ -28,7 +28,6 @@ from load_tests.bench.browser import opened_console, says, served
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from controlplane.contract.streams import StreamDefinition
     from load_tests.bench.signed import Signed
@@ -91,7 +90,7 @@ def _facts() -> list[Any]:
 
 
 def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
-    shop: StreamDefinition, who: Signed, tmp_path: Path
+    shop: StreamDefinition, who: Signed, looked_at: Any
 ) -> None:
     api, console = free_port(), free_port()
     address, hub = f"http://127.0.0.1:{console}", f"http://127.0.0.1:{api}"
@@ -110,7 +109,7 @@ def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
         page.keyboard.press("u")
         _says(page, '[data-quality-gates="shop"] [data-gate="lake"]', "not judged yet", "unknown", "divert")
         _says(page, '[data-quality-strips="shop"]', "No gate has judged in this time")
-        page.screenshot(path=str(tmp_path / "quality-empty.png"), full_page=True)
+        looked_at(page, "quality-empty")
         httpx.post(f"{hub}/api/v1/facts", content=FACTS.dump_json(_facts()), headers=who.headers).raise_for_status()
 
         _says(page, '[data-gate="lake"]', "halted", "micro-batch 17, 9,000 rows", _SUITE, "since 2 h ago", "5 %")
@@ -131,9 +130,7 @@ def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
             timeout=_WITHIN_MS,
         )
 
-        page.screenshot(path=str(tmp_path / "quality-light.png"), full_page=True)
-        page.keyboard.press("t")
-        page.screenshot(path=str(tmp_path / "quality-dark.png"), full_page=True)
+        looked_at(page, "quality")
 
         page.click('[data-gate="ingest"] .order button >> text=Resume')
         _says(page, '[data-quality-said="shop"]', "Ordered: resume ingest of shop")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -12,10 +12,6 @@ from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict, Parti
 from controlplane.contract.scaling import ExecutorsChanged
 from controlplane.contract.spark import QueryProgressed
 from load_tests.bench.browser import says
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -50,21 +46,19 @@ def _facts() -> list[Any]:
     return [lag, batch, _executors(2, 4, waits_for="2 of 4 are not there yet, asked for 12 s ago", failed=1)]
 
 
-def test_the_scaling_page_says_how_many_and_why_and_takes_orders(opened: Any, tmp_path: Path) -> None:
+def test_the_scaling_page_says_how_many_and_why_and_takes_orders(opened: Any, looked_at: Any) -> None:
     with opened(lambda *_, **__: []) as console:
         page = console.page
         console.press("c", "/scaling")
         _says(page, '[data-scaling-reason="lake"]', "lake has not said how many executors it has")
         _says(page, '[data-scaling-now="lake"]', "unknown")
-        page.screenshot(path=str(tmp_path / "scaling-empty.png"), full_page=True)
+        looked_at(page, "scaling-empty")
         console.report(*_facts())
         _says(page, '[data-scaling-now="lake"] .totals', "2there", "2 of 4 are not there yet", "1have failed")
         _says(page, '[data-scaling-mode="lake"]', "autoscaler on")
         sets_the_policy(page, console)
         orders(page, console)
-        page.screenshot(path=str(tmp_path / "scaling-light.png"), full_page=True)
-        page.keyboard.press("t")
-        page.screenshot(path=str(tmp_path / "scaling-dark.png"), full_page=True)
+        looked_at(page, "scaling")
         console.report(_executors(0, 0, port="local"))
         _says(page, '[data-scaling-reason="lake"]', "tidegate up --spark standalone gives it some")
         _says(page, '[data-scaling-mode="lake"]', "not scaled")

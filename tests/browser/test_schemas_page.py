@@ -22,8 +22,6 @@ from dash_app.data import ConsoleData
 from load_tests.bench.browser import opened_console, says, served
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from controlplane.contract.facts import Fact
     from controlplane.contract.streams import StreamDefinition
     from load_tests.bench.signed import Signed
@@ -67,7 +65,7 @@ def versions(shop: StreamDefinition) -> tuple[FakeRegistry, dict[str, Any]]:
 
 
 def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refused(
-    shop: StreamDefinition, who: Signed, tmp_path: Path
+    shop: StreamDefinition, who: Signed, looked_at: Any
 ) -> None:
     registry, second = versions(shop)
     api, console = free_port(), free_port()
@@ -90,9 +88,7 @@ def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refus
         shows_versions(page)
         refuses_registers(page, second, registry)
         says_what_no_column_holds(page, second)
-        page.screenshot(path=str(tmp_path / "schemas-light.png"), full_page=True)
-        page.keyboard.press("t")
-        page.screenshot(path=str(tmp_path / "schemas-dark.png"), full_page=True)
+        looked_at(page, "schemas")
         registry.away = RegistryAwayError("the schema registry at x does not answer: refused")
         _says(page, '[data-schemas-reason="shop"]', "Unknown: the schema registry at x does not answer: refused")
         assert page.text_content('[data-schemas-mode="shop"]') == "unknown"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from controlplane.contract.spark import (
     ExecutorSeen,
@@ -16,10 +16,6 @@ from controlplane.contract.spark import (
     StageSeen,
 )
 from load_tests.bench.browser import says
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 _WITHIN_MS = 15_000
 _says = partial(says, within_ms=_WITHIN_MS)
@@ -129,19 +125,17 @@ def _facts() -> list[Any]:
     ]
 
 
-def test_the_spark_page_says_where_the_time_of_a_batch_goes(opened: Any, tmp_path: Path) -> None:
+def test_the_spark_page_says_where_the_time_of_a_batch_goes(opened: Any, looked_at: Any) -> None:
     with opened(lambda *_, **__: []) as console:
         page = console.page
         console.press("p", "/spark")
         _says(page, '[data-spark-reason="lake"]', "lake has not said yet that its Spark runs")
         _says(page, '[data-spark-executors="lake"]', "unknown: ")
-        page.screenshot(path=str(tmp_path / "spark-empty.png"), full_page=True)
+        looked_at(page, "spark-empty")
         console.report(*_facts())
         queries(page)
         tables(page)
-        page.screenshot(path=str(tmp_path / "spark-light.png"), full_page=True)
-        page.keyboard.press("t")
-        page.screenshot(path=str(tmp_path / "spark-dark.png"), full_page=True)
+        looked_at(page, "spark")
         console.report(*_facts())
         links(page, console.address)
         assert console.complaints == []
