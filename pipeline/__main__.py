@@ -207,6 +207,16 @@ def maintenance() -> None:
 
 
 @app.command()
+def grafana() -> None:
+    """The platform's live numbers to Grafana Live."""
+    from pipeline.grafana.run import run
+
+    settings = Settings()
+    serve_metrics(settings.metrics, table.GRAFANA)
+    run(settings, load_streams(settings.stream_roots), _stopping())
+
+
+@app.command()
 def feed(  # noqa: PLR0913 (each is an option of the command)
     stream: Annotated[str, typer.Argument(help="shop or flights")],
     rate: Annotated[float, typer.Option(min=0, help="shop: events a second; 0 is as fast as can be")] = 500.0,

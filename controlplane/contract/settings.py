@@ -91,6 +91,26 @@ class Settings(BaseSettings):
         parse_duration("60s"),
         description="How long a cause must be well before its incident resolves; rules over windows have their own time.",
     )
+    grafana: str = Field(
+        "",
+        pattern=r"^$|^https?://.",
+        description="Address of a Grafana to whose Grafana Live the platform's live numbers are pushed; empty: nowhere.",
+    )
+    grafana_token: SecretStr = Field(
+        SecretStr(""), description="Token of a service account there, or `@` and the file that has it."
+    )
+    grafana_mode: Literal["http", "websocket"] = Field(
+        "http",
+        description="How: `http` hears what Grafana refuses; `websocket` does not, and needs an administrator's token.",
+    )
+    grafana_topics: str = Field(
+        "overview,lag,live/*",
+        description=(
+            "What, separated by commas: `overview`, `lag`, `live/<stream>/<rollup>`; `live/*` is every rollup, "
+            "and each of them is asked of ClickHouse while it is pushed."
+        ),
+    )
+    grafana_rate: float = Field(2.0, gt=0, le=20, description="At most so many pushes a second.")
     console: str = Field("http://127.0.0.1:8050", description="Console; the only Origin that may open the hub.")
     lake: str = Field("", description="Root of the Delta tables; empty means `lake` in the data folder.")
     checkpoints: str = Field("", description="Root of Spark's checkpoints; empty: in the data folder.")
@@ -187,8 +207,16 @@ class Settings(BaseSettings):
         Raises:
             OSError: if it is in a file that cannot be read.
         """
-        given = self.oidc_client_secret.get_secret_value()
-        return Path(given.removeprefix("@")).read_text().strip() if given.startswith("@") else given
+        return _given(self.oidc_client_secret)
+
+    @property
+    def grafana_secret(self) -> str:
+        """The token of the service account at Grafana.
+
+        Raises:
+            OSError: if it is in a file that cannot be read.
+        """
+        return _given(self.grafana_token)
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -210,3 +238,9 @@ class Settings(BaseSettings):
         """Folders whose sub-folders are streams: the shipped one first, last the promoted ones, which win."""
         added = (Path(part) for part in self.streams.split(os.pathsep) if part)
         return (SHIPPED_STREAMS, *added, self.promoted_streams)
+
+
+def _given(secret: SecretStr) -> str:
+    """A secret that may be in a file, which is then named after `@`."""
+    given = secret.get_secret_value()
+    return Path(given.removeprefix("@")).read_text().strip() if given.startswith("@") else given

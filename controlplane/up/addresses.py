@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFERRED_CONSOLE = 8050
-METERED = ("route", "lake", "live", "lag", "ledger", "maintenance", "feed-shop", "feed-flights", "up")
+METERED = ("route", "lake", "live", "lag", "ledger", "maintenance", "feed-shop", "feed-flights", "grafana", "up")
 """Processes that have no HTTP address of their own, and serve `/metrics` at one that is made for it."""
 _METRICS = "metrics_"
 

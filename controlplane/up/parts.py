@@ -38,6 +38,7 @@ class Plan:
     """Demo stream -> options of its feed."""
     standalone: Standalone | None = None
     """Spark's master and worker, where lake does not run its tasks itself."""
+    pushes_to_grafana: bool = False
 
     def parts(self) -> list[Part]:
         """All parts, in the order in which they are started; stopped in reverse."""
@@ -66,6 +67,11 @@ class Plan:
                 nice=15,
             ),
             self._room("console", "dash_app", port=self.addresses.console, path="/healthz", needs=("control",)),
+            *(
+                [self._room("grafana", "pipeline", "grafana", needs=("control",), nice=10)]
+                if self.pushes_to_grafana
+                else []
+            ),
             *(self._feed(stream, options) for stream, options in self.feeds.items()),
         ]
 

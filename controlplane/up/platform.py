@@ -107,7 +107,7 @@ class Platform:
             standalone = standalone_of(self.settings, self.data, self.addresses)
             if self._only is None:
                 checks.check_memory(checks.NEEDED_BYTES + standalone.needed_bytes)
-        every = Plan(self.data, self.addresses, cache, self._feeds, standalone).parts()
+        every = Plan(self.data, self.addresses, cache, self._feeds, standalone, bool(self.settings.grafana)).parts()
         chosen = {part.name for part in every if self._only is None or part.name in self._only}
         needed = [replace(part, needs=tuple(name for name in part.needs if name in chosen)) for part in every]
         self.parts = [part for part in needed if part.name in chosen]

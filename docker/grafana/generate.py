@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from panels import Json, dashboard, graph, prom, rows, sql, stat, timeline
+from panels import Json, dashboard, graph, live, prom, pushed, rows, sql, stat, timeline, words
 
 HERE = Path(__file__).parent
 _RATE = "$__rate_interval"
@@ -224,13 +224,43 @@ def serving() -> Json:
     ], several=False)  # fmt: skip
 
 
+def pushed_live() -> Json:
+    """What happens this second? Pushed by the part `grafana`; nothing is asked and nothing is kept."""
+    hop, consumer = (
+        "${__field.labels.stream} ${__field.labels.hop}",
+        "${__field.labels.consumer} ${__field.labels.topic}",
+    )
+    return dashboard("live", "Tidegate: live", "What happens this second? Pushed over Grafana Live.", [
+        pushed(graph("Events by hop", live("hop_events_per_second"), unit="cps", page="/",
+                     described="Events a second that each hop takes; a gap is not known."), hop),
+        pushed(graph("Lag by hop", live("hop_lag_seconds"), unit="s", page="/lag",
+                     described="Age of the oldest event that a hop has not taken."), hop),
+        pushed(graph("Not taken", live("hop_lag_events"), page="/lag",
+                     described="Events of the hop before that a hop has not taken."), hop),
+        pushed(graph("Age of the newest event", live("hop_age_seconds"), unit="s", page="/",
+                     described="Since a hop took its newest record."), hop),
+        words("Verdicts of lag", live("consumer_verdict"), consumer, page="/lag",
+              described="ok, unknown, warn, rewind, stall, stop."),
+        words("Verdicts of ledgers", live("ledger_verdict"), "${__field.labels.stream}", page="/ledger",
+              described="Whether every event is where it should be."),
+        pushed(graph("From event to pixel", live("event_to_pixel_ms"), unit="ms", page="/live",
+                     described="As browsers measured it in the last minutes; nothing while nobody looks at a live page."),
+               "p${__field.labels.percentile}"),
+        pushed(graph("Problems", live("problems"), page="/", described="What the console's banner shows."), "problems"),
+        pushed(graph("Shop: traffic by kind of event", live("live_shop_traffic_events"), unit="short", page="/live/shop", width=24,
+                     described="Each second once it has ended. An example; every measure of every rollup has such a channel."),
+               "${__field.labels.event_type}"),
+    ]) | {"refresh": "", "liveNow": True, "time": {"from": "now-5m", "to": "now"}}  # fmt: skip
+
+
 def main() -> None:
     """Write every dashboard into a folder."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "dashboards"
     folder.mkdir(parents=True, exist_ok=True)
-    for build in (overview, lag, spark, quality, serving):
-        text = json.dumps(build(), indent=2, ensure_ascii=False)
-        (folder / f"{build.__name__}.json").write_text(f"{text}\n")
+    for build in (overview, lag, spark, quality, serving, pushed_live):
+        built = build()
+        text = json.dumps(built, indent=2, ensure_ascii=False)
+        (folder / f"{built['uid'].removeprefix('tidegate-')}.json").write_text(f"{text}\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What is a panel, a variable, a dashboard? Small builders of Grafana's classic dashboard JSON (schema 41).
 
-Nothing names a data source: each panel asks `${prometheus}` or `${clickhouse}`, variables of the dashboard. A number that is not
-there is drawn as "unknown", and each single number has its age beside it.
+Nothing names a data source: each panel asks `${prometheus}` or `${clickhouse}`, variables of the dashboard, or Grafana Live, which
+is Grafana's own. A number that is not there is drawn as "unknown", and each single number has its age beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import Any
 
 Json = dict[str, Any]
 PROMETHEUS: Json = {"type": "prometheus", "uid": "${prometheus}"}
+GRAFANA: Json = {"type": "datasource", "uid": "grafana"}
+"""Grafana Live's own; every Grafana has it."""
 CLICKHOUSE: Json = {"type": "grafana-clickhouse-datasource", "uid": "${clickhouse}"}
 _WIDTH, _HEIGHT = 24, 8
 _NO_TIMEZONE = "browser"
@@ -27,6 +29,12 @@ def sql(statement: str, *, table: bool = False, ref: str = "A") -> Json:
     """A target of the ClickHouse plugin, as it writes SQL that somebody typed."""
     return {"refId": ref, "datasource": CLICKHOUSE, "editorType": "sql", "rawSql": statement,
             "queryType": "table" if table else "timeseries", "format": 1 if table else 0}  # fmt: skip
+
+
+def live(measurement: str, *, ref: str = "A") -> Json:
+    """A target of Grafana Live: what the part `grafana` pushes, a channel of one value."""
+    return {"refId": ref, "datasource": GRAFANA, "queryType": "measurements",
+            "channel": f"stream/tidegate/{measurement}"}  # fmt: skip
 
 
 def _panel(kind: str, title: str, targets: list[Json], width: int, described: str, page: str) -> Json:
@@ -98,6 +106,23 @@ def timeline(title: str, target: Json, *, described: str, page: str = "", width:
                         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
                         "tooltip": {"mode": "single", "sort": "none"}}  # fmt: skip
     return panel
+
+
+def pushed(panel: Json, legend: str) -> Json:
+    """A panel of Grafana Live: its lines are named by their labels."""
+    panel["fieldConfig"]["defaults"]["displayName"] = legend
+    return panel
+
+
+def words(title: str, target: Json, legend: str, *, described: str, page: str = "", width: int = 12) -> Json:
+    """Which word over time: a row a series, a colour a word of a verdict."""
+    colours = {"ok": "green", "balanced": "green", "in_flight": "blue", "unknown": "purple", "warn": "orange", "rewind": "orange",
+               "stall": "red", "stop": "red", "unbalanced": "red"}  # fmt: skip
+    panel = timeline(title, target, described=described, page=page, width=width)
+    options = {word: {"text": word, "color": colour, "index": at} for at, (word, colour) in enumerate(colours.items())}
+    panel["fieldConfig"]["defaults"]["mappings"] = [{"type": "value", "options": options}]
+    panel["options"]["showValue"] = "auto"
+    return pushed(panel, legend)
 
 
 def rows(title: str, target: Json, *, described: str, page: str = "", width: int = 12) -> Json:

@@ -53,7 +53,7 @@ def test_the_files_are_what_the_generator_writes(tmp_path: Path) -> None:
 
 
 def test_there_are_the_dashboards_that_operators_need() -> None:
-    assert DASHBOARDS.keys() == {"overview", "lag", "spark", "quality", "serving"}
+    assert DASHBOARDS.keys() == {"overview", "lag", "spark", "quality", "serving", "live"}
     assert {each["uid"] for each in DASHBOARDS.values()} == {f"tidegate-{name}" for name in DASHBOARDS}
 
 
@@ -105,7 +105,7 @@ def test_grafanas_own_types_take_every_dashboard_and_refuse_a_mistake(grafana_ty
 
 def test_a_dashboard_names_no_data_source() -> None:
     uids = {target["datasource"]["uid"] for _, panel in PANELS for target in panel["targets"]}
-    assert uids == {"${prometheus}", "${clickhouse}"}
+    assert uids == {"${prometheus}", "${clickhouse}", "grafana"}
     for each in DASHBOARDS.values():
         named = {variable["name"]: variable["type"] for variable in each["templating"]["list"]}
         assert named == {

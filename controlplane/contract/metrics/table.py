@@ -12,8 +12,8 @@ from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
 ROUTE, LAKE, LIVE, LAG, LEDGER, MAINTENANCE = "route", "lake", "live", "lag", "ledger", "maintenance"
-QUALITY, ALERTS, CONTROL, CONSOLE, CLICKHOUSE, FEED, UP, OPERATIONS = (
-    "quality", "alerts", "control", "console", "clickhouse", "feed", "up", "operations",
+QUALITY, ALERTS, CONTROL, CONSOLE, CLICKHOUSE, FEED, UP, OPERATIONS, GRAFANA = (
+    "quality", "alerts", "control", "console", "clickhouse", "feed", "up", "operations", "grafana",
 )  # fmt: skip
 PROCESSES = (
     UP,
@@ -30,9 +30,10 @@ PROCESSES = (
     OPERATIONS,
     CONSOLE,
     FEED,
+    GRAFANA,
 )
 """Every kind of process of ours; there is a feed for each demo stream."""
-_REPORTERS = tuple(each for each in PROCESSES if each not in (CLICKHOUSE, CONTROL, CONSOLE))
+_REPORTERS = tuple(each for each in PROCESSES if each not in (CLICKHOUSE, CONTROL, CONSOLE, GRAFANA))
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -187,6 +188,10 @@ _ALL = (
     _counter(MAINTENANCE, "tidegate_maintenance_seconds_total", "stage", "How long they took."),
     _counter(ALERTS, "tidegate_outbox_events_total", "result", "Events that were offered to PagerDuty, by what came of it: sent, refused, later."),
     _gauge(ALERTS, "tidegate_outbox_waiting", "", "Events that PagerDuty has not taken yet."),
+    _counter(GRAFANA, "tidegate_grafana_points_total", "result", "Points that were offered to Grafana Live, by what came of it: sent, refused, away."),
+    _counter(GRAFANA, "tidegate_grafana_pushes_total", "result", "Requests or messages that they were in."),
+    _histogram(GRAFANA, "tidegate_grafana_push_seconds", "", "How long such a request took."),
+    _gauge(GRAFANA, "tidegate_grafana_up", "", "1 while Grafana takes what is pushed, 0 while it does not; absent when nothing was tried for a minute."),
     _counter(FEED, "tidegate_feed_events_total", "stream", "Events that a demo feed has sent since its beginning."),
 )  # fmt: skip
 METRICS = {metric.name: metric for metric in _ALL}

@@ -28,7 +28,7 @@ type Json<T> = 0 extends 1 & T
           ? { [Key in keyof T]: Json<T[Key]> }
           : T;
 
-// The two plugins' own queries are not in @grafana/schema.
+// The data sources' own queries are not in @grafana/schema.
 interface PromQuery extends DataQuery {
   expr: string;
   legendFormat: string;
@@ -42,7 +42,11 @@ interface ClickHouseQuery extends DataQuery {
   queryType: 'timeseries' | 'table';
   format: 0 | 1;
 }
-type Query = PromQuery | ClickHouseQuery;
+interface LiveQuery extends DataQuery {
+  queryType: 'measurements';
+  channel: string;
+}
+type Query = PromQuery | ClickHouseQuery | LiveQuery;
 
 interface Of<Type extends string, Options, Field> extends Omit<Panel<Options, Field>, 'options' | 'targets' | 'type'> {
   type: Type;

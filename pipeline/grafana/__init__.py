@@ -1,0 +1,1 @@
+"""The platform's live numbers, pushed to Grafana Live."""
