@@ -25,6 +25,7 @@ from controlplane.service.clickhouse import query_of
 from controlplane.service.confluent import HttpRegistry
 from controlplane.service.database import create_all, engine_of
 from controlplane.service.history import HistoryFile
+from controlplane.service.hub import Most
 from controlplane.service.observations.keeper import Keeper
 from controlplane.service.operations.desk import Desk
 from controlplane.service.operations.schedules import Schedules
@@ -32,6 +33,7 @@ from controlplane.service.orders import OrderFile
 from controlplane.service.scaling.kept import ScalingFile
 from controlplane.service.service import Service
 from controlplane.service.verdict_file import VerdictFile
+from controlplane.service.wire import UVICORN, Wire
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -77,6 +79,7 @@ def main() -> None:
         record=record,
         operations=desk,
         schedules=Schedules(engine, desk, partial(named, access.users)),
+        watchers=Most(settings.push_clients, settings.push_clients_each),
     )
     rooms = {
         "quarantine": settings.quality,
@@ -93,7 +96,8 @@ def main() -> None:
         port=address.port or 8090,
         log_level="warning",
         timeout_graceful_shutdown=2,
-        ws="websockets-sansio",
+        ws=Wire,
+        **UVICORN,
     )
     _Server(config, desk.bell).run()
 

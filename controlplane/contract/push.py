@@ -3,21 +3,18 @@
 JSON text frames over one WebSocket at `/api/v1/push`. The client subscribes to topics, gets one full `update` at
 once and then further ones. Updates are latest-wins: a slow client skips some and never falls behind. `seq` grows by
 one a topic, across clients, so a gap is visible. After drawing an update the client sends `painted`, which is how the
-time from event to pixel is measured.
+time from event to pixel is measured. Who comes back says what it had last, and goes on from there.
 
-Who opens it shows a session (from a page of the console) or a token, else it is refused by 403 before it is open; when the session
-ends or the token is taken back it is closed by code 1008.
-
-Topics: `overview` (an `OverviewFrame`), `ledger` (a `LedgerFrame`), `lake` (a `LakeFrame`),
-`quality` (a `QualityFrame`), `lag` (a `LagFrame`), `spark` (a `SparkFrame`), `scaling` (a `ScalingFrame`),
-`operations` (an `OperationsFrame`) and `live/<stream>/<rollup>` (a `LiveFrame`).
+`TOPICS` names every topic; ARCHITECTURE.md, "Push protocol", is for who writes a client, and a test holds it to what is here.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter
+from pydantic.json_schema import models_json_schema
 
 from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.facts import (
@@ -43,11 +40,41 @@ BEARER = "tidegate.bearer."
 """Begins the subprotocol by which a page shows a token: a browser sends no `Authorization` with a WebSocket."""
 
 
+class CloseCode(IntEnum):
+    """Why the hub closes a WebSocket, where it is not WebSocket's own reason."""
+
+    SIGNED_OUT = 1008
+    """The session has ended, or the token was taken back."""
+    VERSION = 4001
+    """None of the versions that the client speaks is spoken here."""
+    TOO_SLOW = 4002
+    """It has taken nothing for `TAKES_WITHIN_S`."""
+    TOO_MANY = 4003
+    """There are too many watchers, in all or of this person."""
+
+
+TAKES_WITHIN_S = 10.0
+"""A client whose socket takes nothing for so long, though something waits, is closed."""
+_TOPICS_AT_MOST = 500
+
+
 class Subscribe(Frozen):
-    """Client: send me these topics from now on; replaces an earlier subscription."""
+    """Client: send me these topics from now on; replaces an earlier subscription.
+
+    Who was here before says of which `epoch` it is, and which `seq` it had last of each topic; the answer is `resumed`.
+    """
 
     type: Literal["subscribe"] = "subscribe"
-    topics: tuple[str, ...]
+    topics: tuple[str, ...] = Field(max_length=_TOPICS_AT_MOST)
+    epoch: str | None = None
+    since: dict[str, int] = Field(default_factory=dict, max_length=_TOPICS_AT_MOST)
+
+
+class Refresh(Frozen):
+    """Client: send me a full frame of a topic, I have missed something."""
+
+    type: Literal["refresh"] = "refresh"
+    topic: str
 
 
 class Painted(Frozen):
@@ -66,15 +93,34 @@ class Ping(Frozen):
     at_ms: float
 
 
-ClientMessage = Annotated[Subscribe | Painted | Ping, Field(discriminator="type")]
+ClientMessage = Annotated[Subscribe | Refresh | Painted | Ping, Field(discriminator="type")]
 CLIENT_MESSAGE: TypeAdapter[ClientMessage] = TypeAdapter(ClientMessage)
 
 
 class Welcome(Frozen):
-    """Server, first message: protocol version."""
+    """Server, first message: protocol version, and the hub's `epoch`: another one counts its `seq` anew."""
 
     type: Literal["welcome"] = "welcome"
     version: int = PROTOCOL_VERSION
+    epoch: str
+
+
+class Resumption(StrEnum):
+    """How a topic goes on for who was here before."""
+
+    CURRENT = "current"
+    """Nothing has been told since: what it has is the newest."""
+    MISSED = "missed"
+    """The updates that it has missed follow, each."""
+    FULL = "full"
+    """A full frame follows: the epoch is another, or too much was missed."""
+
+
+class Resumed(Frozen):
+    """Server: answer to a `subscribe` with `since`, by topic."""
+
+    type: Literal["resumed"] = "resumed"
+    topics: dict[str, Resumption]
 
 
 class Pong(Frozen):
@@ -248,6 +294,32 @@ class LiveFrame(Frozen):
     reason: str | None = None
 
 
+Frame = (
+    OverviewFrame
+    | LedgerFrame
+    | LakeFrame
+    | QualityFrame
+    | LagFrame
+    | SparkFrame
+    | ScalingFrame
+    | OperationsFrame
+    | LiveFrame
+)
+LIVE = "live/<stream>/<rollup>"
+TOPICS: dict[str, type[Frozen]] = {
+    "overview": OverviewFrame,
+    "ledger": LedgerFrame,
+    "lake": LakeFrame,
+    "quality": QualityFrame,
+    "lag": LagFrame,
+    "spark": SparkFrame,
+    "scaling": ScalingFrame,
+    "operations": OperationsFrame,
+    LIVE: LiveFrame,
+}
+"""What is told of each; there is a topic `live/...` for each rollup of each stream."""
+
+
 class Update(Frozen):
     """Server: a topic's newest state. `event_ms` in `data.marks` is what `painted` is measured against."""
 
@@ -255,14 +327,27 @@ class Update(Frozen):
     topic: str
     seq: int
     sent_at_ms: float
-    data: (
-        OverviewFrame
-        | LedgerFrame
-        | LakeFrame
-        | QualityFrame
-        | LagFrame
-        | SparkFrame
-        | ScalingFrame
-        | OperationsFrame
-        | LiveFrame
+    data: Frame
+
+
+ServerMessage = Annotated[Welcome | Resumed | Update | Pong | Refused, Field(discriminator="type")]
+SERVER_MESSAGE: TypeAdapter[ServerMessage] = TypeAdapter(ServerMessage)
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of every message, and the frame that `data` of an update is, by topic."""
+    (refs, of_all) = models_json_schema(
+        [(each, "serialization") for each in (Welcome, Resumed, Update, Pong, Refused, *TOPICS.values())]
+        + [(each, "validation") for each in (Subscribe, Refresh, Painted, Ping)],
+        title="Tidegate push protocol",
     )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "version": PROTOCOL_VERSION,
+        "subprotocol": PROTOCOL,
+        "client": [refs[each, "validation"] for each in (Subscribe, Refresh, Painted, Ping)],
+        "server": [refs[each, "serialization"] for each in (Welcome, Resumed, Update, Pong, Refused)],
+        "topics": {topic: refs[each, "serialization"] for topic, each in TOPICS.items()},
+        "close_codes": {each.name.lower(): each.value for each in CloseCode},
+        **of_all,
+    }

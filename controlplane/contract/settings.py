@@ -153,6 +153,8 @@ class Settings(BaseSettings):
         True, description="Mirror where each query is into a consumer group of its own, for Kafka's own tools."
     )
     push_tick: Duration = Field(parse_duration("100ms"), description="How often the hub looks for something new.")
+    push_clients: int = Field(2000, ge=1, description="Watchers that may be connected to the hub, in all.")
+    push_clients_each: int = Field(100, ge=1, description="Watchers that one user may have connected.")
     notify_socket: str = Field(
         "", validation_alias="NOTIFY_SOCKET", description="Where to say that a part is ready (systemd's sd_notify)."
     )

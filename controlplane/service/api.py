@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from pydantic import ValidationError
 from starlette.middleware.cors import CORSMiddleware
-from starlette.websockets import WebSocketDisconnected
 
 from controlplane.contract.access import Action, needs
 from controlplane.contract.facts import FACTS
-from controlplane.contract.push import PROTOCOL
 from controlplane.service.access.access import Access
 from controlplane.service.access.answers import add_session
 from controlplane.service.access.guard import Guard
@@ -31,6 +28,7 @@ from controlplane.service.operations.answers import add_operations
 from controlplane.service.operations.worker_answers import add_worker
 from controlplane.service.orders import add_orders
 from controlplane.service.problem_json import add_problems
+from controlplane.service.push import add_push
 from controlplane.service.quality_answers import add_quality
 from controlplane.service.scaling.answers import add_scaling
 from controlplane.service.schema_answers import add_schemas
@@ -38,8 +36,7 @@ from controlplane.service.schema_answers import add_schemas
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from controlplane.service.access.known import AnyoneIs, Authenticator
-    from controlplane.service.hub import Client
+    from controlplane.service.access.known import AnyoneIs
     from controlplane.service.service import Service
 
 _log = logging.getLogger(__name__)
@@ -116,7 +113,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, *, acce
         add_people(api, access, service.audit)
         if access.openid is not None:
             add_openid(api, access, access.openid, service.audit)
-    _push(api, service, authenticator)
+    add_push(api, service.hub, authenticator)
     return api
 
 
@@ -131,42 +128,3 @@ def _facts(api: FastAPI, service: Service) -> None:
             first = error.errors(include_url=False)[0]
             raise HTTPException(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         return Response(status_code=204)
-
-
-def _push(api: FastAPI, service: Service, authenticator: Authenticator) -> None:
-    @api.websocket("/api/v1/push")
-    @needs(Action.READ)
-    async def push(socket: WebSocket) -> None:
-        client = service.hub.join()
-        beside: list[asyncio.Task[None]] = []
-        try:
-            # A page that has given up waiting may be gone before it is let in, or found gone by the sending side.
-            await socket.accept(subprotocol=PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
-            beside = [
-                asyncio.create_task(_send(socket, client)),
-                asyncio.create_task(_close_when_unknown(socket, authenticator)),
-            ]
-            while True:
-                service.hub.said(client, await socket.receive_text())
-        except (WebSocketDisconnect, WebSocketDisconnected):
-            pass
-        finally:
-            service.hub.leave(client)
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-
-
-async def _close_when_unknown(socket: WebSocket, authenticator: Authenticator) -> None:
-    """What was allowed when it was opened may be no more: the session has ended, or the user may not sign in."""
-    await authenticator.until_unknown(socket)
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        await socket.close(1008, "the session has ended")
-
-
-async def _send(socket: WebSocket, client: Client) -> None:
-    """Send what waits; a socket that has gone ends the receiving side, which cleans up."""
-    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        while True:
-            for text in await client.take():
-                await socket.send_text(text)

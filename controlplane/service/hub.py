@@ -1,15 +1,14 @@
 """How do many watchers see the same thing without one slow watcher holding up the others?
 
-One reader upstream, encoded once; each client has one slot a topic and the newest update wins. A full picture that is
-still waiting is not replaced by a partial one.
+One reader upstream, encoded once; each client has one slot a topic and the newest update wins. Who comes back after a lost
+connection goes on where it was: a topic is kept up for half a minute after its last watcher has gone.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,41 +17,25 @@ from pydantic import ValidationError
 from controlplane.contract.metrics.meter import METER
 from controlplane.contract.push import (
     CLIENT_MESSAGE,
-    LakeFrame,
-    LedgerFrame,
-    LiveFrame,
-    Marks,
-    OverviewFrame,
     Painted,
     Ping,
     Pong,
+    Refresh,
     Refused,
+    Resumed,
+    Resumption,
     Subscribe,
-    Update,
     Welcome,
 )
 from controlplane.service.latency import Latencies
+from controlplane.service.topic import Topic
+from controlplane.service.watcher import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from controlplane.contract.lag import LagFrame
-    from controlplane.contract.operations import OperationsFrame
-    from controlplane.contract.scaling import ScalingFrame
-    from controlplane.contract.spark import SparkFrame
-    from controlplane.contract.verdicts import QualityFrame
-
-    Frame = (
-        OverviewFrame
-        | LedgerFrame
-        | LakeFrame
-        | QualityFrame
-        | LagFrame
-        | SparkFrame
-        | ScalingFrame
-        | OperationsFrame
-        | LiveFrame
-    )
+    from controlplane.contract.push import Frame
+    from controlplane.service.topic import Encoded
 
 OVERVIEW = "overview"
 LEDGER = "ledger"
@@ -62,87 +45,89 @@ LAG = "lag"
 SPARK = "spark"
 SCALING = "scaling"
 OPERATIONS = "operations"
-_REMEMBERED = 200
+KEPT_UP_MS = 30_000.0
+"""A topic without watchers is told on for so long, if the connection of its last one was lost."""
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """An update, ready to send to anyone."""
+class Most:
+    """How many clients there may be."""
 
-    text: str
-    full: bool
+    in_all: int = 2000
+    each: int = 100
+    """Of one person."""
 
 
-@dataclass
-class Client:
-    """One WebSocket's side: what it wants and what waits for it."""
-
-    id: str = field(default_factory=lambda: uuid4().hex)
-    topics: frozenset[str] = frozenset()
-    new: set[str] = field(default_factory=set)
-    """Topics of which it has had nothing yet."""
-    slots: dict[str, Encoded] = field(default_factory=dict)
-    replies: list[str] = field(default_factory=list)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def offer(self, topic: str, update: Encoded) -> None:
-        """Put an update into the topic's slot."""
-        if topic in self.new:
-            if not update.full:
-                return
-            self.new.discard(topic)
-        waiting = self.slots.get(topic)
-        if waiting is not None:
-            METER.add("tidegate_hub_replaced_updates_total")
-        if waiting is None or update.full or not waiting.full:
-            self.slots[topic] = update
-        self.wake.set()
-
-    def reply(self, text: str) -> None:
-        """Queue an answer; a client that asks faster than it reads loses the oldest."""
-        self.replies = [*self.replies[-_REMEMBERED:], text]
-        self.wake.set()
-
-    async def take(self) -> list[str]:
-        """Wait until there is something, and take it all."""
-        await self.wake.wait()
-        self.wake.clear()
-        taken = [*self.replies, *(update.text for update in self.slots.values())]
-        self.replies, self.slots = [], {}
-        return taken
+class TooManyError(Exception):
+    """One more watcher would be too many; says of what."""
 
 
 class Hub:
-    """Clients, topics and what was sent."""
+    """Clients, topics and what was sent.
 
-    def __init__(self, topics: frozenset[str], now_ms: Callable[[], float] = lambda: time.time() * 1000) -> None:
+    Args:
+        topics: their names.
+        now_ms: the clock, epoch milliseconds.
+        most: how many clients there may be.
+    """
+
+    def __init__(
+        self,
+        topics: frozenset[str],
+        now_ms: Callable[[], float] = lambda: time.time() * 1000,
+        most: Most = Most(),
+    ) -> None:
+        self.epoch = uuid4().hex
+        """Another one counts anew."""
         self.clients: dict[str, Client] = {}
         self.latencies = Latencies()
         self.version = 0
-        """Changes whenever what is wanted does."""
-        self._topics = topics
+        """Changes whenever somebody wants what is not known yet."""
+        self._topics = {name: Topic(name) for name in topics}
+        self._watched: set[str] = set()
+        self._kept_up: dict[str, float] = {}
+        """Topics that nobody watches: until when they are told all the same."""
+        self._persons = Counter[str]()
         self._now_ms = now_ms
-        self._seq: dict[str, int] = defaultdict(int)
-        self._sent: dict[str, dict[int, tuple[Marks, float]]] = defaultdict(dict)
+        self._most = most
 
-    def join(self) -> Client:
-        """A new client; it is greeted first."""
-        client = Client()
-        client.reply(Welcome().model_dump_json())
+    def join(self, person: str = "", write: Callable[[bytes], bool] = lambda _: False) -> Client:
+        """A new client; it is greeted first.
+
+        Raises:
+            TooManyError: if there are as many as there may be.
+        """
+        if len(self.clients) >= self._most.in_all:
+            raise TooManyError(f"there are {len(self.clients)} watchers, and may be no more (TIDEGATE_PUSH_CLIENTS)")
+        if (own := self._persons[person]) >= self._most.each:
+            raise TooManyError(f"{person} has {own} watchers, and may have no more (TIDEGATE_PUSH_CLIENTS_EACH)")
+        client = Client(person=person, write=write)
+        client.reply(Welcome(epoch=self.epoch).model_dump_json())
+        self._persons[person] += 1
         self.clients[client.id] = client
         return client
 
     def leave(self, client: Client) -> None:
-        """Forget a client."""
-        self.clients.pop(client.id, None)
+        """Forget a client; what only it has watched is kept up for a while."""
+        if self.clients.pop(client.id, None) is None:
+            return
+        self._persons[client.person] -= 1
+        until = self._now_ms() + KEPT_UP_MS
+        for name in client.topics:
+            self._unwatch(client, name)
+            if name not in self._watched:
+                self._kept_up[name] = until
 
     def watched(self) -> frozenset[str]:
-        """Topics that anybody wants."""
-        return frozenset(topic for client in self.clients.values() for topic in client.topics)
+        """Topics that anybody wants, or may want again."""
+        now = self._now_ms()
+        for name in [name for name, until in self._kept_up.items() if until < now]:
+            del self._kept_up[name]
+        return frozenset(self._watched.union(self._kept_up))
 
     def wanting_full(self) -> frozenset[str]:
         """Topics of which somebody has had nothing yet."""
-        return frozenset(topic for client in self.clients.values() for topic in client.new)
+        return frozenset(name for name in self._watched if self._topics[name].wanting)
 
     def said(self, client: Client, text: str) -> None:
         """Take a client's message; what is not understood is refused with a reason and changes nothing."""
@@ -155,6 +140,8 @@ class Hub:
         match message:
             case Subscribe():
                 self._subscribe(client, message)
+            case Refresh():
+                self._refresh(client, message.topic)
             case Ping():
                 client.reply(Pong(ping_at_ms=message.at_ms, at_ms=self._now_ms()).model_dump_json())
             case Painted():
@@ -162,30 +149,74 @@ class Hub:
 
     def publish(self, topic: str, data: Frame) -> None:
         """Send an update to everyone who wants the topic."""
-        self._seq[topic] += 1
         METER.add("tidegate_hub_updates_total", topic)
-        seq, sent_ms = self._seq[topic], self._now_ms()
-        if isinstance(data, LiveFrame):
-            sent = self._sent[topic]
-            sent[seq] = (data.marks, sent_ms)
-            sent.pop(seq - _REMEMBERED, None)
-        text = Update(topic=topic, seq=seq, sent_at_ms=sent_ms, data=data).model_dump_json()
-        full = not isinstance(data, LiveFrame) or data.full or data.reason is not None
-        for client in self.clients.values():
-            if topic in client.topics:
-                client.offer(topic, Encoded(text, full))
+        told = self._topics[topic]
+        update = told.told(data, self._now_ms())
+        sent = sum(client.offer(told, update) for client in told.watchers.values())
+        if sent:
+            METER.add("tidegate_hub_sent_total", by=sent)
+            METER.observe("tidegate_hub_push_seconds", value=(self._now_ms() - update.sent_ms) / 1000)
 
     def _subscribe(self, client: Client, message: Subscribe) -> None:
-        unknown = sorted(set(message.topics) - self._topics)
+        unknown = sorted(set(message.topics) - self._topics.keys())
         if unknown:
             client.reply(Refused(reason=f"no such topic: {', '.join(unknown)}").model_dump_json())
-        wanted = frozenset(message.topics) & self._topics
-        client.new = set(wanted - client.topics) | (client.new & wanted)
+        wanted = frozenset(message.topics) & self._topics.keys()
+        for name in client.topics - wanted:
+            self._unwatch(client, name)
+        entered = sorted(wanted - client.topics)
         client.topics = wanted
+        since = message.since if message.epoch == self.epoch else {}
+        missed = {name: self._enter(client, name, since.get(name)) for name in entered}
+        if resumed := {name: _resumption(missed[name]) for name in entered if name in message.since}:
+            client.reply(Resumed(topics=resumed).model_dump_json())
+        for name, updates in missed.items():
+            if updates is None:
+                self._offer_whole(client, name)
+            else:
+                client.follow(update.text for update in updates)
+
+    def _enter(self, client: Client, name: str, since: int | None) -> Sequence[Encoded] | None:
+        """Let a client in to a topic: what it has missed, None when it needs a full update."""
+        topic = self._topics[name]
+        if name not in self.watched():
+            topic.forget()
+        topic.watchers[client.id] = client
+        self._watched.add(name)
+        self._kept_up.pop(name, None)
+        return None if since is None else topic.after(since)
+
+    def _offer_whole(self, client: Client, name: str) -> None:
+        topic = self._topics[name]
+        if (whole := topic.whole()) is not None:
+            client.offer(topic, whole)
+            return
+        client.new.add(name)
+        topic.wanting.add(client.id)
         self.version += 1
 
+    def _refresh(self, client: Client, name: str) -> None:
+        if name in client.topics:
+            self._offer_whole(client, name)
+
+    def _unwatch(self, client: Client, name: str) -> None:
+        topic = self._topics[name]
+        topic.watchers.pop(client.id, None)
+        topic.wanting.discard(client.id)
+        client.new.discard(name)
+        client.slots.pop(name, None)
+        if not topic.watchers:
+            self._watched.discard(name)
+
     def _painted(self, client: Client, message: Painted) -> None:
-        found = self._sent.get(message.topic, {}).get(message.seq)
+        topic = self._topics.get(message.topic)
+        found = None if topic is None else topic.marks.get(message.seq)
         if found is not None:
             marks, sent_ms = found
             self.latencies.painted(client.id, message.topic, marks, sent_ms, message.at_ms)
+
+
+def _resumption(missed: Sequence[Encoded] | None) -> Resumption:
+    if missed is None:
+        return Resumption.FULL
+    return Resumption.MISSED if missed else Resumption.CURRENT

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from controlplane.service.hub import Frame, Hub
+    from controlplane.contract.push import Frame
+    from controlplane.service.hub import Hub
 
     Said = TypeVar("Said", bound=Frame)
 

@@ -12,7 +12,7 @@ from controlplane.contract.metrics.meter import METER
 from controlplane.contract.scaling import ScalingDecided
 from controlplane.service.audit.port import NotKept
 from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import LAG, LAKE, LEDGER, OPERATIONS, OVERVIEW, QUALITY, SCALING, SPARK, Hub
+from controlplane.service.hub import LAG, LAKE, LEDGER, OPERATIONS, OVERVIEW, QUALITY, SCALING, SPARK, Hub, Most
 from controlplane.service.keeping import save_unsaved
 from controlplane.service.lag import lag_frame
 from controlplane.service.lake import lake_frame
@@ -84,6 +84,7 @@ class Service:
         record: Kept | None = None,
         operations: Desk | None = None,
         schedules: Schedules | None = None,
+        watchers: Most | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
@@ -103,7 +104,8 @@ class Service:
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        self.hub = Hub(frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, OPERATIONS, *live}))
+        topics = frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, OPERATIONS, *live})
+        self.hub = Hub(topics, most=watchers or Most())
         self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
         self._unanswered: tuple[str, datetime] | None = None
         self._console = urlsplit(console)

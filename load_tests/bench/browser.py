@@ -12,6 +12,7 @@ import uvicorn
 from playwright.sync_api import sync_playwright
 
 from controlplane.contract.access import SESSION_COOKIE
+from controlplane.service.wire import UVICORN, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,7 @@ def opened_console(address: str, session: str = "") -> Iterator[Any]:
 def served(app: Any, port: int) -> Iterator[None]:  # noqa: ANN401 (Dash and FastAPI both have one)
     """An ASGI application at a port of loopback, on a thread of this process."""
     config = uvicorn.Config(
-        app, port=port, log_level="warning", timeout_graceful_shutdown=1, ws="websockets-sansio", access_log=False
+        app, port=port, log_level="warning", timeout_graceful_shutdown=1, ws=Wire, access_log=False, **UVICORN
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -114,6 +114,7 @@ def test_what_is_old_is_unknown() -> None:
         "tidegate_problems",
         "tidegate_history_rows_dropped_total",
         "tidegate_hub_replaced_updates_total",
+        "tidegate_hub_sent_total",
         "tidegate_audit_failures_total",
         "tidegate_audit_left_out_total",
     }
