@@ -88,6 +88,7 @@ def main() -> None:
         "tables": settings.operations,
         "sql": settings.operations,
         "trials": settings.operations,
+        "loads": settings.operations,
     }
     address = urlsplit(settings.api)
     config = uvicorn.Config(

@@ -24,6 +24,7 @@ from controlplane.commands.backfill import backfill
 from controlplane.commands.credentials import control_plane
 from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
+from controlplane.commands.load import app as load_app
 from controlplane.commands.login import login, logout
 from controlplane.commands.operations import app as operations_app
 from controlplane.commands.quarantine import app as quarantine_app
@@ -57,6 +58,7 @@ app.add_typer(gate_app, name="gate")
 app.add_typer(scaling_app, name="scaling")
 app.add_typer(lag_app, name="lag")
 app.add_typer(trial_app, name="trial")
+app.add_typer(load_app, name="load")
 app.add_typer(users_app, name="users")
 app.command()(login)
 app.command()(logout)

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     TRIAL = "trial"
     PROMOTION = "promotion"
     """A trial's changed definition becomes today's."""
+    LOAD_TEST = "load_test"
 
 
 class OperationState(StrEnum):
@@ -171,7 +172,7 @@ class OperationAsked(Frozen):
 
     kind: Kind
     asked: dict[str, JsonValue]
-    """By kind: `BackfillAsked`, `RollbackAsked`, `TrialAsked`, `PromotionAsked`."""
+    """By kind: `BackfillAsked`, `RollbackAsked`, `TrialAsked`, `PromotionAsked`, `LoadAsked`."""
     why: str = Field("", max_length=300)
     """Kept with it, and told to PagerDuty."""
 

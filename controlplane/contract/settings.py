@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     backfill_files: Path | None = Field(
         None, description="Folder whose files backfills may read; nothing else of the machine is read."
     )
+    load_targets: str = Field(
+        "",
+        description=(
+            "Addresses (`host` or `host:port`, comma-separated) that load tests may load besides those of this machine's "
+            "loopback; empty: none."
+        ),
+    )
     operations_memory: str = Field("768m", description="Heap ceiling of the Spark of each running operation.")
     database: SecretStr = Field(
         SecretStr(""),

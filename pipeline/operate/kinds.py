@@ -53,8 +53,15 @@ def _rollback(_: Ports) -> OperationKind:
     return RollbackKind()
 
 
+def _load_test(_: Ports) -> OperationKind:
+    from pipeline.loads.kind import LoadKind
+
+    return LoadKind()
+
+
 KINDS: Mapping[Kind, Callable[[Ports], OperationKind]] = {
     Kind.BACKFILL: _backfill,
+    Kind.LOAD_TEST: _load_test,
     Kind.PROMOTION: _promotion,
     Kind.ROLLBACK: _rollback,
     Kind.TRIAL: _trial,

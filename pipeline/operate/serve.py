@@ -14,6 +14,7 @@ from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import OPERATIONS
 from controlplane.contract.rooms import OnlyParts
 from pipeline.lakeview import serve as lakeview
+from pipeline.loads import serve as loads
 from pipeline.sql import serve as sql
 from pipeline.trial import serve as trials
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
     from pipeline.trial.asked import SuiteCheck
 
-ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = (lakeview.router, sql.router)
+ROUTERS: tuple[Callable[[Settings], APIRouter], ...] = (lakeview.router, sql.router, loads.router)
 """What makes each router; paths are whole, such as `/api/v1/tables/{stream}`."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from controlplane.contract.backfills import BackfillAsked, PromotionAsked, RollbackAsked, TrialAsked
+from controlplane.contract.loads import LoadAsked
 from controlplane.contract.operations import Kind
 from controlplane.service.operations.refusal import mistaken
 
@@ -21,15 +22,17 @@ MODELS: dict[Kind, type[BaseModel]] = {
     Kind.ROLLBACK: RollbackAsked,
     Kind.TRIAL: TrialAsked,
     Kind.PROMOTION: PromotionAsked,
+    Kind.LOAD_TEST: LoadAsked,
 }
 _COMMANDS = {
     Kind.BACKFILL: ("backfill", ("stream",)),
     Kind.ROLLBACK: ("rollback", ("stream",)),
     Kind.TRIAL: ("trial start", ("stream", "folder")),
     Kind.PROMOTION: ("trial promote", ("trial",)),
+    Kind.LOAD_TEST: ("load start", ("stream",)),
 }
 """Kind -> command, and what is said without an option's name."""
-_OPTIONS = {"files": "--file", "version": "--to-version", "to": "--to"}
+_OPTIONS = {"files": "--file", "version": "--to-version", "to": "--to", "lasts": "--for"}
 """Options that are not named as their field is."""
 
 

@@ -1,0 +1,77 @@
+"""Who sends events? Producers of the SDK. Each takes what is due, and sends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from locust import User, task
+
+from controlplane.contract.folders import load_streams
+from load_tests.users.events import generator
+from pipeline.producer import EventProducer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from load_tests.users.load import Load
+
+COMMITTED = "committed"
+NO_ANSWER = "none"
+_IDLE_S = 0.005
+Events = list[dict[str, Any]]
+
+
+def kafka_user(load: Load) -> type[User]:
+    """A producer a user, a transaction a piece."""
+    asked, run = load.run.asked, load.run.run
+    stream = next(each for each in load_streams(load.settings.stream_roots) if each.name == asked.stream)
+    events = generator(asked.stream, run)
+    numbers = iter(range(asked.users * 100))
+
+    class KafkaUser(User):
+        def on_start(self) -> None:
+            name = f"tidegate-load-{run:08x}-{next(numbers)}"
+            settings = load.settings
+            self._producer = _apart(
+                lambda: EventProducer(stream, settings.kafka, settings.registry, transactional_id=name)
+            )
+
+        @task
+        def send(self) -> None:
+            _send_next(load, self.environment, events, lambda found: _apart(lambda: self._transaction(found)))
+
+        def _transaction(self, found: Events) -> str:
+            with self._producer.transaction() as send:
+                for each in found:
+                    send(each)
+            return COMMITTED
+
+    return KafkaUser
+
+
+def _send_next(load: Load, environment: Any, events: Callable[..., Events], send: Callable[[Events], str]) -> None:  # noqa: ANN401 (locust has no types)
+    piece = load.schedule.take(load.now_s())
+    if piece is None:
+        gevent.sleep(_IDLE_S)
+        return
+    error: Exception | None = None
+    try:
+        status = send(events(piece))
+    except Exception as failed:  # noqa: BLE001 (what failed is counted, and the load goes on)
+        status, error = NO_ANSWER, failed
+    took_ms = 1000 * (load.now_s() - piece.due_s)
+    load.tally.answered(status, took_ms, piece.count)
+    load.tally.events(piece.start, piece.until, status)
+    what = {
+        "request_type": "send",
+        "name": load.run.asked.target,
+        "response_time": took_ms,
+        "response_length": piece.count,
+    }
+    environment.events.request.fire(**what, exception=error, context={})
+
+
+def _apart(work: Callable[[], Any]) -> Any:  # noqa: ANN401 (what the work gives)
+    """On a real thread: librdkafka waits in C, where gevent cannot let others go on."""
+    return gevent.get_hub().threadpool.apply(work)

@@ -1,0 +1,148 @@
+"""How is the load begun, watched and ended? The process that loads is another room's command; this one watches the platform.
+
+A load is offered once: its time axis cannot be gone on with. So a pause ends it early and what follows waits, and a run that was
+killed is not begun again.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from controlplane.contract.loads import LoadTarget
+from pipeline.loads.addresses import addresses_of, refused, why_refused
+from pipeline.loads.balance import ends_of
+from pipeline.loads.folder import LoadFolder, LoadRun
+from pipeline.loads.ids import run_number
+from pipeline.loads.observe import Observer
+from pipeline.loads.recovery import all_back, recoveries
+from pipeline.operate.kind import PausedError, RefusedError, RestsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic import JsonValue
+
+    from controlplane.contract.loads import LoadAsked
+    from pipeline.operate.kind import Work
+
+_COMMAND = (sys.executable, "-P", "-m", "load_tests.users")
+_BEGINS_IN_S = 2.0
+"""Until the process that loads has been started: second 0 of the time axis."""
+_ENDS_WITHIN_S = 30.0
+_SETTLES_WITHIN_S = 120.0
+_EVERY_S = 1.0
+_WORDS = 600
+
+
+def load(work: Work, asked: LoadAsked) -> Mapping[str, JsonValue]:
+    """Have it loaded, to its end.
+
+    Raises:
+        RefusedError: if it was begun before, or the process that loads ends with an error.
+    """
+    folder = LoadFolder(work.settings, work.operation.id)
+    if folder.has_begun:
+        raise RefusedError("this run was interrupted, and a load cannot be gone on with: start another one")
+    if not_ours := refused(addresses_of(asked.target, work.settings), work.settings.load_targets):
+        raise RefusedError(why_refused(not_ours))
+    run = LoadRun(
+        id=work.operation.id,
+        run=run_number(work.operation.id),
+        asked=asked,
+        started_ms=round((time.time() + _BEGINS_IN_S) * 1000),
+        topics=_topics(work) if asked.target is LoadTarget.HUB else (),
+        begins=ends_of(work.settings.kafka, asked.stream) if asked.target.writes else {},
+    )
+    folder.begin(run)
+    try:
+        with _loading(folder) as process:
+            _watch(work, run, folder, process)
+    except PausedError as paused:
+        said = f"cut short by a pause after {_now_s(run):.0f} s"
+        raise RestsError(said, {"ended": said}) from paused
+    if process.returncode:
+        raise RefusedError(f"the process that loads ended with {process.returncode}: {_last_words(folder)}")
+    return {"ended": "whole"}
+
+
+def settle(work: Work) -> Mapping[str, JsonValue]:
+    """Watch until every query is back where it was, two minutes at most."""
+    folder = LoadFolder(work.settings, work.operation.id)
+    run, observer = folder.run(), Observer(work.settings, work.operation.stream)
+    until = time.monotonic() + _SETTLES_WITHIN_S
+    try:
+        while time.monotonic() < until:
+            work.check()
+            folder.add(observer.look(_now_s(run)))
+            found = recoveries(folder.observed(), run.asked.corners)
+            back = sum(each.seconds is not None for each in found)
+            work.progress(back, len(found), "queries", "until their lag is what it was")
+            if all_back(found):
+                break
+            time.sleep(_EVERY_S)
+    finally:
+        observer.close()
+    return {}
+
+
+def _watch(work: Work, run: LoadRun, folder: LoadFolder, process: subprocess.Popen[bytes]) -> None:
+    observer = Observer(work.settings, run.asked.stream)
+    late_s = run.asked.seconds + _ENDS_WITHIN_S
+    unit = "events" if run.asked.target.writes else "requests" if run.asked.events else "s"
+    try:
+        while process.poll() is None:
+            work.check()
+            now_s = _now_s(run)
+            folder.add(observer.look(now_s))
+            done, total = (
+                (folder.sent(), run.asked.events) if run.asked.events else (int(now_s), int(run.asked.seconds))
+            )
+            work.progress(max(0, min(done, total)), total, unit)
+            if now_s > late_s:
+                raise RefusedError(f"the process that loads has not ended {_ENDS_WITHIN_S:.0f} s after its time")
+            time.sleep(_EVERY_S)
+    finally:
+        observer.close()
+
+
+@contextmanager
+def _loading(folder: LoadFolder) -> Iterator[subprocess.Popen[bytes]]:
+    """The process that loads, in a session of its own: it must not be as nice as an operation. It ends with the block."""
+    with folder.words.open("wb") as words:
+        process = subprocess.Popen(
+            (*_COMMAND, folder.path.name), stdin=subprocess.PIPE, stdout=words, stderr=words, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _now_s(run: LoadRun) -> float:
+    return time.time() - run.started_ms / 1000
+
+
+def _topics(work: Work) -> tuple[str, ...]:
+    stream = work.stream()
+    return ("overview", *(f"live/{stream.name}/{rollup}" for rollup in stream.rollups))
+
+
+def _last_words(folder: LoadFolder) -> str:
+    lines = folder.words.read_text(errors="replace")[-_WORDS:].strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
