@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dash import Dash, Input, Output
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _OURS = ("/healthz", "/metrics", *PATHS)
+_FIRST = "theme.js"
+"""Runs before the first paint, so Dash must not load it among its own scripts at the end."""
 _NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
 
 
@@ -42,11 +45,13 @@ def create_app(data: ConsoleData, sessions: Sessions | None = None) -> Dash:
         suppress_callback_exceptions=True,
         serve_locally=True,
         enable_mcp=False,
+        assets_ignore=_FIRST.replace(".", r"\."),
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     server: Any = app.server
     if type(server).__name__ != "FastAPI":
         raise RuntimeError(f"the console needs Dash's FastAPI backend, not {type(server).__name__}")
+    app.index_string = app.index_string.replace("{%metas%}", f'{{%metas%}}<script src="{_fresh(_FIRST)}"></script>')
     app.layout = frame(data.streams, "" if data.push_port is None else str(data.push_port), str(PLAN_HOLDS_S))
 
     @app.callback(Output("page", "children"), Input("location", "pathname"))
@@ -73,6 +78,11 @@ def create_app(data: ConsoleData, sessions: Sessions | None = None) -> Dash:
     # Dash finds the assets at the first request of `/` only: whoever opened another page first would get none.
     app._setup_server()  # type: ignore[no-untyped-call]  # noqa: SLF001
     return app
+
+
+def _fresh(asset: str) -> str:
+    """Its address, another one after each change, as Dash does for its own."""
+    return f"/assets/{asset}?m={(Path(__file__).parent / 'assets' / asset).stat().st_mtime}"
 
 
 def _arrange(server: Any) -> None:  # noqa: ANN401 (Dash's server is untyped)

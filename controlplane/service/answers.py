@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, Response
+from pydantic import AwareDatetime
 
 from controlplane.contract.access import Action, needs, open_to_all
 from controlplane.contract.facts import FACTS
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from controlplane.service.service import Service
 
 Hours = Annotated[float, Query(gt=0, le=KEPT / timedelta(hours=1))]
+Until = Annotated[AwareDatetime | None, Query()]
+"""Where the time that is asked for ends; none: now."""
 
 
 def add_answers(api: FastAPI, service: Service) -> None:
@@ -90,21 +93,25 @@ def _ledger(api: FastAPI, service: Service) -> None:
 
     @api.get("/api/v1/ledger/{stream}/history")
     @needs(Action.READ)
-    async def history(stream: str, hours: Hours = SHOWN / timedelta(hours=1)) -> list[dict[str, Any]]:
-        """Every point of the last hours, oldest first; what is older than the memory comes from the file."""
+    async def history(
+        stream: str, hours: Hours = SHOWN / timedelta(hours=1), until: Until = None
+    ) -> list[dict[str, Any]]:
+        """Every point of some hours, oldest first; what is older than the memory comes from the file."""
         if stream not in service.streams:
             raise HTTPException(404, f"there is no stream {stream!r}")
-        return [point.model_dump(mode="json") for point in await points_of(service, stream, timedelta(hours=hours))]
+        end = until or datetime.now(UTC)
+        points = await points_of(service, stream, end - timedelta(hours=hours), end)
+        return [point.model_dump(mode="json") for point in points]
 
 
-async def points_of(service: Service, stream: str, within: timedelta) -> Sequence[LedgerPoint]:
-    """A stream's accounts of the last hours, oldest first; what is older than the memory comes from the file."""
+async def points_of(service: Service, stream: str, since: datetime, until: datetime) -> Sequence[LedgerPoint]:
+    """A stream's accounts of a time, oldest first; what is older than the memory comes from the file."""
     now = datetime.now(UTC)
-    held = [point for point in service.history.points(stream, now) if now - point.at <= within]
-    if within <= SHOWN or service.history_file is None:
+    held = [point for point in service.history.points(stream, now) if since <= point.at <= until]
+    if now - since <= SHOWN or service.history_file is None:
         return held
-    saved = await asyncio.to_thread(service.history_file.load, now - within, stream)
-    return [*(point for _, point in saved if now - point.at > SHOWN), *held]
+    saved = await asyncio.to_thread(service.history_file.load, since, stream)
+    return [*(point for _, point in saved if now - point.at > SHOWN and point.at <= until), *held]
 
 
 def _metrics(api: FastAPI, service: Service) -> None:

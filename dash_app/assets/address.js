@@ -5,6 +5,7 @@
    set({ hop: "dead", rule: "" })    chosen now ("" or null: not any more); the page stays, no step back is added
    set({ record: 7 }, { isStep: true })   the same, and Back undoes it
    go("/lake/shop?version=3")        to another page, without loading the console anew
+   push("/lag/lake%20shop")          to what the page itself can show, without fetching it
    here()                            { place, named, stream }; place is a row of dash_app/pages/places.py, or undefined
    onChange(draw)                    draw() after each change, by whomever; also as the window's event "tidegate-address" */
 (function () {
@@ -42,7 +43,9 @@
   function placeAt(path) {
     const [first = "", named = ""] = path.split("/").filter(Boolean).map(decoded);
     const place = told().places.find((each) => each.path === `/${first}`);
-    return { place, named, stream: place && place.names === "stream" ? named : "" };
+    /* `lake shop` is of a stream too. */
+    const stream = told().streams.find(({ name }) => named === name || (place && place.names === "one" && named.endsWith(` ${name}`)));
+    return { place, named, stream: stream ? stream.name : "" };
   }
 
   /* A link to a page of the console never loads the console anew, whoever has drawn it. */
@@ -62,10 +65,16 @@
     set: (chosen, { isStep = false } = {}) => put(withChosen(chosen), isStep),
     href: withChosen,
     go,
+    push: (href) => put(href, true),
     here: () => placeAt(location.pathname),
     places: () => told().places,
     streams: () => told().streams,
     onChange: (draw) => window.addEventListener(CHANGED, draw),
   };
-  window.tidegate = { ...window.tidegate, address };
+  /* Dash lays the console out after its scripts are there. */
+  function whenShown(draw) {
+    if (root()) draw();
+    else setTimeout(() => whenShown(draw), 20);
+  }
+  window.tidegate = { ...window.tidegate, address, whenShown };
 })();

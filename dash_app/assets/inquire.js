@@ -1,7 +1,7 @@
-/* How is the control plane asked? At once, or again and again for what was before; the time range is in the address. */
+/* How is the control plane asked? At once, or again and again for what was before. */
 (function () {
   "use strict";
-  const WITHIN_MS = 8000, HISTORY_WITHIN_MS = 15000, AGAIN_MS = 15000, FORGOTTEN_MS = 60000, DEFAULT_MINUTES = 60, MINUTES_AT_MOST = 43200;
+  const WITHIN_MS = 8000, HISTORY_WITHIN_MS = 15000, AGAIN_MS = 15000, FORGOTTEN_MS = 60000;
   const now = () => performance.now();
 
   function address(path) {
@@ -40,25 +40,5 @@
   }
   setInterval(() => { for (const [path, { usedAt }] of held) if (now() - usedAt > FORGOTTEN_MS) held.delete(path); }, FORGOTTEN_MS);
 
-  function minutes() {
-    const given = Number(new URLSearchParams(location.search).get("minutes"));
-    return given > 0 && given <= MINUTES_AT_MOST ? given : DEFAULT_MINUTES;
-  }
-  function setMinutes(value) {
-    const query = new URLSearchParams(location.search);
-    query.set("minutes", value);
-    window.history.replaceState(window.history.state, "", `${location.pathname}?${query}`);
-    showMinutes();
-    window.dispatchEvent(new CustomEvent("tidegate-range"));
-  }
-  function showMinutes() {
-    for (const button of document.querySelectorAll("[data-minutes]")) button.classList.toggle("is-here", Number(button.dataset.minutes) === minutes());
-  }
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-minutes]");
-    if (button) setMinutes(button.dataset.minutes);
-  });
-  setInterval(showMinutes, 1000);
-
-  window.tidegate.inquire = { address, ask, past, minutes, showMinutes };
+  window.tidegate.inquire = { address, ask, past };
 })();

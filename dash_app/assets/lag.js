@@ -46,7 +46,7 @@
     return `/lag${query.size ? `?${query}` : ""}`;
   }
   function open(href) {
-    window.history.pushState(window.history.state, "", href);
+    window.tidegate.address.push(href);
     again();
     const panel = document.getElementById("lag-open");
     if (panel && !panel.hidden && panel.getBoundingClientRect().top > window.innerHeight - 160) panel.scrollIntoView({ block: "center", behavior: "smooth" });

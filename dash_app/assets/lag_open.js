@@ -125,7 +125,7 @@
 
   /* Of ClickHouse; while it does not answer, what this page has seen itself. */
   function history(lag) {
-    const minutes = window.tidegate.inquire.minutes(), query = new URLSearchParams({ consumer: lag.consumer, topic: lag.topic, minutes });
+    const query = new URLSearchParams({ consumer: lag.consumer, topic: lag.topic, ...window.tidegate.range.within() });
     const { said, reason: why_, askedAt } = window.tidegate.inquire.past(`lag/history?${query}`, page().again);
     const own = (page().seen.get(page().keyOf(lag)) || []).map(([at, lag_s, verdict, taken_per_s, arriving_per_s]) => ({ at: new Date(at).toISOString(), lag_s, verdict, taken_per_s, arriving_per_s }));
     const old = Array.isArray(said) ? said : [], last = old.length ? Date.parse(old.at(-1).at) : -Infinity;
@@ -134,7 +134,7 @@
     const told = find("history");
     told.classList.toggle("is-unknown", Boolean(why_));
     if (told.textContent !== words) told.textContent = words;
-    const range = window.tidegate.timechart.range(minutes), { timechart, stamp } = window.tidegate.timechart;
+    const range = window.tidegate.timechart.range(), { timechart, stamp } = window.tidegate.timechart;
     const x = points.map(({ at }) => stamp(Date.parse(at))), column = (name) => points.map((each) => each[name]);
     const box = (name) => document.querySelector(`[data-lag-chart="${name}"]`);
     timechart(box("behind"), { ...range, unit: " s", traces: [{ name: "behind", x, y: column("lag_s"), colour: 0, unit: " s", fill: true }] });

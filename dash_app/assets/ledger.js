@@ -45,26 +45,42 @@
   }
   const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-  /* One cell a minute. A minute of which nothing is known is a gap: neither green nor left out. */
+  /* Cells of the chosen range, a minute or more each: the worst that was said in one. Of what nothing is known is a gap: neither
+     green nor left out. The last hours are pushed; what was before is asked for. */
+  const WORST_LAST = ["balanced", "in_flight", "unknown", "unbalanced"];
+  function pointsOf(stream) {
+    const { minutes, until } = window.tidegate.range.get(), { minutes: _, ...end } = window.tidegate.range.within();
+    if (until === null && minutes <= CELLS) return { points: stream.history, reason: null };
+    const { said, reason, askedAt } = window.tidegate.inquire.past(`ledger/${stream.name}/history?${new URLSearchParams({ hours: minutes / 60, ...end })}`, again);
+    return { points: said || [], reason: reason ? `unknown: ${reason}` : askedAt === -Infinity ? "asking ..." : null };
+  }
   function paintStrip(strip, stream, at) {
-    const last = Math.floor(at / MINUTE_MS), points = new Map();
-    for (const point of stream.history) points.set(Math.floor(Date.parse(point.at) / MINUTE_MS), point);
-    redraw(strip, JSON.stringify([last, stream.history.length, stream.history.at(-1)]), () => {
-      const cells = Array.from({ length: CELLS }, (_, index) => cellOf(last - CELLS + 1 + index, points));
-      const count = (...states) => cells.filter((cell) => states.includes(cell.dataset.state)).length;
-      const counts = [[count("unbalanced"), "unbalanced"], [count("unknown", "gap"), "unknown"]];
-      const said = counts.filter(([minutes]) => minutes).map(([minutes, state]) => `${minutes} min ${state}`).join(", ") || "never unbalanced, never unknown";
-      strip.setAttribute("aria-label", `The last six hours: ${said}`);
+    const { minutes, since, until, label } = window.tidegate.range.get(), { clock } = window.tidegate.show;
+    const count = Math.min(CELLS, Math.ceil(minutes)), width = minutes * MINUTE_MS / count, last = Math.floor((until || at) / width);
+    const { points, reason } = pointsOf(stream);
+    redraw(strip, JSON.stringify([last, width, points.length, points.at(-1), reason]), () => {
+      const worst = new Map();
+      for (const point of points) {
+        const cell = Math.floor(Date.parse(point.at) / width), held = worst.get(cell);
+        if (!held || WORST_LAST.indexOf(point.verdict) >= WORST_LAST.indexOf(held.verdict)) worst.set(cell, point);
+      }
+      const cells = Array.from({ length: count }, (_, index) => cellOf((last - count + 1 + index) * width, worst.get(last - count + 1 + index)));
+      const lasted = (...states) => Math.round(cells.filter((cell) => states.includes(cell.dataset.state)).length * width / MINUTE_MS);
+      const counts = [[lasted("unbalanced"), "unbalanced"], [lasted("unknown", "gap"), "unknown"]];
+      const said = reason || counts.filter(([lasting]) => lasting).map(([lasting, state]) => `${lasting} min ${state}`).join(", ") || "never unbalanced, never unknown";
+      strip.setAttribute("aria-label", `${since === null ? `The last ${label}` : label}: ${said}`);
       find("summary", stream.name).textContent = said;
+      find("from", stream.name).textContent = since === null ? `${label} ago` : clock(since, 16);
+      find("until", stream.name).textContent = until === null ? "now" : clock(until, 16);
       return cells;
     });
   }
-  function cellOf(minute, points) {
-    const { clock } = window.tidegate.show, point = points.get(minute), cell = make("i");
+  function cellOf(start, point) {
+    const { clock } = window.tidegate.show, cell = make("i");
     cell.dataset.state = point ? point.verdict : "gap";
     cell.title = point
       ? `${clock(point.at)} ${words(point.verdict)}: ${point.reason}`
-      : `${clock(minute * MINUTE_MS, 16)} unknown: no account was taken in this minute`;
+      : `${clock(start, 16)} unknown: no account was taken then`;
     return cell;
   }
 
@@ -152,5 +168,7 @@
     }
   }
 
+  const again = () => { const held = window.tidegate.latest.get("ledger"); if (held) ledger(held.data); };
+  window.addEventListener("tidegate-range", again);
   window.tidegate.painters.push((update) => (update.topic === "ledger" ? ledger(update.data) : false));
 })();

@@ -54,5 +54,5 @@
   }
   /* `commands` in backticks are set as code. */
   const prose = (text) => text.split("`").map((part, index) => (index % 2 ? element("code", "", part) : part));
-  window.tidegate.make = { element, redraw, copyButton, link, prose };
+  window.tidegate.make = { element, redraw, copied, copyButton, link, prose };
 })();

@@ -1,4 +1,5 @@
-/* What is wrong now, above every page: the hub's list, and first what only the page can know, that the hub does not answer. */
+/* Is all well? In one look, above every page: the hub's list of what is wrong, and before it what only the page can know, that the hub
+   does not answer. "All is well" is only said of a picture that has just come, in which nothing is unknown. */
 (function () {
   "use strict";
   const LOST_AFTER_MS = 1500, SILENT_AFTER_MS = 5000;
@@ -18,14 +19,16 @@
     return [{ subject: "The control plane", reason, since: null, page: null }];
   }
 
-  function follow(event) {
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-    event.preventDefault();
-    window.history.pushState({}, "", event.currentTarget.getAttribute("href"));
-    /* What Dash's own links say to its location. */
-    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
-    window.scrollTo(0, 0);
-    setOpen(false);
+  /* { state: ok | problems | unknown | lost, said, page, problems } */
+  function health() {
+    const lost = silence(), update = window.tidegate.latest.get("overview");
+    const problems = [...lost, ...(update ? update.data.problems : [])];
+    if (lost.length) return { state: "lost", said: "Not connected", page: null, problems };
+    if (!update) return { state: "unknown", said: "Not known yet", page: "/", problems };
+    if (problems.length) return { state: "problems", said: problems.length === 1 ? "1 problem" : `${problems.length} problems`, page: problems[0].page, problems };
+    const unknown = update.data.streams.find(({ verdict }) => verdict === "unknown");
+    if (unknown) return { state: "unknown", said: `Unknown: the ledger of ${unknown.name}`, page: `/ledger/${unknown.name}`, problems };
+    return { state: "ok", said: "All is well", page: "/", problems };
   }
 
   /* A line stays the same element while its problem lasts: a screen reader says it once, and not each second anew. */
@@ -34,7 +37,7 @@
     line.dataset.key = keyOf(problem);
     if (problem.page) {
       text.href = problem.page;
-      text.addEventListener("click", follow);
+      text.addEventListener("click", () => setOpen(false));
     }
     text.appendChild(document.createElement("strong")).textContent = problem.subject;
     text.append(" ");
@@ -52,8 +55,11 @@
   function show() {
     const banner = document.getElementById("banner");
     if (!banner || !window.tidegate.show) return;
-    const update = window.tidegate.latest.get("overview");
-    const problems = [...silence(), ...(update ? update.data.problems : [])];
+    const { state, said, page, problems } = health(), link = document.getElementById("health-said");
+    document.getElementById("health").dataset.state = state;
+    write(link, said);
+    if (page) link.setAttribute("href", page);
+    else link.removeAttribute("href");
     banner.hidden = problems.length === 0;
     let list = banner.querySelector("ul"), more = banner.querySelector("button");
     if (!list) {
@@ -68,20 +74,21 @@
     problems.forEach((problem, index) => {
       write(lines[index].querySelector("span[aria-live]"), problem.reason);
       write(lines[index].querySelector("time"), problem.since ? `since ${window.tidegate.show.clock(problem.since)}` : "");
+      lines[index].title = `${problem.subject} ${problem.reason}`;
     });
-    const rest = problems.length - 1;
-    if (rest < 1) isOpen = false;
-    more.hidden = rest < 1;
-    write(more, isOpen ? "fewer" : `and ${rest} more`);
+    if (!problems.length) isOpen = false;
+    write(more, isOpen ? "close" : problems.length > 1 ? `all ${problems.length}` : "whole");
     more.setAttribute("aria-expanded", String(isOpen));
     banner.classList.toggle("is-open", isOpen);
   }
   const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
+  window.tidegate.health = health;
   window.tidegate.painters.push((update) => {
     if (update.topic === "overview") show();
     return false;
   });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape" && isOpen) setOpen(false); });
+  document.addEventListener("click", (event) => { if (isOpen && !event.target.closest("#banner")) setOpen(false); });
   setInterval(show, 500);
 })();

@@ -1,33 +1,21 @@
 /* The quality page's past: a strip a gate and a rule, what route turned away by minute, and the suites that were in use. */
 (function () {
   "use strict";
-  const ASK_AGAIN_MS = 15000, WITHIN_MS = 15000, DEFAULT_H = 6;
-  const held = new Map(); /* stream -> { shown, hours, reason, askedAt, isAsking } */
+  const ASK_AGAIN_MS = 15000, WITHIN_MS = 15000;
+  const held = new Map(); /* stream -> { shown, asked, reason, askedAt, isAsking } */
   const make = (...how) => window.tidegate.make.element(...how);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const page = () => window.tidegate.quality;
   const now = () => performance.now();
 
-  function hours() {
-    const given = Number(new URLSearchParams(location.search).get("hours"));
-    return given > 0 && given <= 720 ? given : DEFAULT_H;
-  }
-  document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-quality-hours]");
-    if (!button) return;
-    window.history.replaceState(window.history.state, "", `${location.pathname}?hours=${button.dataset.qualityHours}`);
-    for (const state of held.values()) state.askedAt = -Infinity;
-    tick();
-  });
-
   async function load(name) {
     const state = held.get(name) || { shown: null, reason: null, askedAt: -Infinity, isAsking: false };
     held.set(name, state);
-    const wanted = hours();
-    if (state.isAsking || (now() - state.askedAt < ASK_AGAIN_MS && state.hours === wanted)) return;
-    Object.assign(state, { isAsking: true, hours: wanted });
+    const { minutes, ...until } = window.tidegate.range.within(), asked = String(new URLSearchParams({ hours: minutes / 60, ...until }));
+    if (state.isAsking || (now() - state.askedAt < ASK_AGAIN_MS && state.asked === asked)) return;
+    Object.assign(state, { isAsking: true, asked });
     try {
-      const answer = await window.tidegate.session.fetch(page().address(`gates/${name}/history?hours=${wanted}`), { signal: AbortSignal.timeout(WITHIN_MS) });
+      const answer = await window.tidegate.session.fetch(page().address(`gates/${name}/history?${asked}`), { signal: AbortSignal.timeout(WITHIN_MS) });
       const said = await answer.json();
       Object.assign(state, answer.ok ? { shown: said, reason: null } : { reason: said.detail });
     } catch {
@@ -39,7 +27,6 @@
 
   function tick() {
     const cards = document.querySelectorAll("[data-quality]");
-    for (const button of document.querySelectorAll("[data-quality-hours]")) button.classList.toggle("is-here", Number(button.dataset.qualityHours) === hours());
     for (const card of cards) {
       if (!document.hidden) load(card.dataset.quality);
       paint(card.dataset.quality);
@@ -183,5 +170,6 @@
   }
 
   window.tidegate.qualityHistory = { ruleStrip, gatesOf: (name) => { const state = held.get(name); return state && state.shown ? state.shown.gates : null; } };
+  window.addEventListener("tidegate-range", tick);
   setInterval(tick, 1000);
 })();

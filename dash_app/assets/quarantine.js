@@ -24,7 +24,7 @@
     }
   }
 
-  /* The address: hop, status, hours, reason, rule, text, and which record is open. Waiting ones are shown unless it says else. */
+  /* The address: hop, status, reason, rule, text, and which record is open. Waiting ones are shown unless it says else. */
   const params = () => new URLSearchParams(location.search);
   const chosen = (what) => (what === "status" && !params().has("status") ? "waiting" : params().get(what) || "");
   let typing = 0;
@@ -51,9 +51,8 @@
   function selection(withStatus) {
     const found = {};
     for (const what of ["hop", "reason", "rule", "rules", "text", ...(withStatus ? ["status"] : [])]) if (chosen(what)) found[what] = chosen(what);
-    const hours = Number(chosen("hours"));
-    if (hours > 0) found.since = new Date(window.tidegate.hubNow() - hours * 3600000).toISOString();
-    return found;
+    const since = window.tidegate.range.since(), { until } = window.tidegate.range.within();
+    return { ...found, ...(since === null ? {} : { since: new Date(since).toISOString() }), ...(until ? { until } : {}) };
   }
   const quoted = (text) => (/^[\w.:+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
   const options = (fields) => Object.entries(fields).map(([what, value]) => ` --${what} ${quoted(String(value))}`).join("");
@@ -290,7 +289,7 @@
       if (input && document.activeElement !== input && input.value !== chosen(what)) input.value = chosen(what);
     }
     const command = `tidegate quarantine ls ${name} --records${options(selection(true))}`;
-    redraw(find("cli", name), command.replace(/ --since \S+/, ""), () => [window.tidegate.make.copyButton(command)]);
+    redraw(find("cli", name), command, () => [window.tidegate.make.copyButton(command)]);
   }
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-quarantine-choose], [data-quarantine-more]");
@@ -309,5 +308,6 @@
 
   window.tidegate.quarantine = { ask, selection, options, quoted, params, again: () => { for (const state of held.values()) { state.askedAt = -Infinity; state.openId = null; } tick(); } };
   window.tidegate.painters.push((update) => { if (update.topic === "overview") tick(); return false; });
+  window.addEventListener("tidegate-range", () => window.tidegate.quarantine.again());
   setInterval(tick, 1000);
 })();

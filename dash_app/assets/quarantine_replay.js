@@ -91,10 +91,10 @@
   function paint(name) {
     const about = document.querySelector("[data-quarantine-about]"), one = params().get("record"), given = selection(false);
     if (!about) return;
-    const fields = Object.entries(given).filter(([what]) => what !== "since").map(([what, value]) => `${what} ${value}`);
-    about.textContent = one ? `the record ${one}` : `all that wait${fields.length ? ` with ${fields.join(", ")}` : ""}${given.since ? `, of the last ${params().get("hours")} h` : ""}`;
+    const fields = Object.entries(given).filter(([what]) => !["since", "until"].includes(what)).map(([what, value]) => `${what} ${value}`);
+    about.textContent = one ? `the record ${one}` : `all that wait${fields.length ? ` with ${fields.join(", ")}` : ""}${given.since ? `, turned away in: ${window.tidegate.range.get().label}` : ""}`;
     const { plan, discard } = commands(name);
-    redraw(document.querySelector("[data-quarantine-plan-cli]"), [plan, discard].join("\n").replace(/ --since \S+/g, ""), () => [window.tidegate.make.copyButton(plan), " ", window.tidegate.make.copyButton(discard)]);
+    redraw(document.querySelector("[data-quarantine-plan-cli]"), [plan, discard].join("\n"), () => [window.tidegate.make.copyButton(plan), " ", window.tidegate.make.copyButton(discard)]);
     const box = document.querySelector("[data-quarantine-plan]");
     if (box.contains(document.activeElement) && document.activeElement.tagName === "INPUT") return paintWorks(name);
     redraw(box, JSON.stringify([planned, sure]), () => (planned ? planBlock(name) : []));

@@ -4,7 +4,7 @@
   const PAGE = 100, AGAIN_MS = 5000, CHAIN_AGAIN_MS = 15000, WALK_WITHIN_MS = 120000;
   const FIELDS = [["text", "text", "Somewhere in an entry's words"], ["actor", "who", "A user's name; anonymous: nobody who was signed in"],
     ["action", "what", "Such as operation.confirm, or operation.*"], ["subject", "of what", "Exactly this subject"],
-    ["stream", "stream", "Of this stream"], ["since", "since", "Not before: a day or a time, UTC"], ["until", "until", "Before that day or time, UTC"]];
+    ["stream", "stream", "Of this stream"]];
   const OUTCOMES = [["", "any outcome"], ["ok", "ok"], ["refused", "refused"], ["failed", "failed"]];
   const make = (...how) => window.tidegate.make.element(...how);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
@@ -16,18 +16,14 @@
 
   function fresh() { return { for: null, items: null, next: null, reason: null, askedAt: -Infinity, shownAt: null, isAsking: false, pages: 1, entry: null }; }
 
-  /* A day is its beginning; a time without a zone is UTC. */
-  function moment(text) {
-    const written = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : /(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text.replace(" ", "T")}Z`;
-    return Number.isNaN(Date.parse(written)) ? text : new Date(written).toISOString();
-  }
   function filter() {
     const found = {};
     for (const [name] of [...FIELDS, ["outcome"]]) {
       const value = (params().get(name) || "").trim();
-      if (value) found[name] = name === "since" || name === "until" ? moment(value) : value;
+      if (value) found[name] = value;
     }
-    return found;
+    const since = window.tidegate.range.since(), { until } = window.tidegate.range.within();
+    return { ...found, ...(since === null ? {} : { since: new Date(since).toISOString() }), ...(until ? { until } : {}) };
   }
   function choose(changes) {
     if (!isHere()) return;

@@ -167,14 +167,14 @@
     seen.set(name, points);
   }
   function history(name) {
-    const minutes = window.tidegate.inquire.minutes(), told = find("history", name), past = (path) => window.tidegate.inquire.past(path, again);
-    const { said, reason, askedAt } = past(`scaling/history?${new URLSearchParams({ target: name, minutes })}`);
+    const asked = window.tidegate.range.within(), told = find("history", name), past = (path) => window.tidegate.inquire.past(path, again);
+    const { said, reason, askedAt } = past(`scaling/history?${new URLSearchParams({ target: name, ...asked })}`);
     const old = (Array.isArray(said) ? said : []).map(({ at, kind, have, want }) => ({ at: Date.parse(at), kind, have, want }));
     const last = old.length ? old.at(-1).at : -Infinity, points = [...old, ...(seen.get(name) || []).filter(({ at }) => at > last)];
     const words = reason ? `what was before this page was opened is unknown: ${reason}` : askedAt === -Infinity ? "asking ..." : "";
     if (told.textContent !== words) told.textContent = words;
     told.classList.toggle("is-unknown", Boolean(reason));
-    const { timechart, range, stamp } = window.tidegate.timechart, within = range(minutes), there = points.filter(({ kind }) => kind !== "decided");
+    const { timechart, range, stamp } = window.tidegate.timechart, within = range(), there = points.filter(({ kind }) => kind !== "decided");
     const wanted = points.filter(({ kind, want }) => kind !== "executors" && want !== null);
     timechart(document.querySelector(`[data-scaling-chart="${name} executors"]`), { ...within, isAligned: true, traces: [
       { name: "there", x: there.map(({ at }) => stamp(at)), y: there.map(({ have }) => have), colour: 0, step: true, fill: true },
@@ -183,7 +183,7 @@
     const lag = window.tidegate.latest.get("lag"), traces = [];
     const consumers = lag ? lag.data.consumers.map((each) => each.lag).filter(({ consumer, consumer_kind: kind }) => kind === "query" && consumer.startsWith(`${name} `)) : [];
     consumers.forEach(({ consumer, topic }, index) => {
-      const its = past(`lag/history?${new URLSearchParams({ consumer, topic, minutes })}`).said, list = Array.isArray(its) ? its : [];
+      const its = past(`lag/history?${new URLSearchParams({ consumer, topic, ...asked })}`).said, list = Array.isArray(its) ? its : [];
       const x = list.map(({ at }) => stamp(Date.parse(at))), column = (key) => list.map((each) => each[key]);
       traces.push({ name: `${consumer}: behind`, x, y: column("lag_s"), colour: 3 * index, unit: " s", fill: true });
       traces.push({ name: `${consumer}: arrive (right)`, x, y: column("arriving_per_s"), colour: 3 * index + 1, unit: "/s", second: true, size: 1.1 });

@@ -143,16 +143,16 @@
 
   /* ClickHouse\u2019s batches, and those that are newer than its last. */
   function chart(part, name) {
-    const box = find("chart", name), minutes = window.tidegate.inquire.minutes(), told = find("history", name);
+    const box = find("chart", name), told = find("history", name);
     if (!box) return;
-    const { said, reason, askedAt } = window.tidegate.inquire.past(`spark/batches?${new URLSearchParams({ query: name, minutes })}`, again);
+    const { said, reason, askedAt } = window.tidegate.inquire.past(`spark/batches?${new URLSearchParams({ query: name, ...window.tidegate.range.within() })}`, again);
     const old = Array.isArray(said) ? said : [], last = old.length ? Date.parse(old.at(-1).at) : -Infinity;
     const points = [...old, ...(part.batches[name] || []).filter(({ at }) => Date.parse(at) > last)];
     const words = reason ? `(older ones are unknown: ${reason})` : askedAt === -Infinity ? "(asking ...)" : points.length ? "" : "(none in this time)";
     if (told.textContent !== words) told.textContent = words;
     told.classList.toggle("is-unknown", Boolean(reason));
     const { timechart, range, stamp } = window.tidegate.timechart, x = points.map(({ at }) => stamp(Date.parse(at)));
-    timechart(box, { ...range(minutes), unit: " s", second: "", traces: [
+    timechart(box, { ...range(), unit: " s", second: "", traces: [
       { name: "took", x, y: points.map(({ took_s: took }) => took), colour: 0, unit: " s" },
       { name: "rows (right)", x, y: points.map(({ rows }) => rows), colour: 1, second: true, bars: true },
     ] });

@@ -54,10 +54,10 @@
     }));
   }
 
-  /* The range that ends now: its ends, as Plotly takes them. It moves in steps too small to be seen, so that a chart may rest. */
-  function range(minutes) {
-    const step = Math.max(5000, minutes * 60000 / 360), end = Math.ceil(window.tidegate.hubNow() / step) * step;
-    return { start: stamp(end - minutes * 60000), end: stamp(end) };
+  /* The ends of the chosen range, as Plotly takes them. */
+  function range() {
+    const { start, end } = window.tidegate.range.ends();
+    return { start: stamp(start), end: stamp(end) };
   }
   const stamp = (at) => new Date(at).toISOString().slice(0, 19);
 

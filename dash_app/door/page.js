@@ -5,8 +5,6 @@
   const AGAIN_MS = 2000, WITHIN_MS = 15000, SHORTEST = 10;
   const find = (id) => document.getElementById(id);
   const door = find("door"), asked = new URLSearchParams(location.search), once = asked.get("once");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  document.documentElement.dataset.theme = localStorage.getItem("tidegate-theme") || (dark.matches ? "dark" : "light");
   /* The link is used up by this page: it must not stay in the history or be sent anywhere. */
   if (once) history.replaceState(null, "", location.pathname);
 

@@ -30,15 +30,3 @@ def message(title: str, text: str) -> Component:
 def no_such_stream(streams: Mapping[str, object], name: str) -> Component:
     """The page of a stream that is not there."""
     return message("No such stream", f"There is no stream {name!r}. There are: {', '.join(streams) or 'none'}.")
-
-
-SPANS = ((15, "15 min"), (60, "1 h"), (360, "6 h"), (1440, "24 h"))
-"""Minutes of a history, and what they are called."""
-
-
-def spans() -> Component:
-    """How far back a history reaches; `inquire.js` keeps it in the address."""
-    buttons = [
-        html.Button(label, type="button", className="copy", **data(minutes=str(minutes))) for minutes, label in SPANS
-    ]
-    return html.Span(buttons, className="spans")

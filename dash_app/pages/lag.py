@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from dash_app.figures import empty_figure
-from dash_app.pages.elements import data, spans
+from dash_app.pages.elements import data
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -95,7 +95,7 @@ def _open() -> Component:
             html.H3("Why is it slow?", className="section-head"),
             html.Div(**data(lag_open="why")),
             html.Div(
-                [html.H3("How it was"), spans(), html.Span(className="quiet", **data(lag_open="history"))],
+                [html.H3("How it was"), html.Span(className="quiet", **data(lag_open="history"))],
                 className="section-head",
             ),
             html.Div(

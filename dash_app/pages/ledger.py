@@ -75,7 +75,7 @@ def ledger_card(stream: StreamDefinition) -> Component:
             html.Div(
                 [
                     html.Div(
-                        [html.Span("6 hours ago"), html.Span(**data(ledger_summary=name)), html.Span("now")],
+                        [html.Span(**data(**{f"ledger_{what}": name})) for what in ("from", "summary", "until")],
                         className="strip-ends",
                     ),
                     html.Div(className="strip", role="img", **data(ledger_history=name)),

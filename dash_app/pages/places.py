@@ -58,8 +58,10 @@ class Place:
     names: str = ""
     """What its address may name: a `stream`, `one` of its things; empty: nothing."""
     needs: Action = Action.READ
-    has_range: bool = False
-    """It shows history, and so obeys the time range."""
+    must_name: bool = False
+    """There is no page of all of them."""
+    range: str = ""
+    """It shows history, and so obeys the time range: with which it begins. Empty: it shows none."""
     counts: str = ""
     """Of what the navigation shows a number beside it."""
 
@@ -68,15 +70,15 @@ PLACES = (
     Place("/", "Overview", "o", WATCH, lambda streams, _: overview_page(streams)),
     Place(
         "/live", "Live", "l", WATCH, lambda streams, name: live_page(streams, name or next(iter(streams), "")),
-        names="stream",
+        names="stream", must_name=True,
     ),
-    Place("/lag", "Lag", "d", WATCH, lambda *_: lag_page(), word="delay", names="one", has_range=True),
-    Place("/spark", "Spark", "p", WATCH, spark_page, names="one", has_range=True),
-    Place("/scaling", "Scaling", "c", WATCH, lambda *_: scaling_page(), word="capacity", has_range=True),
+    Place("/lag", "Lag", "d", WATCH, lambda *_: lag_page(), word="delay", names="one", range="1h"),
+    Place("/spark", "Spark", "p", WATCH, spark_page, names="one", range="1h"),
+    Place("/scaling", "Scaling", "c", WATCH, lambda *_: scaling_page(), word="capacity", range="1h"),
     Place("/alerts", "Alerts", "a", WATCH, lambda _, name: alerts_page(name), names="one", counts="alerts"),
-    Place("/ledger", "Ledger", "b", DATA, ledger_page, word="the books", names="stream", has_range=True),
-    Place("/quality", "Quality", "u", DATA, quality_page, names="stream", has_range=True),
-    Place("/quarantine", "Quarantine", "q", DATA, quarantine_page, names="stream", has_range=True),
+    Place("/ledger", "Ledger", "b", DATA, ledger_page, word="the books", names="stream", range="6h"),
+    Place("/quality", "Quality", "u", DATA, quality_page, names="stream", range="6h"),
+    Place("/quarantine", "Quarantine", "q", DATA, quarantine_page, names="stream", range="all"),
     Place("/schemas", "Schemas", "s", DATA, schemas_page, names="stream"),
     Place("/lake", "Lake", "k", DATA, lake_page, names="stream"),
     Place("/sql", "SQL", "e", DATA, lambda *_: sql_page(), word="enquire", needs=Action.QUERY),
@@ -92,7 +94,7 @@ PLACES = (
     ),
     Place(
         "/audit", "Audit", "r", RECORD, lambda *_: audit_page(),
-        word="the record", needs=Action.AUDIT, has_range=True,
+        word="the record", needs=Action.AUDIT, range="all",
     ),
 )  # fmt: skip
 GROUPS = tuple(dict.fromkeys(place.group for place in PLACES))
@@ -131,7 +133,8 @@ def told() -> list[dict[str, Any]]:
             "word": each.word,
             "names": each.names,
             "needs": each.needs.value,
-            "hasRange": each.has_range,
+            "mustName": each.must_name,
+            "range": each.range,
         }
         for each in PLACES
     ]

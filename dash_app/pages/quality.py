@@ -28,7 +28,6 @@ _GATES = (
     ("time", "The gate's share of its stage's time, over its last verdicts"),
     ("", ""),
 )
-_SPANS = ((1, "1 h"), (6, "6 h"), (24, "24 h"), (168, "7 d"), (720, "30 d"))
 
 
 def quality_page(streams: Mapping[str, StreamDefinition], name: str | None) -> Component:
@@ -46,21 +45,13 @@ def quality_page(streams: Mapping[str, StreamDefinition], name: str | None) -> C
                         ["What the gates let through, what they turn away, and by which rule.", *others],
                         className="quiet",
                     ),
-                    _spans(),
+                    html.Div(html.Span(className="docs", **data(quality_docs="all")), className="spans"),
                 ]
             ),
             *(quality_card(stream) for stream in shown.values()),
         ],
         **data(topics="overview quality"),
     )
-
-
-def _spans() -> Component:
-    buttons = [
-        html.Button(label, type="button", className="copy", **data(quality_hours=str(hours))) for hours, label in _SPANS
-    ]
-    docs = html.Span(className="docs", **data(quality_docs="all"))
-    return html.Div([html.Span("the last", className="quiet"), *buttons, docs], className="spans")
 
 
 def quality_card(stream: StreamDefinition) -> Component:

@@ -49,7 +49,6 @@ _WORKS = (
     ("by", "Who asked for it, and when"),
     ("", ""),
 )
-_SPANS = (("1", "1 h"), ("24", "24 h"), ("168", "7 d"), ("", "all"))
 _STATUSES = (("waiting", "waiting"), ("replayed", "replayed"), ("discarded", "discarded"), ("", "any"))
 
 
@@ -113,7 +112,6 @@ def _filter(name: str) -> Component:
     chosen = (
         ("hop", (("dead", "dead"), ("quarantine", "quarantine"), ("", "both"))),
         ("status", _STATUSES),
-        ("hours", _SPANS),
     )
     return html.Div(
         [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from dash_app.figures import empty_figure
-from dash_app.pages.elements import data, spans, unknown
+from dash_app.pages.elements import data, unknown
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -73,7 +73,7 @@ def _card(target: str) -> Component:
             html.P(className="scaling-reason is-unknown", hidden=True, **data(scaling_reason=target)),
             html.Div(html.Span("Not known yet.", className="is-unknown"), **data(scaling_now=target)),
             html.Div(
-                [html.H3("How it was"), spans(), html.Span(className="quiet", **data(scaling_history=target))],
+                [html.H3("How it was"), html.Span(className="quiet", **data(scaling_history=target))],
                 className="section-head",
             ),
             html.Div(

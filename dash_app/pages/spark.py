@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from dash_app.figures import empty_figure
-from dash_app.pages.elements import data, message, spans
+from dash_app.pages.elements import data, message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,7 +67,6 @@ def spark_page(streams: Mapping[str, object], name: str | None) -> Component:
                         ["Applications, queries, executors and stages, as Spark tells of them.", *others],
                         className="quiet",
                     ),
-                    html.Div([html.Span("batches of the last", className="quiet"), spans()], className="spans"),
                 ]
             ),
             *(_card(each, shown) for each in PARTS if name is None or each == part),

@@ -164,15 +164,16 @@ def opens(page: Any) -> None:
     _says(page, '[data-lag-open="history"]', "is unknown: ", "ClickHouse does not answer: refused")
     copies = page.eval_on_selector_all("#lag-open [data-copies]", "all => all.map(each => each.dataset.copies)")
     assert copies == ["tidegate lag show 'lake shop'", "tidegate lag why 'lake shop'"]
-    page.click('#lag-open [data-minutes="360"]')
-    assert page.url.endswith("/lag/lake%20shop?minutes=360")
+    page.click("#range-open")
+    page.click('[data-range="6h"]')
+    assert page.url.endswith("/lag/lake%20shop?range=6h")
     page.wait_for_function(
         "document.querySelectorAll('[data-lag-chart] .scatterlayer .trace').length === 3", timeout=_WITHIN_MS
     )
 
 
 def links(page: Any, address: str) -> None:
-    page.goto(f"{address}/lag/billing?topic=shop.valid&minutes=15")
+    page.goto(f"{address}/lag/billing?topic=shop.valid&range=15m")
     _says(page, '[data-lag-open="reason"]', "its offset has not moved for 15 min")
     _says(page, '[data-lag-open="why"]', "nothing is known but its offsets")
     page.goto(f"{address}/lag/nobody")

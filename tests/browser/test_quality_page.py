@@ -121,10 +121,11 @@ def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
         _says(page, '[data-rules-of="lake"] tr[data-rule="quantity_in_range"]', "not evaluated", "no column 'qty'")
         link = page.locator('[data-rules-of="lake"] tr[data-rule="amount_not_negative"] a').get_attribute("href")
         assert link == "/quarantine/shop?rule=amount_not_negative"
-        page.evaluate("document.querySelector('[data-quality-hours=\"1\"]').click()")
+        page.click("#range-open")
+        page.click('[data-range="1h"]')
         _says(page, '[data-quality-strips="shop"] .gate-strip:nth-of-type(3)', "lake", "halted, diverted")
         _says(page, '[data-quality-share="shop"]', "2 %")
-        assert page.url.endswith("/quality?hours=1")
+        assert page.url.endswith("/quality?range=1h")
         page.wait_for_function(
             "document.querySelectorAll('[data-quality-chart=\"shop\"] .scatterlayer .trace').length === 3",
             timeout=_WITHIN_MS,

@@ -82,6 +82,7 @@ def _makes_the_admin(page: Any, tmp_path: Path) -> None:
 
 def _signs_in_again(page: Any, address: str, access: Access) -> None:
     page.goto(f"{address}/")
+    page.click("#person-open")
     page.click("[data-session-end]")
     page.wait_for_url(f"{address}/sign-in*", timeout=_WITHIN_MS)
     access.users.grant("ana", [Grant(role=Role.VIEWER)])

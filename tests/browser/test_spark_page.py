@@ -186,7 +186,7 @@ def tables(page: Any) -> None:
 
 
 def links(page: Any, address: str) -> None:
-    page.goto(f"{address}/spark/lake%20shop?minutes=15")
+    page.goto(f"{address}/spark/lake%20shop?range=15m")
     _says(page, '[data-spark-query="lake shop"]', "rows 4,400")
     assert page.locator("[data-spark]").count() == 1
     page.goto(f"{address}/spark?stage=2")

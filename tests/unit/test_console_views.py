@@ -123,4 +123,4 @@ def test_operations_have_a_list_and_each_a_page_of_its_own() -> None:
 
 
 def test_every_page_hears_of_operations_for_their_number_beside_the_navigation() -> None:
-    assert '"data-topics-too": "operations"' in json.dumps(frame(DATA.streams, "", ""), cls=PlotlyJSONEncoder)
+    assert '"data-topics-too": "overview operations"' in json.dumps(frame(DATA.streams, "", ""), cls=PlotlyJSONEncoder)

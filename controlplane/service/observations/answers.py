@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query
+from pydantic import AwareDatetime
 
 from controlplane.contract.access import Action, needs
 from controlplane.service.observations.tables import KEPT_DAYS
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from controlplane.service.observations.asked import Past
 
 Minutes = Annotated[float, Query(gt=0, le=KEPT_DAYS * 24 * 60)]
+Until = Annotated[AwareDatetime | None, Query()]
+"""Where the time that is asked for ends; none: now."""
 
 
 def add_observations(api: FastAPI, past: Past) -> None:
@@ -26,28 +29,28 @@ def add_observations(api: FastAPI, past: Past) -> None:
 
     @api.get("/api/v1/lag/history")
     @needs(Action.READ)
-    async def lag(consumer: str, topic: str = "", minutes: Minutes = 60) -> list[dict[str, Any]]:
-        now = datetime.now(UTC)
-        return await _told(lambda: past.lag(consumer, topic, _since(now, minutes), now))
+    async def lag(consumer: str, topic: str = "", minutes: Minutes = 60, until: Until = None) -> list[dict[str, Any]]:
+        return await _told(lambda: past.lag(consumer, topic, *_within(minutes, until)))
 
     @api.get("/api/v1/spark/batches")
     @needs(Action.READ)
-    async def batches(query: str, minutes: Minutes = 60) -> list[dict[str, Any]]:
-        return await _told(lambda: past.batches(query, _since(datetime.now(UTC), minutes)))
+    async def batches(query: str, minutes: Minutes = 60, until: Until = None) -> list[dict[str, Any]]:
+        return await _told(lambda: past.batches(query, *_within(minutes, until)))
 
     @api.get("/api/v1/spark/stages")
     @needs(Action.READ)
-    async def stages(part: str, query: str = "", minutes: Minutes = 60) -> list[dict[str, Any]]:
-        return await _told(lambda: past.stages(part, query, _since(datetime.now(UTC), minutes)))
+    async def stages(part: str, query: str = "", minutes: Minutes = 60, until: Until = None) -> list[dict[str, Any]]:
+        return await _told(lambda: past.stages(part, query, *_within(minutes, until)))
 
     @api.get("/api/v1/scaling/history")
     @needs(Action.READ)
-    async def scaling(target: str, minutes: Minutes = 60) -> list[dict[str, Any]]:
-        return await _told(lambda: past.scaling(target, _since(datetime.now(UTC), minutes)))
+    async def scaling(target: str, minutes: Minutes = 60, until: Until = None) -> list[dict[str, Any]]:
+        return await _told(lambda: past.scaling(target, *_within(minutes, until)))
 
 
-def _since(now: datetime, minutes: float) -> datetime:
-    return now - timedelta(minutes=minutes)
+def _within(minutes: float, until: datetime | None) -> tuple[datetime, datetime]:
+    end = until or datetime.now(UTC)
+    return end - timedelta(minutes=minutes), end
 
 
 async def _told(look: Callable[[], Sequence[BaseModel]]) -> list[dict[str, Any]]:

@@ -25,7 +25,9 @@ _POINT = tuple(LagPoint.model_fields)
 _SCALING = tuple(ScalingPoint.model_fields)
 _SEVERITY = ", ".join(f"'{verdict}'" for verdict in LagVerdict)
 """The worst last."""
-_SINCE = "at >= fromUnixTimestamp64Milli({since:Int64})"
+_WITHIN = "at >= fromUnixTimestamp64Milli({since:Int64}) AND at <= fromUnixTimestamp64Milli({until:Int64})"
+_OPEN = datetime(2200, 1, 1, tzinfo=UTC)
+"""The end of a question that has none."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,19 @@ class Past:
 
     query: Query
 
-    def lag(self, consumer: str, topic: str, since: datetime, now: datetime) -> list[LagPoint]:
+    def lag(self, consumer: str, topic: str, since: datetime, until: datetime) -> list[LagPoint]:
         """A consumer's lag, oldest first: of each bucket the worst point, by verdict, seconds and offsets.
 
         At most 720 buckets; an empty `topic` stands for any.
         """
-        bucket_s = max(_LAG_EVERY_S, math.ceil((now - since).total_seconds() / (POINTS_AT_MOST - 1)))
+        bucket_s = max(_LAG_EVERY_S, math.ceil((until - since).total_seconds() / (POINTS_AT_MOST - 1)))
         rows = self._rows(
-            f"SELECT {', '.join(_POINT)} FROM {LAG.name} WHERE {_SINCE} AND consumer = {{consumer:String}} "  # noqa: S608 (names of ours)
+            f"SELECT {', '.join(_POINT)} FROM {LAG.name} WHERE {_WITHIN} AND consumer = {{consumer:String}} "  # noqa: S608 (names of ours)
             "AND ({topic:String} = '' OR topic = {topic:String}) "
             f"ORDER BY indexOf([{_SEVERITY}], verdict) DESC, lag_s DESC NULLS LAST, lag_events DESC NULLS LAST "
             "LIMIT 1 BY intDiv(toUnixTimestamp(at), {bucket_s:UInt32})",
             since=_epoch_ms(since),
+            until=_epoch_ms(until),
             consumer=consumer,
             topic=topic,
             bucket_s=bucket_s,
@@ -57,34 +60,37 @@ class Past:
         points = (LagPoint.model_validate(dict(zip(_POINT, row, strict=True))) for row in rows)
         return sorted(points, key=lambda point: point.at)
 
-    def batches(self, query: str, since: datetime) -> list[BatchPoint]:
+    def batches(self, query: str, since: datetime, until: datetime = _OPEN) -> list[BatchPoint]:
         """A query's micro-batches, oldest first; the newest 2,000."""
         rows = self._rows(
-            f"SELECT {', '.join((*_BATCH, *_PHASES))} FROM {BATCHES.name} WHERE {_SINCE} "  # noqa: S608
+            f"SELECT {', '.join((*_BATCH, *_PHASES))} FROM {BATCHES.name} WHERE {_WITHIN} "  # noqa: S608
             f"AND query = {{query:String}} ORDER BY at DESC LIMIT 1 BY run_id, batch_id LIMIT {ROWS_AT_MOST}",
             since=_epoch_ms(since),
+            until=_epoch_ms(until),
             query=query,
         )
         return [_batch(row) for row in reversed(rows)]
 
-    def stages(self, part: str, query: str, since: datetime) -> list[StageSeen]:
+    def stages(self, part: str, query: str, since: datetime, until: datetime = _OPEN) -> list[StageSeen]:
         """A part's stages that have ended, the newest first; the newest 2,000. An empty `query` stands for any."""
         rows = self._rows(
-            f"SELECT {', '.join(_STAGE)} FROM {STAGES.name} WHERE {_SINCE} AND part = {{part:String}} "  # noqa: S608
+            f"SELECT {', '.join(_STAGE)} FROM {STAGES.name} WHERE {_WITHIN} AND part = {{part:String}} "  # noqa: S608
             "AND ({query:String} = '' OR query = {query:String}) "
             f"ORDER BY at DESC, stage DESC LIMIT 1 BY app_id, stage, attempt LIMIT {ROWS_AT_MOST}",
             since=_epoch_ms(since),
+            until=_epoch_ms(until),
             part=part,
             query=query,
         )
         return [_stage(row) for row in rows]
 
-    def scaling(self, target: str, since: datetime) -> list[ScalingPoint]:
+    def scaling(self, target: str, since: datetime, until: datetime = _OPEN) -> list[ScalingPoint]:
         """What was decided for a target and how many executors it had, oldest first; the newest 2,000."""
         rows = self._rows(
-            f"SELECT {', '.join(_SCALING)} FROM {SCALING.name} WHERE {_SINCE} "  # noqa: S608
+            f"SELECT {', '.join(_SCALING)} FROM {SCALING.name} WHERE {_WITHIN} "  # noqa: S608
             f"AND target = {{target:String}} ORDER BY at DESC LIMIT 1 BY at, kind LIMIT {ROWS_AT_MOST}",
             since=_epoch_ms(since),
+            until=_epoch_ms(until),
             target=target,
         )
         return [ScalingPoint.model_validate(dict(zip(_SCALING, row, strict=True))) for row in reversed(rows)]
