@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from controlplane.contract.alerts import AlertsCounted
@@ -149,16 +150,74 @@ def _wall(who: Signed, *streams: StreamDefinition, query: Any = _flowing) -> Ite
         yield wall
 
 
+def _expect_no_violation(page: Any) -> None:
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]}).response["violations"]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
+
 def test_one_look_says_whether_all_is_well_and_if_not_what_and_where(
     shop: StreamDefinition, who: Signed, tmp_path: Path
 ) -> None:
     flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
     with _wall(who, shop, flights) as wall, wall.hub():
-        page = wall.page
+        page, of_shop = wall.page, '[data-stream="shop"]'
         page.goto(f"{wall.address}?theme=light")
-        wall.says('[data-stream="shop"] [data-figure="events a second"]', "unknown", "not measured yet")
-        wall.says('[data-stream="shop"] [data-hop="lake"]', "unknown")
+        wall.says(".verdict", "Unknown")
+        wall.says(f'{of_shop} [data-figure="events a second"]', "unknown", "not measured yet")
+        wall.says(f'{of_shop} [data-hop="lake"]', "unknown", "not measured yet")
+        wall.says(".badge", "ledger unknown")
+
         wall.report(*_well("shop", "flights"))
         wall.says(".verdict", "OK")
+        wall.says(f'{of_shop} [data-figure="events a second"]', "1,204")
+        wall.says(f'{of_shop} [data-figure="newest event"]', "0 s ago".replace(" s", "\u2009s"), "promised 30")
+        wall.says(f'{of_shop} [data-figure="valid"]', "98.8")
+        wall.says(f'{of_shop} [data-hop="lake"]', "ok", "1.4")
+        wall.says(f"{of_shop} .chart", "Traffic by kind of event", "12.3", "purchase")
+        wall.says(".top", "p50 · p99", " ms")
+        wall.says(".operations", "none under way")
+        assert page.locator(".figure.is-stale").count() == 0
+        assert wall.service.hub.latencies.percentiles("event_to_pixel_ms", time.time() * 1000) is not None
         page.screenshot(path=str(tmp_path / "wall-well-light.png"))
+        _expect_no_violation(page)
+
+        wall.report(
+            _account("shop", Verdict.UNBALANCED, "missing: 3 in serving"),
+            _lag("lake flights", Hop.LAKE, LagVerdict.WARN, 42.3, reason="lag has grown from 12 to 42 s"),
+        )
+        wall.says(".verdict", "2 problems")
+        wall.says(".problems li:first-child", "ledger of shop", "does not add up: missing: 3 in serving", "since")
+        wall.says(f'{of_shop}[data-level="bad"] .badge', "ledger unbalanced")
+        wall.says('[data-stream="flights"] [data-hop="lake"][data-level="slow"]', "behind", "42")
+        page.keyboard.press("?")
+        wall.says("dialog[open]", "?streams=shop,flights")
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).not_to_be_visible()
+
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(f"{wall.address}?theme=dark&streams=flights,nobody")
+        wall.says(".problems", "nobody is no stream")
+        expect(page.locator(".card")).to_have_count(1)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        _expect_no_violation(page)
+        assert wall.complaints == []
+
+
+def test_what_is_old_is_never_shown_as_new(shop: StreamDefinition, who: Signed) -> None:
+    with _wall(who, shop) as wall:
+        page = wall.page
+        with wall.hub():
+            page.goto(wall.address)
+            wall.report(*_well("shop"))
+            wall.says(".verdict", "OK")
+        wall.says(".lost", "no connection for", "what you see is from")
+        wall.says(".verdict", "Not connected")
+        wall.says('[data-figure="events a second"]', "1,204")
+        assert page.locator(".streams").evaluate("each => getComputedStyle(each).filter") == "grayscale(1)"
+        with wall.hub():
+            wall.report(*_well("shop"))
+            expect(page.locator(".lost")).to_have_count(0, timeout=_WITHIN_MS)
+            wall.says(".verdict", "OK")
+            page.evaluate("document.cookie = 'kept=1'")
+            wall.who.access.users.disable(NAME, "a test", wall.who.access.now())
         assert wall.complaints == []

@@ -14,7 +14,8 @@ import { Top } from "./Top";
 export function App({ board, streams, missing }: { board: Board; streams: StreamConfig[]; missing: string[] }) {
   const picture = useSyncExternalStore(board.subscribe, board.picture);
   const { now, connection, frames } = picture;
-  const looks = streams.map((stream) => streamLook(stream, frames, now));
+  const then = connection === "live" ? now : (picture.toldAt ?? now);
+  const looks = streams.map((stream) => streamLook(stream, frames, then, now));
   const verdict = platform(connection, frames.overview, looks, now);
   return (
     <main className="wall" data-connection={connection} data-streams={Math.min(streams.length, 7)}>

@@ -1,6 +1,6 @@
 /* The stream's main rollup: what is in it now, by key. Drawn by uPlot whenever a whole bucket has changed. */
 
-import { useEffect, useLayoutEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useReducer, useRef } from "react";
 import uPlot from "uplot";
 import type { Held } from "./board";
 import { lines, picture, stacks } from "./chart";
@@ -20,7 +20,7 @@ export function Chart({ stream, held, now }: { stream: StreamConfig; held: Held<
     <div className={why ? "chart is-unknown" : "chart"} data-testid={`chart-${stream.name}`}>
       <div className="chart-head">
         <h3 title={rollup.title}>{rollup.title}</h3>
-        <span className="quiet">{words(rollup.measure)}{rollup.unit ? `, ${rollup.unit}` : ""}</span>
+        <span className="quiet of">{words(rollup.measure)}{rollup.unit ? `, ${rollup.unit}` : ""}</span>
         <b>{total === null ? "unknown" : count(total)}</b>
         <span className="quiet">{frame ? `in ${words(span(frame.span_s))}${until(frame, now)}` : ""}</span>
       </div>
@@ -42,20 +42,20 @@ function until(frame: LiveFrame, now: number): string {
 
 function Plot({ frame, rollup }: { frame: LiveFrame; rollup: MainRollup }) {
   const box = useRef<HTMLDivElement>(null), plot = useRef<uPlot | null>(null);
+  const [built, build] = useReducer((times: number) => times + 1, 0);
   const shown = lines(frame, rollup), keys = shown.map((line) => line.name).join("\n"), drawn = picture(frame, rollup);
   useLayoutEffect(() => {
     const element = box.current!;
     plot.current = new uPlot(optionsOf(element, shown.length, rollup), stacks(frame, rollup), element);
     return () => { plot.current?.destroy(); plot.current = null; };
-  }, [keys]);
+  }, [keys, built]);
   useLayoutEffect(() => plot.current?.setData(stacks(frame, rollup)), [drawn]);
   useEffect(() => {
-    const element = box.current!;
-    const fit = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: element.clientHeight }));
-    fit.observe(element);
-    const scheme = matchMedia("(prefers-color-scheme: dark)"), again = (): void => plot.current?.redraw(false);
-    scheme.addEventListener("change", again);
-    return () => { fit.disconnect(); scheme.removeEventListener("change", again); };
+    /* Letters grow with the screen, and colours are the scheme's: the plot is built anew with either. */
+    const fit = new ResizeObserver(build), scheme = matchMedia("(prefers-color-scheme: dark)");
+    fit.observe(box.current!);
+    scheme.addEventListener("change", build);
+    return () => { fit.disconnect(); scheme.removeEventListener("change", build); };
   }, []);
   return (
     <>

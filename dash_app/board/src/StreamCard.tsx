@@ -1,10 +1,10 @@
 /* One stream: does it flow, is it fresh, is it right, and what is in it. */
 
-import { Chart } from "./Chart";
 import type { Frames } from "./board";
+import { Chart } from "./Chart";
 import type { StreamConfig } from "./config";
 import { Figure } from "./Figure";
-import { chartFrame, type HopLook, type StreamLook } from "./judge";
+import { chartFrame, type HopLook, type Level, type StreamLook } from "./judge";
 import { ageOf, LIMIT_S } from "./known";
 import type { Rate } from "./rates";
 import { Sparkline } from "./Sparkline";
@@ -36,25 +36,26 @@ export function StreamCard({ stream, look, frames, rates, now }: Props) {
       </div>
       <div className="hops">
         {look.hops.map((hop) => <HopBox key={hop.name} hop={hop} now={now} />)}
-        <div className="hop" data-level={gates.level} data-hop="gates" title={gates.reason}>
-          <span className="label">gates</span>
-          <b>{gates.word}</b>
-          <small>{gates.reason}</small>
-        </div>
+        <Hop name="gates" level={gates.level} word={gates.word} small={gates.reason} title={gates.reason} />
       </div>
       <Chart stream={stream} held={chartFrame(stream, frames)} now={now} />
     </section>
   );
 }
 
-/* The lag is judged over a window; the number beside the verdict is dimmed when nobody has confirmed it lately. */
+/* The word is the verdict over a window. The number keeps the time that it is of. */
 function HopBox({ hop: { name, lag, level, word, reason }, now }: { hop: HopLook; now: number }) {
-  const isStale = lag.value !== null && ageOf(lag.at, now) > LIMIT_S.hop;
+  const old = lag.value === null ? 0 : ageOf(lag.at, now), isStale = old > LIMIT_S.hop;
+  const behind = lag.value === null ? reason : `${lag.value === 0 ? "0 s" : seconds(lag.value)} lag${isStale ? `, ${age(old)} old` : ""}`;
+  return <Hop name={name} level={level} word={word} small={behind} title={reason} isStale={isStale} />;
+}
+
+function Hop({ name, level, word, small, title, isStale = false }: { name: string; level: Level; word: string; small: string; title: string; isStale?: boolean }) {
   return (
-    <div className={isStale ? "hop is-stale" : "hop"} data-level={level} data-hop={name} title={reason}>
+    <div className={isStale ? "hop is-stale" : "hop"} data-level={level} data-hop={name} title={title}>
       <span className="label">{name}</span>
       <b>{word}</b>
-      {lag.value === null ? level === "unknown" ? <small>{reason}</small> : null : <small>{lag.value === 0 ? "0 s" : seconds(lag.value)} lag</small>}
+      <small>{small}</small>
     </div>
   );
 }

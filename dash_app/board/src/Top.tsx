@@ -7,9 +7,9 @@ import { known, LIMIT_S, ms, unknown } from "./known";
 import { clock } from "./words";
 
 export function Top({ picture, verdict }: { picture: Picture; verdict: Verdict }) {
-  const { now, latency, frames: { overview } } = picture;
+  const { now, latency, connection, toldAt, frames: { overview } } = picture;
   const alerts = overview?.data.alerts ?? null;
-  const open = alerts ? known(alerts.open, ms(alerts.at)) : unknown(overview ? "alerts has not said lately" : "not told yet");
+  const open = alerts ? known(alerts.open, ms(alerts.at)) : unknown(overview ? "alerts has not said lately" : "the hub has told nothing yet");
   const note = alerts?.open ? `${alerts.critical} critical, ${alerts.acknowledged} acknowledged` : "";
   return (
     <header className="top">
@@ -18,7 +18,7 @@ export function Top({ picture, verdict }: { picture: Picture; verdict: Verdict }
       <Figure label="open incidents" known={open} now={now} limitS={LIMIT_S.hop} write={String} note={note}
         level={alerts?.critical ? "bad" : alerts?.open ? "slow" : "good"} />
       <Figure label="event → pixel, p50 · p99" now={now} limitS={LIMIT_S.hop} level="good" note="measured here, last 5 min"
-        known={latency ? known(latency.p50, now) : unknown("no live event painted in the last 5 min")}
+        known={latency ? known(latency.p50, connection === "live" ? now : (toldAt ?? 0)) : unknown("no event was drawn lately")}
         write={() => `${Math.round(latency!.p50)} · ${Math.round(latency!.p99)} ms`} />
       <time className="clock">{clock(now)}<small>UTC</small></time>
     </header>

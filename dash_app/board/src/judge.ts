@@ -2,13 +2,10 @@
    comes before what is not known, and that before "ok": nothing is called well that was not seen to be. */
 
 import type { Connection, Frames, Held } from "./board";
-import type { StreamConfig } from "./config";
-import { liveTopic } from "./config";
-import type {
-  ConsumerState, GateState, HopMeasured, LagFrame, LiveFrame, Operation, OverviewFrame, QualityFrame, StreamState,
-} from "./frames";
+import { liveTopic, type StreamConfig } from "./config";
+import type { GateState, HopMeasured, LiveFrame, Operation, OverviewFrame, StreamState } from "./frames";
 import { ageOf, known, type Known, LIMIT_S, ms, unknown } from "./known";
-import { age, seconds, several, words } from "./words";
+import { age, seconds, several, share, words } from "./words";
 
 export type Level = "good" | "unknown" | "slow" | "bad";
 const WORST: readonly Level[] = ["bad", "slow", "unknown", "good"];
@@ -45,100 +42,106 @@ export interface Verdict {
 
 /* ---- a stream ---- */
 
-export function streamLook(config: StreamConfig, frames: Frames, now: number): StreamLook {
-  const overview = fresh(frames.overview, LIMIT_S.overview, now);
-  const stream = overview?.streams.find((each) => each.name === config.name) ?? null;
-  const reason = frames.overview ? "the hub does not tell of this stream now" : "the hub has told nothing yet";
-  const ledger = ledgerSaid(stream, reason);
-  const rate = hopRate(stream, "raw", reason);
-  const hops = HOPS.map(([name, hop]) => hopLook(name, config.name, hop, frames.lag, now));
+/* `then` is the time to judge by: while there is a connection it is now, and else the time that all on the board is of. Numbers
+   keep their own time, so they turn stale by themselves; a word that nobody confirms is unknown. */
+export function streamLook(config: StreamConfig, frames: Frames, then: number, now: number): StreamLook {
+  const { name } = config, overview = frames.overview?.data;
+  const stream = overview?.streams.find((each) => each.name === name);
+  const missing = frames.overview ? "the hub does not tell of this stream" : NOTHING_YET;
+  const ledger = ledgerSaid(stream, missing, frames.overview, then);
+  const rate = hopRate(stream, "raw", missing);
+  const hops = HOPS.map(([part, hop]) => hopLook(part, name, hop, frames.lag, then));
   const freshness = freshnessOf(config, frames, stream, rate, now);
-  const gates = gatesSaid(config.name, frames.quality, now);
-  const valid = validOf(config.name, stream, frames.quality, reason);
-  const unknowns = [
-    ...(ledger.level === "unknown" ? [`ledger of ${config.name}: ${ledger.reason}`] : []),
-    ...(rate.value === null ? [`events of ${config.name}: ${rate.reason}`] : []),
-    ...hops.filter((hop) => hop.level === "unknown").map((hop) => `lag of ${hop.name} ${config.name}: ${hop.reason}`),
-  ];
-  const named = overview?.problems.some((problem) => isAbout(problem.subject, config.name)) ?? false;
+  const valid = validOf(name, stream, frames.quality, missing);
+  const gates = gatesSaid(name, frames.quality, then);
+  const isNamed = overview?.problems.some((problem) => isAbout(problem.subject, name)) ?? false;
   const level = worst([
-    ledger.level, freshness.level, valid.level, gates.level === "unknown" ? "good" : gates.level, ...hops.map((hop) => hop.level),
-    named ? "slow" : "good", rate.value === null ? "unknown" : "good",
+    ledger.level, freshness.level, valid.level, ...hops.map((hop) => hop.level), rate.value === null ? "unknown" : "good",
+    /* A gate that has not judged yet is no trouble: nothing has come to it. */
+    gates.level === "unknown" ? "good" : gates.level, isNamed ? "slow" : "good",
   ]);
-  return { name: config.name, level, rate, freshness, valid, ledger, gates, hops, unknowns };
+  const unknowns = [
+    ...(ledger.level === "unknown" ? [`ledger of ${name}: ${ledger.reason}`] : []),
+    ...(rate.value === null ? [`events of ${name}: ${rate.reason}`] : []),
+    ...hops.filter((hop) => hop.level === "unknown").map((hop) => `lag of ${hop.name} ${name}: ${hop.reason}`),
+  ];
+  return { name, level, rate, freshness, valid, ledger, gates, hops, unknowns };
 }
+
+const NOTHING_YET = "the hub has told nothing yet";
 
 /* `ledger of shop`, `shop.raw`, `lake shop`: a problem's subject names the stream as a word. */
 const isAbout = (subject: string, stream: string): boolean => subject.split(/[\s.,]+/).includes(stream);
 
-function fresh<T extends { at: string }>(held: Held<T> | undefined, limitS: number, now: number): T | null {
-  return held && ageOf(ms(held.data.at), now) <= limitS ? held.data : null;
+function tooOld(held: Held<{ at: string }>, limitS: number, then: number): string | null {
+  const old = ageOf(ms(held.data.at), then);
+  return old > limitS ? `the hub has told nothing for ${age(old)}` : null;
+}
+const notKnown = (reason: string): Said => ({ level: "unknown", word: "unknown", reason });
+
+const LEDGER = { balanced: "good", in_flight: "good", unbalanced: "bad", unknown: "unknown" } as const;
+
+function ledgerSaid(stream: StreamState | undefined, missing: string, held: Frames["overview"], then: number): Said {
+  if (!stream || !held) return notKnown(missing);
+  const old = tooOld(held, LIMIT_S.overview, then);
+  if (old !== null) return notKnown(`${old}; it was ${words(stream.verdict)}`);
+  return { level: LEDGER[stream.verdict], word: words(stream.verdict), reason: stream.verdict_reason };
 }
 
-function ledgerSaid(stream: StreamState | null, missing: string): Said {
-  if (!stream) return { level: "unknown", word: "unknown", reason: missing };
-  const level = { balanced: "good", in_flight: "good", unbalanced: "bad", unknown: "unknown" } as const;
-  return { level: level[stream.verdict], word: words(stream.verdict), reason: stream.verdict_reason };
-}
-
-const hopOf = (stream: StreamState | null, name: HopMeasured["hop"]): HopMeasured | undefined =>
-  stream?.hops.find((hop) => hop.hop === name);
-
-function hopRate(stream: StreamState | null, name: HopMeasured["hop"], missing: string): Known {
-  const hop = hopOf(stream, name);
+function hopRate(stream: StreamState | undefined, name: HopMeasured["hop"], missing: string): Known {
+  const hop = stream?.hops.find((each) => each.hop === name);
   if (!hop) return unknown(missing);
   return hop.events_per_s === null ? unknown(hop.reason ?? "not measured") : known(hop.events_per_s, ms(hop.at));
 }
 
 /* Of what route wrote in the last seconds, how much is valid? */
-function validOf(name: string, stream: StreamState | null, quality: Held<QualityFrame> | undefined, missing: string): StreamLook["valid"] {
-  const promised = quality?.data.streams.find((each) => each.name === name)?.validity ?? null;
-  const note = promised === null ? "" : `promised ${Number((promised * 100).toFixed(2))} %`;
-  const [valid, dead, quarantined] = (["valid", "dead", "quarantine"] as const).map((hop) => hopRate(stream, hop, missing));
-  for (const rate of [valid, dead, quarantined]) if (!rate || rate.value === null) return { ...unknown(rate?.reason ?? missing), level: "unknown", note };
-  const sum = valid!.value! + dead!.value! + quarantined!.value!;
+function validOf(name: string, stream: StreamState | undefined, quality: Frames["quality"], missing: string): StreamLook["valid"] {
+  const promised = quality?.data.streams.find((each) => each.name === name)?.validity;
+  const note = promised === undefined ? "" : `promised ${share(promised)}`;
+  const valid = hopRate(stream, "valid", missing), dead = hopRate(stream, "dead", missing), held = hopRate(stream, "quarantine", missing);
+  if (valid.value === null) return { ...valid, level: "unknown", note };
+  if (dead.value === null) return { ...dead, level: "unknown", note };
+  if (held.value === null) return { ...held, level: "unknown", note };
+  const sum = valid.value + dead.value + held.value;
   if (sum === 0) return { ...unknown("nothing comes in"), level: "good", note };
-  const share = valid!.value! / sum;
-  return { ...known(share, (valid as { at: number }).at), level: promised !== null && share < promised ? "slow" : "good", note };
+  const part = valid.value / sum;
+  return { ...known(part, Math.min(valid.at, dead.at, held.at)), level: promised !== undefined && part < promised ? "slow" : "good", note };
 }
 
 /* How old is the newest of what readers see? By event time where a clock of today made it; of a replay by its arrival. It is late
-   only while something comes in: what has ended gets older and that is no fault. */
+   only while something comes in: what has ended gets older and that is no fault. The hub tells a rollup only when it has something
+   new, so it is as sure as the hub's last word on anything. */
 const CLOCK_LIKE_MS = 60_000;
-function freshnessOf(config: StreamConfig, frames: Frames, stream: StreamState | null, rate: Known, now: number): StreamLook["freshness"] {
-  const topic = liveTopic(config), note = `promised ${seconds(config.freshness_s)}`;
-  if (topic === null) return { ...unknown("it has no rollup"), level: "good", note };
-  const frame = frames.live.get(topic)?.data;
-  if (!frame || frame.reason !== null) return { ...unknown(frame?.reason ?? "the hub has told nothing yet"), level: "unknown", note };
+function freshnessOf(config: StreamConfig, frames: Frames, stream: StreamState | undefined, rate: Known, now: number): StreamLook["freshness"] {
+  const note = `promised ${seconds(config.freshness_s)}`, frame = chartFrame(config, frames)?.data;
+  if (config.rollup === null) return { ...unknown("it has no rollup"), level: "good", note };
+  if (!frame || frame.reason !== null) return { ...unknown(frame?.reason ?? NOTHING_YET), level: "unknown", note };
   const { event_ms: event, raw_ms: raw } = frame.marks;
   if (event === null || raw === null) return { ...unknown("no event has arrived yet"), level: "unknown", note };
-  const at = Math.abs(raw - event) < CLOCK_LIKE_MS ? event : raw, old = ageOf(at, now);
-  if (stream?.feed_ended) return { ...known(old, now), level: "good", note: "the feed has ended" };
-  if (rate.value === 0) return { ...known(old, now), level: "good", note: "nothing comes in" };
-  return { ...known(old, now), level: old > config.freshness_s ? "bad" : "good", note };
+  const old = ageOf(Math.abs(raw - event) < CLOCK_LIKE_MS ? event : raw, now);
+  const said = known(old, frames.overview ? ms(frames.overview.data.at) : 0);
+  if (stream?.feed_ended) return { ...said, level: "good", note: "the feed has ended" };
+  if (rate.value === 0) return { ...said, level: "good", note: "nothing comes in" };
+  return { ...said, level: old > config.freshness_s ? "bad" : "good", note };
 }
 
 const HOPS = [["route", "valid"], ["lake", "lake"], ["live", "serving"]] as const;
 const LAG = {
-  ok: ["good", "ok"], unknown: ["unknown", "unknown"], warn: ["slow", "falls behind"], rewind: ["slow", "went back"],
-  stall: ["bad", "stands still"], stop: ["bad", "stopped"],
+  ok: ["good", "ok"], unknown: ["unknown", "unknown"], warn: ["slow", "behind"], rewind: ["slow", "went back"],
+  stall: ["bad", "stalled"], stop: ["bad", "stopped"],
 } as const;
 
-function hopLook(name: string, stream: string, hop: string, held: Held<LagFrame> | undefined, now: number): HopLook {
-  const frame = fresh(held, LIMIT_S.other, now);
-  const found = frame?.consumers.find(({ lag }) => lag.stream === stream && lag.hop === hop);
-  const missing = !held ? "the hub has told nothing yet" : !frame ? "the hub has told nothing lately" : (frame.reason ?? "the lag monitor does not name it");
-  if (!found) return { name, level: "unknown", word: "unknown", reason: missing, lag: unknown(missing) };
-  return { name, ...consumerSaid(found, now) };
-}
-
-function consumerSaid({ lag, is_stale }: ConsumerState, now: number): Said & { lag: Known } {
-  if (is_stale) {
-    const reason = `not confirmed for ${age(ageOf(ms(lag.at), now))}`;
-    return { level: "unknown", word: "unknown", reason, lag: unknown(reason) };
+function hopLook(name: string, stream: string, hop: string, held: Frames["lag"], then: number): HopLook {
+  if (!held) return { name, ...notKnown(NOTHING_YET), lag: unknown(NOTHING_YET) };
+  const found = held.data.consumers.find(({ lag }) => lag.stream === stream && lag.hop === hop);
+  if (!found) {
+    const reason = held.data.reason ?? "the lag monitor does not name it";
+    return { name, ...notKnown(reason), lag: unknown(reason) };
   }
-  const [level, word] = LAG[lag.verdict], reason = lag.reason ?? "";
-  return { level, word, reason, lag: lag.lag_s === null ? unknown(reason || "not measured") : known(lag.lag_s, ms(lag.at)) };
+  const { lag, is_stale: isStale } = found, [level, word] = LAG[lag.verdict], reason = lag.reason ?? "";
+  const old = tooOld(held, LIMIT_S.other, then) ?? (isStale ? `not confirmed for ${age(ageOf(ms(lag.at), then))}` : null);
+  const behind = lag.lag_s === null ? unknown(reason || "not measured") : known(lag.lag_s, ms(lag.at));
+  return old === null ? { name, level, word, reason, lag: behind } : { name, ...notKnown(`${old}; it was ${word}`), lag: behind };
 }
 
 const GATES = {
@@ -146,9 +149,10 @@ const GATES = {
   halted: ["bad", "halts"], misconfigured: ["bad", "misconfigured"],
 } as const;
 
-function gatesSaid(name: string, held: Held<QualityFrame> | undefined, now: number): Said {
-  const gates = fresh(held, LIMIT_S.other, now)?.streams.find((each) => each.name === name)?.gates;
-  if (!gates) return { level: "unknown", word: "unknown", reason: held ? "the hub has told nothing lately" : "the hub has told nothing yet" };
+function gatesSaid(name: string, held: Frames["quality"], then: number): Said {
+  if (!held) return notKnown(NOTHING_YET);
+  const old = tooOld(held, LIMIT_S.other, then), gates = held.data.streams.find((each) => each.name === name)?.gates ?? [];
+  if (old !== null) return notKnown(old);
   if (!gates.length) return { level: "good", word: "none", reason: "" };
   const said = gates.map(gateSaid), level = worst(said.map((each) => each.level));
   return level === "good" ? { level, word: "pass", reason: `all ${gates.length}` } : said.find((each) => each.level === level)!;
@@ -158,9 +162,9 @@ function gateSaid(gate: GateState): Said {
   const name = gate.table === null ? gate.stage : `${gate.stage} of ${gate.table}`;
   const saying = (reason: string | null): string => (reason === null ? name : `${name}: ${reason}`);
   if (gate.breaker?.state === "open") return { level: "bad", word: "breaker open", reason: saying(gate.breaker.reason) };
-  if (!gate.last) return { level: "unknown", word: "unknown", reason: `${name} has not judged yet` };
+  if (!gate.last) return notKnown(`${name} has not judged yet`);
   const [level, word] = GATES[gate.last.outcome];
-  if (gate.is_stale) return { level: "unknown", word: "unknown", reason: `${name} has not judged lately; last: ${word}` };
+  if (gate.is_stale) return notKnown(`${name} has not judged lately; last: ${word}`);
   return { level, word, reason: saying(gate.last.reason) };
 }
 
@@ -169,9 +173,8 @@ function gateSaid(gate: GateState): Said {
 export function platform(connection: Connection, held: Held<OverviewFrame> | undefined, looks: StreamLook[], now: number): Verdict {
   if (connection === "refused") return { level: "unknown", word: "Signed out", detail: "Sign in to see how things are." };
   if (connection !== "live") return { level: "unknown", word: "Not connected", detail: "How things are now is not known." };
-  if (!held) return { level: "unknown", word: "Unknown", detail: "The hub has told nothing yet." };
-  const old = ageOf(ms(held.data.at), now);
-  if (old > LIMIT_S.overview) return { level: "unknown", word: "Unknown", detail: `The hub has told nothing for ${age(old)}.` };
+  const old = held ? tooOld(held, LIMIT_S.overview, now) : NOTHING_YET;
+  if (!held || old !== null) return { level: "unknown", word: "Unknown", detail: `${old}.` };
   const { problems, alerts, reason } = held.data;
   if (problems.length) return { level: "bad", word: several(problems.length, "problem"), detail: "" };
   if (alerts?.open) return { level: "bad", word: `${several(alerts.open, "incident")} open`, detail: "Nothing is wrong right now." };

@@ -20,17 +20,13 @@ function colour(element: HTMLElement, name: string, alpha = 1): string {
 export function optionsOf(element: HTMLElement, lines: number, rollup: MainRollup): uPlot.Options {
   const em = parseFloat(getComputedStyle(element).fontSize), font = `${em}px ${getComputedStyle(element).fontFamily}`;
   const isStacked = adds(rollup);
-  const ink = (): string => colour(element, "--quiet"), rule = (): string => colour(element, "--rule");
   const line = (index: number): uPlot.Series => {
-    const name = `--line-${(index % COLOURS) + 1}`;
-    const stroke = (): string => colour(element, name);
-    return isStacked
-      ? { stroke, width: 1, points: { show: false }, fill: () => colour(element, name, 0.55) }
-      : { stroke, width: 2, points: { show: false }, spanGaps: false };
+    const name = `--line-${(index % COLOURS) + 1}`, common = { stroke: colour(element, name), points: { show: false } };
+    return isStacked ? { ...common, width: 1, fill: colour(element, name, 0.55) } : { ...common, width: 2 };
   };
-  const axis = { stroke: ink, font, ticks: { show: false }, grid: { stroke: rule, width: 1 } };
+  const axis = { stroke: colour(element, "--quiet"), font, ticks: { show: false }, grid: { stroke: colour(element, "--rule"), width: 1 } };
   return {
-    width: element.clientWidth, height: element.clientHeight, legend: { show: false }, cursor: { show: false }, padding: [em / 2, em, 0, 0],
+    width: element.clientWidth, height: element.clientHeight, legend: { show: false }, cursor: { show: false }, padding: [em / 2, em * 2.5, 0, 0],
     scales: { x: { time: true }, y: { range: (_, min, max) => [Math.min(0, min ?? 0), (max ?? 0) > 0 ? max * 1.05 : 1] } },
     series: [{}, ...Array.from({ length: lines }, (_, index) => line(index))],
     bands: isStacked ? Array.from({ length: Math.max(0, lines - 1) }, (_, index) => ({ series: [index + 1, index + 2] as [number, number] })) : [],

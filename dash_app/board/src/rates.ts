@@ -7,7 +7,7 @@ import { ms } from "./known";
 export const WINDOW_MS = 5 * 60_000;
 const STEP_MS = 2_000;
 const HOLE_MS = 15_000;
-const MINUTES_APART_MS = 150_000;
+const MINUTES_APART_MS = [20_000, 150_000] as const;
 
 export interface Rate {
   at: number;
@@ -33,12 +33,17 @@ export class Rates {
   }
 }
 
-/* The rate between two points of the ledger is drawn at the later one. */
+/* The rate between two points of the ledger is drawn at the later one. Some are seconds apart, where a verdict changed: they are
+   passed over, for the batches would be seen and not the rate. */
 function counted(history: LedgerPoint[]): Rate[] {
-  return history.flatMap((point, index) => {
-    const before = history[index - 1];
-    if (!before || point.produced === null || before.produced === null) return [];
-    const apart = ms(point.at) - ms(before.at), events = point.produced - before.produced;
-    return apart > 0 && apart < MINUTES_APART_MS && events >= 0 ? [{ at: ms(point.at), perS: (events * 1000) / apart }] : [];
-  });
+  const rates: Rate[] = [];
+  let before: LedgerPoint | null = null;
+  for (const point of history) {
+    const apart = before ? ms(point.at) - ms(before.at) : Infinity;
+    if (apart < MINUTES_APART_MS[0]) continue;
+    const events = before?.produced == null || point.produced === null ? -1 : point.produced - before.produced;
+    if (apart < MINUTES_APART_MS[1]) rates.push({ at: ms(point.at), perS: events < 0 ? null : (events * 1000) / apart });
+    before = point;
+  }
+  return rates;
 }
