@@ -12,6 +12,7 @@ import httpx
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from controlplane.contract.access import Principal
 from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.facts import (
     FACTS,
@@ -24,7 +25,12 @@ from controlplane.contract.facts import (
 )
 from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict
 from controlplane.contract.names import Hop
+from controlplane.contract.operations import Kind, OperationAsked
 from controlplane.service.api import create_api
+from controlplane.service.audit.port import NotKept
+from controlplane.service.database import create_all, engine_of
+from controlplane.service.operations.desk import Desk
+from controlplane.service.operations.schedules import Schedules
 from controlplane.service.service import Service
 from controlplane.up.checks import free_port
 from dash_app.app import create_app
@@ -114,20 +120,25 @@ class _Wall:
 
     page: Any
     service: Service
+    desk: Desk
     api: int
     who: Signed
     address: str
     complaints: list[str] = field(default_factory=list)
 
     @contextmanager
-    def hub(self, service: Service | None = None) -> Iterator[None]:
+    def hub(self) -> Iterator[None]:
         """The hub is there."""
-        with served(create_api(service or self.service, access=self.who.access), self.api):
+        with served(create_api(self.service, access=self.who.access), self.api):
             yield
 
     def report(self, *facts: Fact) -> None:
         url = f"http://127.0.0.1:{self.api}/api/v1/facts"
         httpx.post(url, content=FACTS.dump_json(list(facts)), headers=self.who.headers).raise_for_status()
+
+    def signs_out(self) -> None:
+        url = f"http://127.0.0.1:{self.api}/api/v1/session"
+        httpx.delete(url, headers=self.who.as_page).raise_for_status()
 
     def says(self, selector: str, *texts: str) -> None:
         for text in texts:
@@ -135,15 +146,18 @@ class _Wall:
 
 
 @contextmanager
-def _wall(who: Signed, *streams: StreamDefinition, query: Any = _flowing) -> Iterator[_Wall]:
+def _wall(who: Signed, folder: Path, *streams: StreamDefinition, query: Any = _flowing) -> Iterator[_Wall]:
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
-    service = Service(streams, query, address, 0.1)
+    engine = engine_of(f"sqlite:///{folder / 'operations.sqlite'}")
+    create_all(engine)
+    desk = Desk(engine, [each.name for each in streams], NotKept())
+    service = Service(streams, query, address, 0.1, operations=desk, schedules=Schedules(engine, desk))
     with (
         served(create_app(ConsoleData({each.name: each for each in streams}, api)).server, console),
         opened_console("about:blank", who.cookie) as page,
     ):
-        wall = _Wall(page, service, api, who, f"{address}/live")
+        wall = _Wall(page, service, desk, api, who, f"{address}/live")
         page.on("pageerror", lambda error: wall.complaints.append(str(error)))
         page.on("console", lambda said: wall.complaints.append(said.text) if "Content Security" in said.text else None)
         page.set_viewport_size({"width": 1920, "height": 1080})
@@ -159,7 +173,7 @@ def test_one_look_says_whether_all_is_well_and_if_not_what_and_where(
     shop: StreamDefinition, who: Signed, tmp_path: Path
 ) -> None:
     flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
-    with _wall(who, shop, flights) as wall, wall.hub():
+    with _wall(who, tmp_path, shop, flights) as wall, wall.hub():
         page, of_shop = wall.page, '[data-stream="shop"]'
         page.goto(f"{wall.address}?theme=light")
         wall.says(".verdict", "Unknown")
@@ -189,6 +203,8 @@ def test_one_look_says_whether_all_is_well_and_if_not_what_and_where(
         wall.says(".problems li:first-child", "ledger of shop", "does not add up: missing: 3 in serving", "since")
         wall.says(f'{of_shop}[data-level="bad"] .badge', "ledger unbalanced")
         wall.says('[data-stream="flights"] [data-hop="lake"][data-level="slow"]', "behind", "42")
+        wall.desk.ask(OperationAsked(kind=Kind.BACKFILL, asked={"stream": "shop"}), Principal(name="ben", grants=()))
+        wall.says(".operation", "backfill of shop, planning")
         page.keyboard.press("?")
         wall.says("dialog[open]", "?streams=shop,flights")
         page.keyboard.press("Escape")
@@ -200,24 +216,36 @@ def test_one_look_says_whether_all_is_well_and_if_not_what_and_where(
         expect(page.locator(".card")).to_have_count(1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         _expect_no_violation(page)
+        wall.signs_out()
+        wall.says(".lost", "signed out", "Sign in")
+        assert (
+            page.get_attribute(".lost a", "href") == "/sign-in?next=%2Flive%3Ftheme%3Ddark%26streams%3Dflights%2Cnobody"
+        )
         assert wall.complaints == []
 
 
-def test_what_is_old_is_never_shown_as_new(shop: StreamDefinition, who: Signed) -> None:
-    with _wall(who, shop) as wall:
+def test_what_is_old_is_never_shown_as_new(shop: StreamDefinition, who: Signed, tmp_path: Path) -> None:
+    with _wall(who, tmp_path, shop) as wall:
         page = wall.page
         with wall.hub():
-            page.goto(wall.address)
+            loads: list[str] = []
+            page.on("framenavigated", lambda frame: loads.append(frame.url))
+            page.route("**/live/assets/version", lambda route: route.fulfill(body="another board"))
+            with page.expect_event("framenavigated", lambda _: len(loads) == 2, timeout=_WITHIN_MS):
+                page.goto(wall.address)
             wall.report(*_well("shop"))
             wall.says(".verdict", "OK")
+            assert len(loads) == 2, "it loads itself anew once"
+            page.unroute_all()
         wall.says(".lost", "no connection for", "what you see is from")
         wall.says(".verdict", "Not connected")
         wall.says('[data-figure="events a second"]', "1,204")
-        assert page.locator(".streams").evaluate("each => getComputedStyle(each).filter") == "grayscale(1)"
+        greys = "each => getComputedStyle(each).filter"
+        assert page.locator(".plot").evaluate(greys) == "grayscale(1)"
+        _expect_no_violation(page)
         with wall.hub():
             wall.report(*_well("shop"))
             expect(page.locator(".lost")).to_have_count(0, timeout=_WITHIN_MS)
             wall.says(".verdict", "OK")
-            page.evaluate("document.cookie = 'kept=1'")
-            wall.who.access.users.disable(NAME, "a test", wall.who.access.now())
+            assert page.locator(".plot").evaluate(greys) == "none"
         assert wall.complaints == []
