@@ -32,7 +32,8 @@ def operations_page() -> Component:
                 [
                     html.H1("Operations"),
                     html.P(
-                        "Backfills, rollbacks, trials and promotions: what runs, and what has run.", className="quiet"
+                        "Backfills, rollbacks, trials, promotions and load tests: what runs, and what has run.",
+                        className="quiet",
                     ),
                 ]
             ),

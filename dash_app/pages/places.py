@@ -18,6 +18,7 @@ from dash_app.pages.lag import lag_page
 from dash_app.pages.lake import lake_page
 from dash_app.pages.ledger import ledger_page
 from dash_app.pages.live import live_page
+from dash_app.pages.load import load_page
 from dash_app.pages.operations import operation_page, operations_page
 from dash_app.pages.overview import overview_page
 from dash_app.pages.quality import quality_page
@@ -87,6 +88,7 @@ PLACES = (
         "/trials", "Trials", "x", WORK, lambda streams, name: trials_page(streams) if name is None else trial_page(name),
         word="experiments", names="one",
     ),
+    Place("/load", "Load tests", "n", WORK, lambda streams, _: load_page(streams), word="numbers"),
     Place(
         "/operations", "Operations", "w", WORK,
         lambda _, name: operations_page() if name is None else operation_page(name),

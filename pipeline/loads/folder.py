@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from controlplane.contract.settings import Settings
 
+BRIEF = "brief.json"
+"""A report without its seconds: what a list of runs needs, and reads again and again."""
 _Line = TypeVar("_Line", bound=Frozen)
 
 
@@ -100,6 +102,10 @@ class LoadFolder:
     def keep(self, report: LoadReport, page: str) -> None:
         """Keep what came of it, also as people read it."""
         self.page.write_text(page)
+        brief = report.model_dump(mode="json", exclude={"seconds", "settings", "versions", "machine"})
+        (self.path / BRIEF).write_text(
+            json.dumps({**brief, "verdict": report.verdict, "recovery_s": report.recovery_s})
+        )
         part = self.path / "report.part"
         part.write_text(report.model_dump_json())
         part.rename(self.path / "report.json")

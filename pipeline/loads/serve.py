@@ -6,6 +6,7 @@ A run is begun, paused and cancelled as every operation; here it is only read.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.loads import PATH, LoadAsked, LoadCompared, LoadReport, LoadSecond
 from pipeline.loads.compare import compared
-from pipeline.loads.folder import LoadFolder, loads_root
+from pipeline.loads.folder import BRIEF, LoadFolder, loads_root
 from pipeline.loads.numbers import seconds_of, thinned
 from pipeline.loads.plan import curve, unit_of
 from pipeline.reason import first_line
@@ -102,18 +103,8 @@ def _mistakes(error: ValidationError) -> str:
 
 
 def _listed(settings: Settings) -> list[dict[str, Any]]:
-    root = loads_root(settings)
-    files = sorted(root.glob("*/report.json"), key=lambda file: file.stat().st_mtime, reverse=True)[:_LISTED]
-    reports = (LoadFolder(settings, file.parent.name).report() for file in files)
-    return [
-        {
-            **each.model_dump(mode="json", exclude={"seconds", "settings", "versions", "machine"}),
-            "verdict": each.verdict,
-            "recovery_s": each.recovery_s,
-        }
-        for each in reports
-        if each is not None
-    ]
+    files = sorted(loads_root(settings).glob(f"*/{BRIEF}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    return [json.loads(file.read_bytes()) for file in files[:_LISTED]]
 
 
 def _folder(settings: Settings, number: str) -> LoadFolder:
