@@ -199,6 +199,9 @@ def status(data: Data = None, output: Output = "text") -> None:
         table.add_row(*("-" if cell is None else str(cell) for cell in cells))
     Console().print(table)
     typer.echo(f"console: {running.environment['TIDEGATE_CONSOLE']}")
+    typer.echo(
+        f"collector: {running.environment['TIDEGATE_COLLECTOR']} (events over HTTP; `tidegate users key` makes a key)"
+    )
     typer.echo(f"queries: {running.environment['TIDEGATE_CLICKHOUSE']} (ClickHouse over HTTP; user bi, no password)")
     typer.echo(f"lake: {Settings(data=running.data).lake_root}")
 
@@ -263,7 +266,7 @@ def _ask(data: Path | None, path: str) -> list[dict[str, Any]]:
 
 _PASSED_ON = {
     "streams": ("pipeline", "streams"),
-    "lake": ("pipeline", "travel"),
+    "lake": ("pipeline.travel",),
     "maintain": ("pipeline", "maintain"),
     "bench": ("load_tests",),
 }

@@ -21,7 +21,6 @@ from controlplane.contract.reporting import Reporter
 from controlplane.contract.settings import Settings
 from pipeline.maintenance.cli import commands as maintain_commands
 from pipeline.reason import reason_of
-from pipeline.travel import app as travel_app
 from pipeline.validate import with_check
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ def _refused_expectations(stream: StreamDefinition) -> Iterable[Problem]:
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(with_check(_refused_expectations), name="streams")
-app.add_typer(travel_app, name="travel")
 
 
 def _stopping() -> threading.Event:
@@ -186,6 +184,23 @@ def live() -> None:
 
 
 @app.command()
+def collector() -> None:
+    """Events over HTTP to raw ones."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    from pipeline.collector.run import run
+
+    settings = Settings()
+    # Checking a folder takes libraries for its reference tables, which are of no use here: 100 MiB.
+    with ProcessPoolExecutor(1, get_context("fork")) as other:
+        streams = other.submit(load_streams, settings.stream_roots).result()
+    # uvicorn raises what has ended it once more: what follows must still be done.
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    run(settings, streams)
+
+
+@app.command()
 def ledger() -> None:
     """Count every event at every hop."""
     from pipeline.ledger.run import run
@@ -253,6 +268,7 @@ def main() -> None:
     logging.getLogger("py4j").setLevel(logging.WARNING)
     # What fails in a batch is raised, and logged once.
     logging.getLogger("py4j.clientserver").setLevel(logging.CRITICAL)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         app()

@@ -73,9 +73,18 @@ def register_stream(client: SchemaRegistryClient, stream: StreamDefinition) -> N
         SchemaRefusedError: as `register`.
         ModeRefusedError: if the registry does not take a subject's compatibility.
     """
-    raw, valid = subject(stream.name, Hop.RAW), subject(stream.name, Hop.VALID)
-    _register_under(client, raw, stream.avro_schema, stream.compatibility)
+    register_raw(client, stream)
+    valid = subject(stream.name, Hop.VALID)
     _register_under(client, valid, valid_schema(learned(client, stream).stream), Compatibility.BACKWARD)
+
+
+def register_raw(client: SchemaRegistryClient, stream: StreamDefinition) -> None:
+    """Register what producers write, under the stream's compatibility.
+
+    Raises:
+        SchemaRefusedError, ModeRefusedError: as `register_stream`.
+    """
+    _register_under(client, subject(stream.name, Hop.RAW), stream.avro_schema, stream.compatibility)
 
 
 def _register_under(

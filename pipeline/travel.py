@@ -157,3 +157,7 @@ def _written(value: Any) -> Any:  # noqa: ANN401 (whatever a table holds)
 def _refuse(why: str) -> NoReturn:
     typer.echo(f"tidegate: {why}", err=True)
     sys.exit(_BAD_REQUEST)
+
+
+if __name__ == "__main__":
+    app()

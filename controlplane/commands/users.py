@@ -27,7 +27,9 @@ app = typer.Typer(no_args_is_help=True, help="Users of the console and the API, 
 Name = Annotated[str, typer.Argument(help="Of the user.")]
 Grants = Annotated[
     list[str],
-    typer.Argument(help="Roles (viewer, operator, approver, admin), each of every stream or, as role@stream, of one."),
+    typer.Argument(
+        help="Roles (producer, viewer, operator, approver, admin), each of every stream or, as role@stream, of one."
+    ),
 ]
 
 
@@ -110,6 +112,23 @@ def revoke(token: Annotated[str, typer.Argument(help="Its id.")], data: Data = N
     """Take a token back: what uses it is refused from now on."""
     asked(data, "DELETE", f"/api/v1/tokens/{quote(token, safe='')}")
     typer.echo(f"Token {token} is revoked.")
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Of the program, such as checkout; it becomes a user that only sends.")],
+    streams: Annotated[str, typer.Option(help="Streams that it may send to, by commas; *: every one.")] = "*",
+    lasts: Annotated[
+        str | None, typer.Option("--for", help="Until when, such as 90d; without it until revoked.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="What for.")] = "",
+    data: Data = None,
+) -> None:
+    """Make a key by which a program sends events to the collector, and print it: once."""
+    wanted = {"name": name, "streams": [each for each in streams.split(",") if each], "title": title, "for": lasts}
+    made = asked(data, "POST", f"{PATH}/keys", wanted)
+    typer.echo(made["token"])
+    typer.echo(f"It is not shown again; `tidegate users revoke {made['id']}` takes it back.", err=True)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Who may do what? Principals, roles and the actions that they may take, by stream; and how a room says who it is.
 
-A decision is pure. Roles include those below them. Every route of the control plane says below its own line what it is:
+A decision is pure. Roles include those below them, but for what producers do. Every route of the control plane says below its own
+line what it is:
 
     @api.post("/api/v1/things/{stream}")
     @needs(Action.OPERATE)
@@ -47,6 +48,8 @@ STREAMS_HEADER = "X-Tidegate-Streams"
 class Role(StrEnum):
     """What a user is, the least first."""
 
+    PRODUCER = "producer"
+    """A program that sends events, and sees nothing."""
     VIEWER = "viewer"
     OPERATOR = "operator"
     APPROVER = "approver"
@@ -57,6 +60,8 @@ class Action(StrEnum):
     """What can be done, and so what a right is about."""
 
     READ = "read"
+    PRODUCE = "produce"
+    """Send events to a stream, through the collector."""
     QUERY = "query"
     """SQL over ClickHouse and the lake."""
     PLAN = "plan"
@@ -75,6 +80,7 @@ class Action(StrEnum):
 
 LEAST: dict[Action, Role | None] = {
     Action.READ: Role.VIEWER,
+    Action.PRODUCE: Role.PRODUCER,
     Action.QUERY: Role.VIEWER,
     Action.PLAN: Role.OPERATOR,
     Action.OPERATE: Role.OPERATOR,
@@ -84,7 +90,14 @@ LEAST: dict[Action, Role | None] = {
     Action.REPORT: None,
 }
 """The least role that may; None: no user may."""
-_ORDER = tuple(Role)
+_INCLUDED: dict[Role, tuple[Role, ...]] = {
+    Role.PRODUCER: (Role.PRODUCER,),
+    Role.VIEWER: (Role.VIEWER,),
+    Role.OPERATOR: (Role.PRODUCER, Role.VIEWER, Role.OPERATOR),
+    Role.APPROVER: (Role.PRODUCER, Role.VIEWER, Role.OPERATOR, Role.APPROVER),
+    Role.ADMIN: tuple(Role),
+}
+"""What whoever has a role is as well: who only looks sends nothing, and who only sends sees nothing."""
 
 
 class Grant(Frozen):
@@ -112,8 +125,7 @@ class Principal(Frozen):
         if least is None:
             return False
         return any(
-            _ORDER.index(each.role) >= _ORDER.index(least) and ("*" in each.streams or stream in each.streams)
-            for each in self.grants
+            least in _INCLUDED[each.role] and ("*" in each.streams or stream in each.streams) for each in self.grants
         )
 
     def streams(self, action: Action) -> tuple[str, ...]:
@@ -123,14 +135,14 @@ class Principal(Frozen):
             return ("*",)
         if least is None:
             return ()
-        may = (each.streams for each in self.grants if _ORDER.index(each.role) >= _ORDER.index(least))
+        may = (each.streams for each in self.grants if least in _INCLUDED[each.role])
         found = sorted({stream for streams in may for stream in streams})
         return ("*",) if "*" in found else tuple(found)
 
     @property
     def can_see(self) -> bool:
         """May it read at all? What is shown of the platform is shown whole to who may see a stream."""
-        return self.is_service or bool(self.grants)
+        return bool(self.streams(Action.READ))
 
 
 class Needs(Frozen):

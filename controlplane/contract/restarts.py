@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RESTARTS = "restarts"
 """Folder in the data folder: a file with a part's name asks the supervisor to start it again."""
 _SHOWS = ("control", "console")
-_ALL = ("route", "lake", "live", "ledger", "lag", "quality", "alerts", "maintenance", *_SHOWS)
+_ALL = ("collector", "route", "lake", "live", "ledger", "lag", "quality", "alerts", "maintenance", *_SHOWS)
 _USES: dict[str, tuple[str, ...]] = {
     "title": _SHOWS,
     "description": _SHOWS,

@@ -44,6 +44,21 @@ class Settings(BaseSettings):
     operations: str = Field(
         "http://127.0.0.1:8093", description="Worker of operations: plans and runs them, reads the lake, answers SQL."
     )
+    collector: str = Field("http://127.0.0.1:8094", description="Collector: takes events over HTTP.")
+    collector_id: str = Field(
+        "tidegate-collector",
+        min_length=1,
+        description="Its transactional id: a collector that starts takes over from another one of the same id.",
+    )
+    collector_waiting: int = Field(
+        20_000,
+        ge=1,
+        description="Most events that wait for the collector's transactions; who sends more is told to wait.",
+    )
+    collector_batch: int = Field(10_000, ge=1, description="Most events of one request to the collector.")
+    collector_body: int = Field(
+        4 * 2**20, ge=1, description="Most bytes of the body of one request to the collector, unpacked."
+    )
     backfill_files: Path | None = Field(
         None, description="Folder whose files backfills may read; nothing else of the machine is read."
     )

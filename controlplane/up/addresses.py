@@ -32,6 +32,7 @@ class Addresses(BaseModel):
     quality: int
     alerts: int
     operations: int
+    collector: int
     console: int
     spark_master: int
     spark_master_ui: int
@@ -50,6 +51,7 @@ class Addresses(BaseModel):
             "TIDEGATE_QUALITY": f"http://127.0.0.1:{self.quality}",
             "TIDEGATE_ALERTS": f"http://127.0.0.1:{self.alerts}",
             "TIDEGATE_OPERATIONS": f"http://127.0.0.1:{self.operations}",
+            "TIDEGATE_COLLECTOR": f"http://127.0.0.1:{self.collector}",
             "TIDEGATE_CONSOLE": f"http://127.0.0.1:{self.console}",
         }
 

@@ -66,6 +66,15 @@ class Plan:
                 stop_within_s=20,
                 nice=15,
             ),
+            self._room(
+                "collector",
+                "pipeline",
+                "collector",
+                port=self.addresses.collector,
+                path="/healthz",
+                needs=("kafka", "registry", "control"),
+                stop_within_s=20,
+            ),
             self._room("console", "dash_app", port=self.addresses.console, path="/healthz", needs=("control",)),
             *(
                 [self._room("grafana", "pipeline", "grafana", needs=("control",), nice=10)]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from controlplane.contract.streams import StreamDefinition
 
 TARGETS = ("up", "registry", "clickhouse", "control", "route", "lake", "live", "lag", "ledger", "quality", "alerts",
-           "maintenance", "operations", "console")  # fmt: skip
+           "maintenance", "operations", "collector", "console")  # fmt: skip
 OURS = [part for part in TARGETS if part != "registry"]
 
 

@@ -120,6 +120,35 @@ def test_what_changes_a_definition_takes_an_approver(door: Door, role: Role, sta
     assert answer.status_code == status
 
 
+def test_a_key_sends_to_its_streams_and_does_nothing_else(door: Door) -> None:
+    asked = {"name": "checkout", "streams": ["shop"], "for": "90d"}
+    made = door.client.post("/api/v1/users/keys", json=asked, headers=door.page(door.user("ana", Role.ADMIN)))
+    assert made.status_code == 201
+    key = authorization(made.json()["token"])
+    may = door.client.get("/api/v1/session", headers=key).json()["may"]
+    assert {action for action, streams in may.items() if streams} == {"produce"}
+    assert may["produce"] == ["shop"]
+    assert door.client.get(ORDERS, headers=key).status_code == 403
+    assert door.order(key)[0] == 403
+    door.clock.at += timedelta(days=91)
+    assert door.client.get("/api/v1/session", headers=key).status_code == 401
+
+
+@pytest.mark.parametrize(("role", "sends"), [(Role.VIEWER, []), (Role.OPERATOR, ["*"]), (Role.ADMIN, ["*"])])
+def test_who_operates_may_send_too_and_who_looks_may_not(door: Door, role: Role, sends: list[str]) -> None:
+    said = door.client.get("/api/v1/session", headers=door.page(door.user("ana", role))).json()
+    assert said["may"]["produce"] == sends
+
+
+def test_no_key_is_made_in_the_name_of_somebody_with_other_rights(door: Door) -> None:
+    headers = door.page(door.user("ana", Role.ADMIN))
+    answer = door.client.post("/api/v1/users/keys", json={"name": "ana"}, headers=headers)
+    assert (answer.status_code, "a user with other rights" in answer.json()["detail"]) == (409, True)
+    assert door.client.post("/api/v1/users/keys", json={"name": "a", "streams": ["shop"]}, headers=headers).is_success
+    assert door.client.post("/api/v1/users/keys", json={"name": "a", "streams": ["shop"]}, headers=headers).is_success
+    assert door.client.post("/api/v1/users/keys", json={"name": "a"}, headers=headers).status_code == 409
+
+
 def test_facts_are_told_by_parts_and_by_no_user_whoever_they_are(door: Door) -> None:
     assert door.client.post("/api/v1/facts", content=b"[]", headers=authorization("parts-token")).status_code == 204
     admin = door.page(door.user("ana", Role.ADMIN))

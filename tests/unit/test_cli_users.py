@@ -98,6 +98,15 @@ def test_a_users_tokens_are_listed_and_taken_back(access: Access) -> None:
     assert run("users", "revoke", made.id).exit_code == 1
 
 
+def test_a_key_is_printed_alone_so_that_a_script_can_take_it(access: Access) -> None:
+    said = run("users", "key", "checkout", "--streams", "shop,flights", "--for", "90d")
+    assert said.exit_code == 0, said.output
+    key = said.stdout.strip()
+    assert access.tokens.find(key, datetime.now(UTC)) is not None
+    assert "users revoke" in said.stderr
+    assert access.users.all()[0].grants == (Grant(role=Role.PRODUCER, streams=("shop", "flights")),)
+
+
 @pytest.mark.parametrize("word", ["boss", "operator@", "@shop", ""])
 def test_what_is_no_role_is_named(access: Access, word: str) -> None:
     done = run("users", "add", "bob", word)

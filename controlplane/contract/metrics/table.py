@@ -12,8 +12,8 @@ from typing import Literal
 
 Kind = Literal["counter", "gauge", "histogram"]
 ROUTE, LAKE, LIVE, LAG, LEDGER, MAINTENANCE = "route", "lake", "live", "lag", "ledger", "maintenance"
-QUALITY, ALERTS, CONTROL, CONSOLE, CLICKHOUSE, FEED, UP, OPERATIONS, GRAFANA = (
-    "quality", "alerts", "control", "console", "clickhouse", "feed", "up", "operations", "grafana",
+QUALITY, ALERTS, CONTROL, CONSOLE, CLICKHOUSE, FEED, UP, OPERATIONS, GRAFANA, COLLECTOR = (
+    "quality", "alerts", "control", "console", "clickhouse", "feed", "up", "operations", "grafana", "collector",
 )  # fmt: skip
 PROCESSES = (
     UP,
@@ -28,12 +28,13 @@ PROCESSES = (
     ALERTS,
     MAINTENANCE,
     OPERATIONS,
+    COLLECTOR,
     CONSOLE,
     FEED,
     GRAFANA,
 )
 """Every kind of process of ours; there is a feed for each demo stream."""
-_REPORTERS = tuple(each for each in PROCESSES if each not in (CLICKHOUSE, CONTROL, CONSOLE, GRAFANA))
+_REPORTERS = tuple(each for each in PROCESSES if each not in (CLICKHOUSE, CONTROL, CONSOLE, GRAFANA, COLLECTOR))
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -196,6 +197,10 @@ _ALL = (
     _histogram(GRAFANA, "tidegate_grafana_push_seconds", "", "How long such a request took."),
     _gauge(GRAFANA, "tidegate_grafana_up", "", "1 while Grafana takes what is pushed, 0 while it does not; absent when nothing was tried for a minute."),
     _counter(FEED, "tidegate_feed_events_total", "stream", "Events that a demo feed has sent since its beginning."),
+    _counter(COLLECTOR, "tidegate_collector_requests_total", "stream status", "Requests with events, by the status that they were answered; no stream where there is none of that name."),
+    _counter(COLLECTOR, "tidegate_collector_events_total", "stream result", "Events that were sent, by what came of them: taken (Kafka has them for good) or mistaken."),
+    _gauge(COLLECTOR, "tidegate_collector_waiting_events", "", "Events that wait for their transaction."),
+    _histogram(COLLECTOR, "tidegate_collector_transaction_seconds", "result", "How long a transaction took: committed, taken_back, in_doubt."),
 )  # fmt: skip
 METRICS = {metric.name: metric for metric in _ALL}
 """By name."""

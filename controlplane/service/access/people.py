@@ -45,11 +45,17 @@ class _Token(Frozen):
     """None: until it is taken back."""
 
 
+class _Key(_Token):
+    name: str = Field(pattern=NAME)
+    streams: tuple[str, ...] = Field(("*",), min_length=1, max_length=100)
+
+
 def add_people(api: FastAPI, access: Access, audit: Audit) -> None:
     """Add what is under `/api/v1/users` and `/api/v1/tokens`."""
     note = partial(_note, audit)
     _users(api, access, note)
     _user(api, access, note)
+    _keys(api, access, note)
     _tokens(api, access, note)
 
 
@@ -120,6 +126,22 @@ def _user(api: FastAPI, access: Access, note: Note) -> None:
         changed = await _tried(lambda: access.users.disable(name, is_disabled=False))
         await note(request, "user.enable", name)
         return _shown(changed)
+
+
+def _keys(api: FastAPI, access: Access, note: Note) -> None:
+    @api.post(f"{USERS}/keys", status_code=201)
+    @needs(Action.ADMINISTER)
+    async def key(request: Request) -> dict[str, Any]:
+        """Make a key by which a program sends events; its secret is shown now and never again."""
+        asked, by, now = read(_Key, await request.body()), request.state.principal.name, access.now()
+        await _tried(lambda: access.users.producer(asked.name, asked.streams, by, now), 409)
+        expires_at = None if asked.lasts is None else now + asked.lasts
+        made, secret = await asyncio.to_thread(access.tokens.make, asked.name, asked.title, expires_at, now)
+        shown = made.model_dump(mode="json")
+        await note(
+            request, "key.make", made.id, user=asked.name, streams=list(asked.streams), expires_at=shown["expires_at"]
+        )
+        return {**shown, "token": secret}
 
 
 def _tokens(api: FastAPI, access: Access, note: Note) -> None:

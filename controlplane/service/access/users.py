@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from controlplane.contract.access import Grant, Principal
+from controlplane.contract.access import Grant, Principal, Role
 from controlplane.contract.frozen import Frozen
 from controlplane.service.access import tables
 from controlplane.service.access.hashes import is_password, password_hash
@@ -76,6 +76,20 @@ class Users:
         except IntegrityError as error:
             raise NoUserError(f"there is a user {name!r} already") from error
         return User(name=name, grants=tuple(grants), made_at=now, made_by=by)
+
+    def producer(self, name: str, streams: Sequence[str], by: str, now: datetime) -> User:
+        """The user whose keys may send to these streams and do nothing else, added if there is none.
+
+        Raises:
+            NoUserError: if the name is of somebody with other rights.
+        """
+        found, grants = self.find(name), (Grant(role=Role.PRODUCER, streams=tuple(streams)),)
+        if found is None:
+            return self.add(name, grants, by, now)
+        if found.is_disabled or found.grants != grants:
+            rights = "disabled" if found.is_disabled else "a user with other rights"
+            raise NoUserError(f"{name} is {rights}: take another name, or change it (`tidegate users grant`, `enable`)")
+        return found
 
     def grant(self, name: str, grants: Sequence[Grant]) -> User:
         """Give them these rights instead of those that they have.
