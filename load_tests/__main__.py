@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|rollback|backfill|maintenance|alerts|scaling`."""
+"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|rollback|backfill|hub|maintenance|alerts|scaling`."""
 
 from __future__ import annotations
 
@@ -218,6 +218,27 @@ def rollback(
             typer.echo(f"{each['what']:12} {each['took_s']:>6} s, killed {len(each['killed_at'])} times: {said}")
         typer.echo(f"route, live and ledger were {'left alone' if found['left_alone'] else 'started anew'}")
     sys.exit(0 if found["left_alone"] and not any(each["difference"] for each in found["rounds"]) else 1)
+
+
+@app.command()
+def hub(
+    clients: Annotated[int, typer.Option(min=1, help="Watchers, each with a socket and a session of its own.")] = 1000,
+    rate: Annotated[float, typer.Option(min=0.1, max=50, help="Updates a second.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long each turn is.")] = 30.0,
+    slow: Annotated[int, typer.Option(min=0, help="Watchers that never read, in a second turn; 0: no such turn.")] = 1,
+    output: Output = "text",
+) -> None:
+    """How long an update takes to many watchers, what that costs, and what watchers that never read cost the others."""
+    from load_tests.bench.hub.measure import Plan, measure
+
+    found = measure(Plan(clients, rate, seconds, slow), _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for turn, figures in found.items():
+        typer.echo(turn)
+        for figure, value in figures.items():
+            typer.echo(f"  {figure.replace('_', ' '):26} {value:>12,}")
 
 
 @app.command()
