@@ -7,6 +7,7 @@
    go("/lake/shop?version=3")        to another page, without loading the console anew
    push("/lag/lake%20shop")          to what the page itself can show, without fetching it
    here()                            { place, named, stream }; place is a row of dash_app/pages/places.py, or undefined
+   onArrival(each)                   each() when another page was gone to, before anybody draws it: it may still change the address
    onChange(draw)                    draw() after each change, by whomever; also as the window's event "tidegate-address" */
 (function () {
   "use strict";
@@ -58,7 +59,8 @@
     go(link.getAttribute("href"));
   });
   window.addEventListener("popstate", changed);
-  window.addEventListener("_dashprivate_pushstate", changed);
+  const arrivals = [];
+  window.addEventListener("_dashprivate_pushstate", () => { for (const each of arrivals) each(); changed(); });
 
   const address = {
     get: (name) => query().get(name) || "",
@@ -69,6 +71,7 @@
     here: () => placeAt(location.pathname),
     places: () => told().places,
     streams: () => told().streams,
+    onArrival: (each) => arrivals.push(each),
     onChange: (draw) => window.addEventListener(CHANGED, draw),
   };
   /* Dash lays the console out after its scripts are there. */

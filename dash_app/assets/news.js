@@ -34,6 +34,7 @@
     const settled = { balanced: "adds up again", unbalanced: "does not add up", unknown: "is unknown" };
     /* In flight is on the way from one to the other: only where it ends is news. */
     for (const { name, verdict } of streams) {
+      if (verdict === "unknown" && !before[name]) delete verdicts[name]; /* not known yet: nothing has changed when it is */
       if (verdict === "in_flight") { if (before[name]) verdicts[name] = before[name]; continue; }
       if (before[name] && before[name] !== verdict) add({ text: `The ledger of ${name} ${settled[verdict]}`, href: `/ledger/${name}`, state: verdict === "balanced" ? "good" : "bad" });
     }

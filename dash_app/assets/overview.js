@@ -1,7 +1,7 @@
 /* The overview: every hop, every verdict, every part. */
 (function () {
   "use strict";
-  const STALE_S = 10;
+  const STALE_S = 10, LATE_S = 10;
   const words = (state) => state.replaceAll("_", " ");
 
   function overview(frame) {
@@ -21,9 +21,59 @@
     for (const element of all('[data-latency="event_to_pixel"]')) {
       put(element, pixel ? `p50 ${Math.round(pixel.p50)} · p99 ${Math.round(pixel.p99)} ms` : null, "no live chart has been painted in the last minutes");
     }
+    sentence(frame);
+    for (const stream of frame.streams) markWorst(stream, frame.problems);
     const parts = document.getElementById("parts");
     if (parts && frame.parts.length) parts.replaceChildren(partsTable(frame.parts));
     return true;
+  }
+
+  /* Whether all is well, in one sentence; what is worst leads to its page. */
+  function sentence(frame) {
+    const box = document.getElementById("overview-said");
+    if (!box) return;
+    const { state, said, why, page, problems } = window.tidegate.health(), { age, seconds } = window.tidegate.show, { link, redraw } = window.tidegate.make;
+    box.classList.toggle("is-unknown", state === "unknown" || state === "lost");
+    box.dataset.state = state;
+    const newest = Math.min(...frame.streams.map(({ hops }) => age((hops.find(({ hop }) => hop === "raw") || {}).newest_at) ?? Infinity));
+    const many = frame.streams.length === 1 ? "1 stream" : `${frame.streams.length} streams`;
+    redraw(box, JSON.stringify([state, said, why, problems[0], Math.round(newest)]), () => {
+      if (state === "ok") return [`All is well: every event of ${many} is accounted for${newest < Infinity ? `; the newest came ${seconds(Math.round(newest))} ago` : ""}.`];
+      if (state === "unknown") return [`${said}: ${why}.`];
+      const worst = `${problems[0].subject} ${problems[0].reason}`;
+      return [`${said}${problems.length > 1 ? "; the worst: " : ": "}`, page ? link(worst, page) : worst];
+    });
+  }
+
+  /* Which hop of the picture is the worst? What the first problem that is about one says, else the work that is furthest behind. */
+  const BY = { route: "valid", lake: "lake", live: "serving" }, OF_GATE = { ingest: "valid", lake: "lake", rollup: "lake", serving: "serving" };
+  function hopOf({ subject }, name) {
+    const [first, of] = subject.split(" ");
+    if (subject.startsWith(`${name}.`)) return ["box", subject.slice(name.length + 1)];
+    if (subject.startsWith("part ") && of in BY) return ["pipe", BY[of]];
+    if (subject === `${first} ${name}` && first in BY) return ["pipe", BY[first]];
+    if (subject === `${first} of ${name}` && first in OF_GATE) return ["pipe", OF_GATE[first]];
+    return null;
+  }
+  function worstOf(stream, problems) {
+    for (const problem of problems) {
+      const found = hopOf(problem, stream.name);
+      if (found) return [...found, `${problem.subject} ${problem.reason}`];
+    }
+    const [last] = stream.hops.filter(({ lag_s }) => lag_s > LATE_S).sort((one, other) => other.lag_s - one.lag_s);
+    return last ? ["pipe", last.hop, "furthest behind"] : null;
+  }
+  function markWorst(stream, problems) {
+    const worst = worstOf(stream, problems);
+    for (const element of document.querySelectorAll(`[data-box^="${stream.name}/"], [data-pipe^="${stream.name}/"]`)) {
+      const isIt = worst !== null && element.dataset[worst[0]] === `${stream.name}/${worst[1]}`;
+      element.classList.toggle("is-worst", isIt);
+      let note = element.querySelector(".worst-note");
+      if (!isIt && note) note.remove();
+      if (!isIt) continue;
+      if (!note) { note = element.appendChild(document.createElement("span")); note.className = "worst-note"; note.textContent = "worst"; }
+      element.title = note.title = worst[2];
+    }
   }
 
   function paintHop(key, hop) {

@@ -19,16 +19,16 @@
     return [{ subject: "The control plane", reason, since: null, page: null }];
   }
 
-  /* { state: ok | problems | unknown | lost, said, page, problems } */
+  /* { state: ok | problems | unknown | lost, said, why, page, problems }; `why` is of what is unknown without being a problem. */
   function health() {
     const lost = silence(), update = window.tidegate.latest.get("overview");
     const problems = [...lost, ...(update ? update.data.problems : [])];
-    if (lost.length) return { state: "lost", said: "Not connected", page: null, problems };
-    if (!update) return { state: "unknown", said: "Not known yet", page: "/", problems };
-    if (problems.length) return { state: "problems", said: problems.length === 1 ? "1 problem" : `${problems.length} problems`, page: problems[0].page, problems };
+    if (lost.length) return { state: "lost", said: "Not connected", why: "", page: null, problems };
+    if (!update) return { state: "unknown", said: "Not known yet", why: "", page: "/", problems };
+    if (problems.length) return { state: "problems", said: problems.length === 1 ? "1 problem" : `${problems.length} problems`, why: "", page: problems[0].page, problems };
     const unknown = update.data.streams.find(({ verdict }) => verdict === "unknown");
-    if (unknown) return { state: "unknown", said: `Unknown: the ledger of ${unknown.name}`, page: `/ledger/${unknown.name}`, problems };
-    return { state: "ok", said: "All is well", page: "/", problems };
+    if (unknown) return { state: "unknown", said: "Unknown", why: `the ledger of ${unknown.name}: ${unknown.verdict_reason}`, page: `/ledger/${unknown.name}`, problems };
+    return { state: "ok", said: "All is well", why: "", page: "/", problems };
   }
 
   /* A line stays the same element while its problem lasts: a screen reader says it once, and not each second anew. */
@@ -55,9 +55,11 @@
   function show() {
     const banner = document.getElementById("banner");
     if (!banner || !window.tidegate.show) return;
-    const { state, said, page, problems } = health(), link = document.getElementById("health-said");
+    const { state, said, why, page, problems } = health(), link = document.getElementById("health-said");
     document.getElementById("health").dataset.state = state;
     write(link, said);
+    write(document.getElementById("health-why"), why);
+    document.getElementById("health-why").title = why;
     if (page) link.setAttribute("href", page);
     else link.removeAttribute("href");
     banner.hidden = problems.length === 0;

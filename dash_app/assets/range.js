@@ -53,20 +53,17 @@
   }
 
   /* What was chosen goes along: a link to another page with history says nothing of it. */
-  let carried = {}, shown = "";
+  let carried = {}, shown = {};
   const written = () => Object.fromEntries(NAMES.map((name) => [name, address.get(name)]).filter(([, value]) => value));
-  window.addEventListener("_dashprivate_pushstate", () => {
-    if (begins() && !Object.keys(written()).length) address.set(carried);
-  });
+  address.onArrival(() => { if (begins() && !Object.keys(written()).length) address.set(carried); });
   function follow() {
-    if (!document.getElementById("console")) return;
     if (begins()) carried = written();
-    const now = JSON.stringify([get().word, get().label]);
-    if (now === shown) return;
-    shown = now;
-    window.dispatchEvent(new CustomEvent("tidegate-range"));
+    const { word, label: text } = get(), before = shown;
+    shown = { place: place(), word, text };
+    /* Another page draws itself when it has come. */
+    if (before.place === shown.place && (before.word !== word || before.text !== text)) window.dispatchEvent(new CustomEvent("tidegate-range"));
   }
-  address.onChange(follow);
+  window.tidegate.whenShown(() => { address.onChange(follow); follow(); });
 
   window.tidegate.range = { choices, get, set, within, since, ends, moment, isThere: () => Boolean(begins()) };
 })();

@@ -101,7 +101,9 @@ def _button(name: str, drawn: str, title: str, **aria: str) -> Component:
 def health() -> Component:
     """Whether all is well, in words, and what is wrong now, the worst first."""
     return html.Div(
-        [html.A("not known yet", id="health-said", href="/"), banner()], id="health", **data(state="unknown")
+        [html.A("Not known yet", id="health-said", href="/"), html.Span(id="health-why"), banner()],
+        id="health",
+        **data(state="unknown"),
     )
 
 

@@ -31,12 +31,21 @@ def overview_page(streams: Mapping[str, StreamDefinition]) -> Component:
     """Every stream's way, then the parts."""
     return html.Div(
         [
-            html.Header([html.H1("Overview"), html.P("The way of every event, hop by hop.", className="quiet")]),
+            html.Header(
+                [
+                    html.H1("Overview"),
+                    html.P("Not known yet.", id="overview-said", className="is-unknown"),
+                ]
+            ),
             *(stream_card(stream) for stream in streams.values()),
             html.Section(
                 [
                     html.H2("Parts"),
-                    html.Div(html.P("No supervisor has reported its parts.", className="quiet"), id="parts"),
+                    html.Div(
+                        html.P("No supervisor has reported its parts.", className="quiet"),
+                        id="parts",
+                        className="scrolls",
+                    ),
                 ],
                 className="card",
             ),
