@@ -13,7 +13,7 @@ export function Lost({ picture: { now, connection, lostAt, toldAt, reason } }: {
   const seen = toldAt === null ? "nothing is known yet" : `what you see is from ${moment(toldAt, now)} UTC`;
   const place = `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
   if (connection === "refused") {
-    return <div className="lost" role="alert">signed out: {reason ?? "the hub has refused the connection"}; {seen} <a href={place}>Sign in</a></div>;
+    return <div className="lost" role="alert">refused: {reason ?? "nobody is signed in"}; {seen} <a href={place}>Sign in</a></div>;
   }
   const what = connection === "resuming" ? `connected again, was away for ${age(gone)}` : `no connection for ${age(gone)}`;
   return <div className="lost" role="alert" title={reason ?? ""}>{what}; {seen}</div>;

@@ -54,8 +54,8 @@ export class Board {
   private nextAt = 0;
   private shown: Picture;
 
-  /* `onBack`: the hub is heard again after a pause. */
-  constructor(url: string, topics: string[], private readonly onBack: () => void) {
+  /* `onTurn`: the hub is heard again after a pause, or refuses. */
+  constructor(url: string, topics: string[], private readonly onTurn: () => void) {
     this.hub = watch({ url, topics, onUpdate: this.take, onState: this.turn });
     this.lostAt = this.hub.hubNow();
     this.shown = this.look(null);
@@ -87,14 +87,11 @@ export class Board {
   }
 
   private readonly turn = (state: State): void => {
-    const wasLive = this.state.connection === "live";
+    const before = this.state.connection, { connection } = state;
     this.state = state;
-    if (state.connection === "live") {
-      this.lostAt = null;
-      if (!wasLive) this.onBack();
-    } else if (wasLive) {
-      this.lostAt = this.hub.hubNow();
-    }
+    if (connection === "live") this.lostAt = null;
+    else if (before === "live") this.lostAt = this.hub.hubNow();
+    if (connection !== before && (connection === "live" || connection === "refused")) this.onTurn();
     this.schedule();
   };
 

@@ -171,7 +171,6 @@ function gateSaid(gate: GateState): Said {
 /* ---- the platform ---- */
 
 export function platform(connection: Connection, held: Held<OverviewFrame> | undefined, looks: StreamLook[], now: number): Verdict {
-  if (connection === "refused") return { level: "unknown", word: "Signed out", detail: "Sign in to see how things are." };
   if (connection !== "live") return { level: "unknown", word: "Not connected", detail: "How things are now is not known." };
   const old = held ? tooOld(held, LIMIT_S.overview, now) : NOTHING_YET;
   if (!held || old !== null) return { level: "unknown", word: "Unknown", detail: `${old}.` };

@@ -32,7 +32,7 @@ export function optionsOf(element: HTMLElement, lines: number, rollup: MainRollu
     bands: isStacked ? Array.from({ length: Math.max(0, lines - 1) }, (_, index) => ({ series: [index + 1, index + 2] as [number, number] })) : [],
     axes: [
       { ...axis, grid: { show: false }, size: em * 2, space: em * 7, values: (_, splits) => times(splits) },
-      { ...axis, size: em * AXIS_EM, space: em * 3, values: (_, splits) => splits.map(count) },
+      { ...axis, size: em * AXIS_EM, space: em * 2, values: (_, splits) => splits.map(count) },
     ],
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
   };

@@ -1,6 +1,8 @@
-/* Is this still the board that the server serves? A screen on a wall is open for months. Asked whenever the hub is heard again:
-   then the platform has been restarted, perhaps with another board. It is loaded anew once; if that did not help, it stays. */
+/* Is this still the board that the server serves? A screen on a wall is open for months. Asked whenever the hub is heard again or
+   refuses, for then the platform may have been restarted with another board, and now and then. It is loaded anew once; if that did
+   not help, it stays. */
 
+export const ASKED_EVERY_MS = 5 * 60_000;
 const RELOADED_FOR = "tidegate-board-reloaded-for";
 
 export async function reloadIfNew(mine: string): Promise<void> {

@@ -7,7 +7,7 @@ export function count(value: number): string {
   for (const [from, by, unit] of UNITS) {
     if (Math.abs(value) >= from) return (value / by).toFixed(Math.abs(value) >= 100 * by ? 0 : 1) + THIN + unit;
   }
-  return Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(Math.abs(value) < 100 ? 1 : 0);
+  return Number.isInteger(value) || Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(1);
 }
 
 export function seconds(value: number): string {
