@@ -143,7 +143,7 @@
     open();
   });
   /* There only while it is open: another dialog is asked something. */
-  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("close", () => { if (!dialog.open) dialog.remove(); });
   whenShown(() => document.getElementById("palette-open").addEventListener("click", open));
   window.tidegate.palette = { open, found };
 })();
