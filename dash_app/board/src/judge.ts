@@ -63,6 +63,8 @@ export function streamLook(config: StreamConfig, frames: Frames, then: number, n
   const unknowns = [
     ...(ledger.level === "unknown" ? [`ledger of ${name}: ${ledger.reason}`] : []),
     ...(rate.value === null ? [`events of ${name}: ${rate.reason}`] : []),
+    ...(freshness.value === null && freshness.level === "unknown" ? [`newest event of ${name}: ${freshness.reason}`] : []),
+    ...(valid.value === null && valid.level === "unknown" ? [`valid share of ${name}: ${valid.reason}`] : []),
     ...hops.filter((hop) => hop.level === "unknown").map((hop) => `lag of ${hop.name} ${name}: ${hop.reason}`),
   ];
   return { name, level, rate, freshness, valid, ledger, gates, hops, unknowns };
@@ -94,7 +96,9 @@ function hopRate(stream: StreamState | undefined, name: HopMeasured["hop"], miss
   return hop.events_per_s === null ? unknown(hop.reason ?? "not measured") : known(hop.events_per_s, ms(hop.at));
 }
 
-/* Of what route wrote in the last seconds, how much is valid? */
+/* Of what route wrote in the last seconds, how much is valid? What is promised is promised of weeks, and alerts judges that; seconds
+   go below it by chance, so only twice the share that may be wrong is something to look at. */
+const GLARING = 2;
 function validOf(name: string, stream: StreamState | undefined, quality: Frames["quality"], missing: string): StreamLook["valid"] {
   const promised = quality?.data.streams.find((each) => each.name === name)?.validity;
   const note = promised === undefined ? "" : `promised ${share(promised)}`;
@@ -105,7 +109,7 @@ function validOf(name: string, stream: StreamState | undefined, quality: Frames[
   const sum = valid.value + dead.value + held.value;
   if (sum === 0) return { ...unknown("nothing comes in"), level: "good", note };
   const part = valid.value / sum;
-  return { ...known(part, Math.min(valid.at, dead.at, held.at)), level: promised !== undefined && part < promised ? "slow" : "good", note };
+  return { ...known(part, Math.min(valid.at, dead.at, held.at)), level: promised !== undefined && 1 - part > GLARING * (1 - promised) ? "slow" : "good", note };
 }
 
 /* How old is the newest of what readers see? By event time where a clock of today made it; of a replay by its arrival. It is late
@@ -115,9 +119,10 @@ const CLOCK_LIKE_MS = 60_000;
 function freshnessOf(config: StreamConfig, frames: Frames, stream: StreamState | undefined, rate: Known, now: number): StreamLook["freshness"] {
   const note = `promised ${seconds(config.freshness_s)}`, frame = chartFrame(config, frames)?.data;
   if (config.rollup === null) return { ...unknown("it has no rollup"), level: "good", note };
-  if (!frame || frame.reason !== null) return { ...unknown(frame?.reason ?? NOTHING_YET), level: "unknown", note };
-  const { event_ms: event, raw_ms: raw } = frame.marks;
-  if (event === null || raw === null) return { ...unknown("no event has arrived yet"), level: "unknown", note };
+  const { event_ms: event = null, raw_ms: raw = null } = frame?.reason === null ? frame.marks : {};
+  if (event === null || raw === null) {
+    return { ...unknown(frame ? (frame.reason ?? "no event has arrived yet") : NOTHING_YET), level: rate.value === 0 ? "good" : "unknown", note };
+  }
   const old = ageOf(Math.abs(raw - event) < CLOCK_LIKE_MS ? event : raw, now);
   const said = known(old, frames.overview ? ms(frames.overview.data.at) : 0);
   if (stream?.feed_ended) return { ...said, level: "good", note: "the feed has ended" };
