@@ -331,6 +331,7 @@
   document.addEventListener("toggle", (event) => {
     if (event.target.dataset && event.target.dataset.alertsEvents && event.target.open) { state.askedAt = -Infinity; tick(); }
   }, true);
+  window.addEventListener("tidegate-again", () => { state.askedAt = -Infinity; tick(); });
   window.tidegate.painters.push((update) => {
     if (update.topic === "overview") { badge(); tick(); }
     return false;

@@ -38,6 +38,7 @@
     Object.assign(state, { isAsking: false, askedAt: now(), reason, said: said || state.said });
     then();
   }
+  window.addEventListener("tidegate-again", () => { for (const state of held.values()) state.askedAt = -Infinity; });
   setInterval(() => { for (const [path, { usedAt }] of held) if (now() - usedAt > FORGOTTEN_MS) held.delete(path); }, FORGOTTEN_MS);
 
   window.tidegate.inquire = { address, ask, past };

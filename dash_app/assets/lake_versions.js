@@ -211,5 +211,6 @@
   });
 
   window.tidegate.lakeVersions = { chosen, choose, find, ask, acts, told, stream: () => state.stream, tables: () => [...state.tables.keys()], held: (table) => state.tables.get(table) };
+  window.addEventListener("tidegate-again", () => { state.askedAt = -Infinity; });
   setInterval(tick, 500);
 })();

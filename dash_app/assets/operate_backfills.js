@@ -204,5 +204,6 @@
     list();
   }
   window.tidegate.backfills = { command, asked };
+  window.addEventListener("tidegate-again", () => { askedAt = -Infinity; });
   setInterval(tick, 300);
 })();

@@ -171,5 +171,6 @@
 
   window.tidegate.qualityHistory = { ruleStrip, gatesOf: (name) => { const state = held.get(name); return state && state.shown ? state.shown.gates : null; } };
   window.addEventListener("tidegate-range", tick);
+  window.addEventListener("tidegate-again", () => { for (const state of held.values()) state.askedAt = -Infinity; site.askedAt = -Infinity; tick(); });
   setInterval(tick, 1000);
 })();

@@ -82,7 +82,7 @@
       const { said, reason } = await ask(`quarantine/streams/${name}/groups?${new URLSearchParams(groupFields(fields))}`);
       const { said: diverted } = await ask(`quarantine/streams/${name}/diverted`);
       const records = isWhole(card) && said ? await pagesOf(name, fields, state.pages) : null;
-      if (asked !== location.search) return;
+      if (asked !== location.search || !card.isConnected) return;
       Object.assign(state, { reason: reason || null, ...(said ? { groups: said, shownAt: performance.now() } : {}) });
       if (diverted) state.diverted = diverted;
       if (records) state.records = records;
@@ -309,5 +309,6 @@
   window.tidegate.quarantine = { ask, selection, options, quoted, params, again: () => { for (const state of held.values()) { state.askedAt = -Infinity; state.openId = null; } tick(); } };
   window.tidegate.painters.push((update) => { if (update.topic === "overview") tick(); return false; });
   window.addEventListener("tidegate-range", () => window.tidegate.quarantine.again());
+  window.addEventListener("tidegate-again", () => window.tidegate.quarantine.again());
   setInterval(tick, 1000);
 })();

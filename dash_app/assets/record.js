@@ -200,6 +200,7 @@
     typing = setTimeout(() => choose({ [input.dataset.recordField]: input.value.trim() }), 300);
   }
   document.addEventListener("input", heard);
+  window.addEventListener("tidegate-again", () => { state.askedAt = chain.askedAt = -Infinity; tick(); });
   window.tidegate.painters.push((update) => { if (update.topic === "overview") tick(); return false; });
   setInterval(tick, 1000);
 })();

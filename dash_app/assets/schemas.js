@@ -216,5 +216,6 @@
     if (name && asked !== null) { asked = null; label(name); }
   });
   window.tidegate.painters.push((update) => { if (update.topic === "overview") tick(); return false; });
+  window.addEventListener("tidegate-again", () => { for (const state of held.values()) state.askedAt = -Infinity; tick(); });
   setInterval(tick, 1000);
 })();

@@ -29,9 +29,22 @@
       const session = await known();
       if (session && session.csrf) headers["X-Tidegate-CSRF"] = session.csrf;
     }
-    const answer = await window.fetch(url, { ...how, headers, credentials: "include" });
+    const answer = await told(url, () => window.fetch(url, { ...how, headers, credentials: "include" }), how.method || "GET");
     if (answer.status === 401) leave();
     return answer;
+  }
+  /* What a page reads, and what came of it, is told to `states.js`; of what it orders it tells itself. */
+  async function told(url, asking, method) {
+    if (!SAFE.includes(method)) return asking();
+    const ended = window.tidegate.states.began(url);
+    let answer = null;
+    try {
+      answer = await asking();
+      return answer;
+    } finally {
+      /* Only what says why it failed is read there too. */
+      ended(answer && (answer.ok ? answer : answer.clone()));
+    }
   }
   function leave() {
     if (isLeaving) return;

@@ -231,6 +231,7 @@
     clearTimeout(typing);
     typing = setTimeout(() => choose({}), 300);
   });
+  window.addEventListener("tidegate-again", () => { tables.askedAt = -Infinity; past.isAsked = false; tick(); });
   window.tidegate.painters.push((update) => { if (update.topic === "overview") tick(); return false; });
   setInterval(tick, 1000);
 })();

@@ -136,7 +136,7 @@ def _one(incident: str) -> list[Component]:
     )
     return [
         html.Section(
-            [html.Div("Asking alerts ...", className="is-unknown", **data(alerts_one=incident)), asks],
+            [html.Div("Asking alerts ...", className="is-unknown asking", **data(alerts_one=incident)), asks],
             className="card",
             id="alerts-incident",
         ),

@@ -41,7 +41,9 @@ def audit_page() -> Component:
                         ],
                         className="card-head",
                     ),
-                    html.P("Asking ...", className="quiet", role="status", **{**live, **data(record_chain="all")}),
+                    html.P(
+                        "Asking ...", className="quiet asking", role="status", **{**live, **data(record_chain="all")}
+                    ),
                     html.Div(
                         [
                             html.Button(
@@ -65,7 +67,9 @@ def audit_page() -> Component:
                         className="card-head",
                     ),
                     html.Div(className="record-filter", **data(record_filter="all")),
-                    html.P("Asking ...", className="quiet", role="status", **{**live, **data(record_said="entries")}),
+                    html.P(
+                        "Asking ...", className="quiet asking", role="status", **{**live, **data(record_said="entries")}
+                    ),
                     html.Div(_table(), className="scrolls"),
                     html.Div(
                         [

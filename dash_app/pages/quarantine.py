@@ -96,7 +96,7 @@ def _inbox(stream: StreamDefinition, *, is_whole: bool) -> Component:
                 className="card-head",
             ),
             *([_filter(name)] if is_whole else []),
-            html.P("Asking ...", className="quiet", role="status", **data(quarantine_reason=name)),
+            html.P("Asking ...", className="quiet asking", role="status", **data(quarantine_reason=name)),
             _table(_GROUPS, "groups", name),
             html.Div(**data(quarantine_diverted=name)),
             *more,

@@ -58,7 +58,7 @@ def schema_card(stream: StreamDefinition) -> Component:
                 ],
                 className="card-head",
             ),
-            html.P("Asking the registry ...", className="quiet", role="status", **data(schemas_reason=name)),
+            html.P("Asking the registry ...", className="quiet asking", role="status", **data(schemas_reason=name)),
             html.Div(**data(schemas_versions=name)),
             html.Details(
                 [

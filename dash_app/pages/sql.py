@@ -50,7 +50,7 @@ def sql_page() -> Component:
                     html.Section(
                         [
                             html.Div([html.H2("Tables")], className="card-head"),
-                            html.Div("Asking ...", className="quiet", **data(sql_tables="all")),
+                            html.Div("Asking ...", className="quiet asking", **data(sql_tables="all")),
                         ],
                         className="card sql sql-tables",
                     ),
@@ -73,7 +73,7 @@ def sql_page() -> Component:
             html.Section(
                 [
                     html.Div([html.H2("Asked before")], className="card-head"),
-                    html.Div("Asking ...", className="quiet", **data(sql_history="all")),
+                    html.Div("Asking ...", className="quiet asking", **data(sql_history="all")),
                 ],
                 className="card sql",
             ),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import shlex
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from typer.main import get_command
 
+from controlplane.cli import app
 from controlplane.contract.facts import FACTS
 from controlplane.service.api import create_api
 from controlplane.service.service import Service
@@ -69,7 +75,7 @@ def _opened(
         opened_console("about:blank", who.cookie) as page,
     ):
         opened = Opened(page, address, f"http://127.0.0.1:{api}", who.headers)
-        page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        page.on("pageerror", lambda error: opened.complaints.append(error.stack or str(error)))
         page.set_viewport_size({"width": 1280, "height": 720})
         page.goto(address)
         page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
@@ -94,11 +100,14 @@ _AA: dict[str, Any] = {
     "resultTypes": ["violations"],
 }
 _SCREEN, _PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
+_COPIED = "[...document.querySelectorAll('[data-copies]')].flatMap((each) => each.dataset.copies.split('\\n'))"
 _TOO_WIDE = """() => {
-  const inBox = (each) => { while ((each = each.parentElement)) if (getComputedStyle(each).overflowX !== "visible") return true; return false; };
+  const scrolls = (each) => getComputedStyle(each).overflowX !== "visible";
+  const isInBox = (each) => Boolean(each.parentElement) && (scrolls(each.parentElement) || isInBox(each.parentElement));
   const right = (each) => Math.round(each.getBoundingClientRect().right);
-  return document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main, main *")]
-    .filter((each) => right(each) > innerWidth && !inBox(each)).map((each) => `${each.tagName} .${each.className} ${right(each)}`).slice(0, 12);
+  if (document.documentElement.scrollWidth <= innerWidth) return [];
+  const found = [...document.querySelectorAll("main *")].filter((each) => right(each) > innerWidth && !isInBox(each));
+  return found.slice(0, 12).map((each) => `${each.tagName} .${each.className} ${right(each)}`);
 }"""
 
 
@@ -119,6 +128,7 @@ def looked_at(tmp_path: Path) -> Callable[[Any, str], None]:
             wrong += [f"{place}, wider than it: {each}" for each in page.evaluate(_TOO_WIDE)]
             page.screenshot(path=str(tmp_path / f"{name}-{place}.png"))
         page.set_viewport_size(size)
+        wrong += filter(None, map(_no_command, page.evaluate(_COPIED)))
         assert not wrong, "\n".join([f"{name}:", *wrong])
 
     return look
@@ -131,3 +141,26 @@ def _broken(page: Any) -> list[str]:
         for each in found
         for node in each["nodes"]
     ]
+
+
+def _no_command(copied: str) -> str | None:
+    """What the command line says of a command that the page offers to be copied, if it does not take it."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            _commands().main(shlex.split(copied)[1:], prog_name="tidegate")
+    except SystemExit as ended:
+        return f"not taken by the command line: {copied}: {said.getvalue()}" if ended.code else None
+    return None
+
+
+@cache
+def _commands() -> Any:
+    """The command line; what its commands do is left out."""
+    whole = get_command(app)
+    todo: list[Any] = [whole]
+    while todo:
+        command = todo.pop()
+        command.callback = None
+        todo += getattr(command, "commands", {}).values()
+    return whole
