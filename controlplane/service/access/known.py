@@ -6,7 +6,6 @@ Who shows a token that does not hold is nobody, even if a cookie is there too: w
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -20,16 +19,17 @@ from controlplane.contract.access import (
     Role,
 )
 from controlplane.contract.push import BEARER
+from controlplane.service.access.watched import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from starlette.requests import HTTPConnection
 
     from controlplane.service.access.sessions import Session, Sessions
     from controlplane.service.access.tokens import Tokens
-    from controlplane.service.access.users import Users
+    from controlplane.service.access.users import User, Users
 
 SERVICE = Principal(name="service", is_service=True, by="service")
 LOCAL = "local:"
@@ -93,6 +93,10 @@ def _token_of(connection: HTTPConnection) -> str | None:
     return next((each.removeprefix(BEARER) for each in offered if each.startswith(BEARER)), None)
 
 
+def _may_come_in(name: str, users: Mapping[str, User]) -> bool:
+    return name.startswith(LOCAL) or (name in users and not users[name].is_disabled)
+
+
 class Credentials:
     """What somebody may show.
 
@@ -120,7 +124,7 @@ class Credentials:
         self._users, self._sessions, self._tokens = users, sessions, tokens
         self._service, self._local, self._now = service_token.encode(), local_token.encode(), now
         self._cookie = cookie
-        self._ended = asyncio.Event()
+        self._watched = Watched(self._still_known)
 
     async def known(self, connection: HTTPConnection) -> Known | None:
         """See `Authenticator`."""
@@ -130,16 +134,26 @@ class Credentials:
         cookie = connection.cookies.get(self._cookie)
         return None if not cookie else await asyncio.to_thread(self._by_cookie, cookie)
 
-    async def until_unknown(self, connection: HTTPConnection, look_every_s: float = 5.0) -> None:
+    async def until_unknown(self, connection: HTTPConnection) -> None:
         """See `Authenticator`: looked at every few seconds, and at once when a session was ended here."""
-        while await self.known(connection) is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), look_every_s)
+        token = _token_of(connection)
+        secret = connection.cookies.get(self._cookie, "") if token is None else token
+        if token is not None and not token.startswith(TOKEN_BEGINS_WITH):
+            # A token of a file holds for as long as this process does.
+            await asyncio.Event().wait()
+        await self._watched.until_unknown(secret)
 
     def has_ended(self) -> None:
         """Tell those who wait that somebody may be known no more. Called in the loop's own thread."""
-        ended, self._ended = self._ended, asyncio.Event()
-        ended.set()
+        self._watched.look()
+
+    def _still_known(self, secrets: Collection[str]) -> Collection[str]:
+        """Those of many cookies and users' tokens by which somebody is known."""
+        now = self._now()
+        by = {secret: token.user for secret, token in self._tokens.among(secrets, now).items()}
+        by |= {each.cookie: each.user for each in self._sessions.among(secrets, now)}
+        users = self._users.among(set(by.values()))
+        return [secret for secret, name in by.items() if _may_come_in(name, users)]
 
     async def _by_token(self, shown: str, connection: HTTPConnection) -> Known | None:
         given = shown.encode()

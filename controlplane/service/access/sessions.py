@@ -17,6 +17,7 @@ from controlplane.service.access.users import WRITES
 from controlplane.service.database import writing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy import Engine
@@ -59,15 +60,19 @@ class Sessions:
 
     def find(self, cookie: str, now: datetime) -> Session | None:
         """The session of a cookie, which counts as a use; None when there is none, or it has ended."""
-        is_it = tables.sessions.c.hash == hash_of(cookie)
+        return next(iter(self.among([cookie], now)), None)
+
+    def among(self, cookies: Collection[str], now: datetime) -> Sequence[Session]:
+        """Those of many cookies that hold, which counts as a use of each."""
+        by_hash = {hash_of(cookie): cookie for cookie in cookies}
+        hashes = tables.sessions.c.hash
         with self._engine.connect() as connection:
-            found = connection.execute(select(tables.sessions).where(is_it)).one_or_none()
-        if found is None or now >= found.ends_at or now - found.seen_at >= self._idle:
-            return None
-        if now - found.seen_at >= _NOTED_EVERY:
+            rows = connection.execute(select(tables.sessions).where(hashes.in_(by_hash))).all()
+        held = [row for row in rows if now < row.ends_at and now - row.seen_at < self._idle]
+        if unnoted := [row.hash for row in held if now - row.seen_at >= _NOTED_EVERY]:
             with writing(self._engine, WRITES) as connection:
-                connection.execute(update(tables.sessions).where(is_it).values(seen_at=now))
-        return Session(cookie, found.user, found.ends_at)
+                connection.execute(update(tables.sessions).where(hashes.in_(unnoted)).values(seen_at=now))
+        return [Session(by_hash[row.hash], row.user, row.ends_at) for row in held]
 
     def end(self, cookie: str) -> None:
         """End one."""

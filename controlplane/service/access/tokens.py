@@ -17,7 +17,7 @@ from controlplane.service.access.users import WRITES
 from controlplane.service.database import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Engine, Row
@@ -65,16 +65,19 @@ class Tokens:
 
     def find(self, secret: str, now: datetime) -> Token | None:
         """The token that a secret is of, which counts as a use; None when there is none, or it holds no more."""
-        is_it = tables.tokens.c.hash == hash_of(secret)
+        return self.among([secret], now).get(secret)
+
+    def among(self, secrets: Collection[str], now: datetime) -> Mapping[str, Token]:
+        """The tokens of many secrets that hold, by secret, which counts as a use of each."""
+        by_hash = {hash_of(secret): secret for secret in secrets}
+        hashes = tables.tokens.c.hash
         with self._engine.connect() as connection:
-            found = connection.execute(select(tables.tokens).where(is_it)).one_or_none()
-        token = None if found is None else _token(found)
-        if token is None or not token.holds(now):
-            return None
-        if token.seen_at is None or now - token.seen_at >= _NOTED_EVERY:
+            rows = connection.execute(select(tables.tokens).where(hashes.in_(by_hash))).all()
+        held = {row.hash: token for row in rows if (token := _token(row)).holds(now)}
+        if unnoted := [each for each, token in held.items() if _is_unnoted(token, now)]:
             with writing(self._engine, WRITES) as connection:
-                connection.execute(update(tables.tokens).where(is_it).values(seen_at=now))
-        return token
+                connection.execute(update(tables.tokens).where(hashes.in_(unnoted)).values(seen_at=now))
+        return {by_hash[each]: token for each, token in held.items()}
 
     def revoke(self, token: str, user: str | None, now: datetime) -> bool:
         """Take one back; False when there is none that is still held (of that user)."""
@@ -84,6 +87,10 @@ class Tokens:
             which &= columns.user == user
         with writing(self._engine, WRITES) as connection:
             return connection.execute(update(tables.tokens).where(which).values(revoked_at=now)).rowcount > 0
+
+
+def _is_unnoted(token: Token, now: datetime) -> bool:
+    return token.seen_at is None or now - token.seen_at >= _NOTED_EVERY
 
 
 def _token(row: Row[Any]) -> Token:

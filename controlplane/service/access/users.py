@@ -15,7 +15,7 @@ from controlplane.service.access.hashes import is_password, password_hash
 from controlplane.service.database import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Row
@@ -60,9 +60,13 @@ class Users:
 
     def find(self, name: str) -> User | None:
         """One, also a disabled one."""
+        return self.among([name]).get(name)
+
+    def among(self, names: Collection[str]) -> Mapping[str, User]:
+        """Those of many names that there are, by name."""
         with self._engine.connect() as connection:
-            found = connection.execute(select(tables.users).where(tables.users.c.name == name)).one_or_none()
-        return None if found is None else _user(found)
+            rows = connection.execute(select(tables.users).where(tables.users.c.name.in_(names))).all()
+        return {row.name: _user(row) for row in rows}
 
     def add(self, name: str, grants: Sequence[Grant], by: str, now: datetime) -> User:
         """A new one, who has no password yet.
