@@ -31,6 +31,7 @@ from controlplane.commands.quarantine import app as quarantine_app
 from controlplane.commands.rollback import rollback
 from controlplane.commands.scaling import app as scaling_app
 from controlplane.commands.schemas import app as schema_app
+from controlplane.commands.send import send
 from controlplane.commands.sql import sql
 from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, Output
 from controlplane.commands.terminal import fail as _fail
@@ -65,6 +66,7 @@ app.command()(logout)
 app.add_typer(audit_app, name="audit")
 app.add_typer(operations_app, name="operations")
 app.command(name="sql")(sql)
+app.command()(send)
 app.command()(rollback)
 app.command()(backfill)
 _HERE = Path(__file__).resolve().parents[1]
