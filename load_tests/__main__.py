@@ -303,6 +303,24 @@ def quarantine(
 
 
 @app.command()
+def collector(
+    seconds: Annotated[float, typer.Option(min=1, help="Of each way to send.")] = 15.0,
+    kills: Annotated[int, typer.Option(min=0, help="SIGKILLs of the collector under load.")] = 5,
+    output: Output = "text",
+) -> None:
+    """Events over HTTP: what each way to send costs, then floods and kills; exit code 1 when an event is not where it was said."""
+    from load_tests.bench.collector import measure
+
+    found = measure(seconds, kills, _told)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        for name, value in found.items():
+            typer.echo(f"{name:16} {value}")
+    sys.exit(1 if found["wrong"] else 0)
+
+
+@app.command()
 def scaling(
     executors: Annotated[
         int | None, typer.Option(min=2, help="So many real executors, without a platform, and back.")

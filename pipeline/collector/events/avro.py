@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastavro import schemaless_reader
 from fastavro.schema import SchemaParseException, to_parsing_canonical_form
@@ -49,7 +49,7 @@ def container(body: bytes, versions: Versions, limits: Limits) -> Judged:
     file, found = io.BytesIO(body), Judged()
     try:
         file.seek(len(MAGIC))
-        header: dict[str, bytes] = schemaless_reader(file, _META, None)
+        header: Any = schemaless_reader(file, _META, None)
         sync = file.read(_SYNC_BYTES)
         version, codec = _writer(header["avro.schema"], versions), header.get("avro.codec", b"null").decode()
         room = limits.bytes
@@ -70,7 +70,7 @@ def _writer(schema: bytes, versions: Versions) -> Version:
         canonical = to_parsing_canonical_form(json.loads(schema))
     except (ValueError, SchemaParseException) as error:
         raise RefusedError(400, f"the file's schema is none: {error}") from error
-    for version in reversed(versions.by_id.values()):
+    for version in versions.by_id.values():
         if version.canonical == canonical:
             return version
     raise RefusedError(400, f"the file's schema is none of {versions.stream.name}{_registered(versions)}")
@@ -79,11 +79,16 @@ def _writer(schema: bytes, versions: Versions) -> Version:
 def _blocks(file: io.BytesIO, sync: bytes) -> Iterable[tuple[int, bytes]]:
     end = len(file.getbuffer())
     while file.tell() < end:
-        count, size = schemaless_reader(file, "long", None), schemaless_reader(file, "long", None)
+        count, size = _long(file), _long(file)
         packed = file.read(max(0, size))
         if count < 0 or len(packed) != size or file.read(_SYNC_BYTES) != sync:
             raise ValueError("a block is not whole")
         yield count, packed
+
+
+def _long(file: io.BytesIO) -> int:
+    found: Any = schemaless_reader(file, "long", None)
+    return int(found)
 
 
 def _unpacked(packed: bytes, codec: str, room: int, limits: Limits) -> bytes:

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
@@ -68,12 +69,13 @@ class Version:
             MisfitError: if there is none.
         """
         try:
-            fields: dict[str, Any] = schemaless_reader(body, self.plain, None)
+            fields: Any = schemaless_reader(body, self.plain, None)
         except Exception as error:  # noqa: BLE001 (fastavro raises all sorts of errors for bytes that are no record)
             why = f"an event by schema {self.id} ({type(error).__name__}: {error})"
             raise BrokenError([Misfit("", why, "other bytes")]) from None
         self.convert(fields)
-        return fields
+        found: dict[str, Any] = fields
+        return found
 
     def framed(self, datum: bytes) -> bytes:
         """An event's Avro bytes as Kafka has them.
@@ -103,10 +105,10 @@ class Versions:
     by_id: Mapping[int, Version]
     """The newest last."""
 
-    @property
+    @cached_property
     def newest(self) -> Version:
         """By which JSON is judged."""
-        return next(reversed(self.by_id.values()))
+        return list(self.by_id.values())[-1]
 
     def key(self, event: Mapping[str, Any]) -> str:
         """Kafka's key, as every producer of ours makes it."""
