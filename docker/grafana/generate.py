@@ -46,6 +46,8 @@ def overview() -> Json:
               unit="percentunit", stacked=True, described="Of one core; a JVM below a process is not in it."),
         graph("Restarts", prom("increase(tidegate_part_restarts_total[5m])", "{{part}}"),
               described="Starts of a part after its first, in five minutes."),
+        graph("Collector", prom(f"sum by (status) (rate(tidegate_collector_requests_total[{_RATE}]))", "{{status}}"),
+              unit="reqps", described="Requests with events, by status: 202 Kafka has them, 400 mistakes, 429 too many at once."),
         rows("Scraped processes", prom('up{job="tidegate"}', instant=True), described="1 where Prometheus was answered."),
     ])  # fmt: skip
 
