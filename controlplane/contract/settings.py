@@ -55,6 +55,10 @@ class Settings(BaseSettings):
         ge=1,
         description="Most events that wait for the collector's transactions; who sends more is told to wait.",
     )
+    collector_behind: Duration = Field(
+        parse_duration("30m"),
+        description="Events of a stream whose route or live is further behind are told to wait, too; 0s: never.",
+    )
     collector_batch: int = Field(10_000, ge=1, description="Most events of one request to the collector.")
     collector_body: int = Field(
         4 * 2**20, ge=1, description="Most bytes of the body of one request to the collector, unpacked."

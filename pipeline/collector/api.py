@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.metrics.meter import Sample
     from pipeline.collector.answers import Judged, Limits
+    from pipeline.collector.behind import Behind
     from pipeline.collector.events.schemas import Schemas, Versions
     from pipeline.collector.keys import Keys
     from pipeline.collector.waiting import Waiting
@@ -48,6 +49,7 @@ class Collector:
     keys: Keys
     schemas: Schemas
     waiting: Waiting
+    behind: Behind
     limits: Limits
     _judging: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "judging"))
 
@@ -71,6 +73,7 @@ class Collector:
             RefusedError: if they are not taken, or with `partial` if none is.
         """
         sender, versions = await self.versions(request, stream)
+        self.behind.require_near(stream)
         self.waiting.require_room()
         held = _Held(self.waiting)
         try:

@@ -1,4 +1,4 @@
-"""The collector as a process: HTTP in an event loop, transactions on one thread, schemas on another.
+"""The collector as a process: HTTP in an event loop, transactions on one thread, what is asked now and then on others.
 
 Told to stop, it accepts nothing new, answers what is under way, and ends.
 """
@@ -14,6 +14,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 
 from pipeline.collector.answers import Limits
 from pipeline.collector.api import Collector, create_api
+from pipeline.collector.behind import Behind, lag_of
 from pipeline.collector.commit import Committer
 from pipeline.collector.events.schemas import Schemas, raw_versions
 from pipeline.collector.kafka import KafkaLog
@@ -47,7 +48,8 @@ def run(settings: Settings, streams: Sequence[StreamDefinition]) -> None:
     schemas = Schemas(streams, raw_versions(SchemaRegistryClient({"url": settings.registry, "timeout": 5})))
     committer = Committer(waiting, lambda: _begun(settings, schemas), stopping)
     limits = Limits(min(settings.collector_batch, settings.collector_waiting), settings.collector_body)
-    collector = Collector(Keys(client_of(settings.api)), schemas, waiting, limits)
+    behind = Behind(lag_of(settings.api, settings.authorization), settings.collector_behind)
+    collector = Collector(Keys(client_of(settings.api)), schemas, waiting, behind, limits)
     server = _server(settings, collector)
 
     def commit() -> None:
@@ -61,6 +63,7 @@ def run(settings: Settings, streams: Sequence[StreamDefinition]) -> None:
     threads = [
         threading.Thread(target=commit, name="transactions"),
         threading.Thread(target=schemas.follow, args=(stopping,), name="schemas"),
+        threading.Thread(target=behind.follow, args=(stopping,), name="behind"),
     ]
     for each in threads:
         each.start()

@@ -103,7 +103,8 @@ def test_a_key_holds_until_it_is_taken_back(
 def test_of_two_collectors_of_one_name_the_later_one_sends(running: Any) -> None:
     """What the first one had open is nobody's, and it is told who sends now."""
     kafka, name = running.settings.kafka, f"test-{uuid4().hex}"
-    await_broker(kafka).create_topics([NewTopic(name, 1)])[name].result(10)
+    admin = await_broker(kafka)
+    admin.create_topics([NewTopic(name, 1)])[name].result(10)
     record = Record(name, "a", b"", "test")
     first = KafkaLog(kafka, name)
     first.commit([record])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -10,9 +11,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from controlplane.contract.folders import load_stream
+from controlplane.contract.lag import ConsumerKind, ConsumerState, LagFrame, LagJudged
+from controlplane.contract.names import Hop
 from controlplane.contract.settings import SHIPPED_STREAMS
 from pipeline.collector.answers import Limits, Record, RefusedError
 from pipeline.collector.api import Collector, create_api
+from pipeline.collector.behind import Behind
 from pipeline.collector.commit import Committer
 from pipeline.collector.events.example import example_of
 from pipeline.collector.events.schemas import Schemas
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 
 SHOP = load_stream(SHIPPED_STREAMS / "shop")
 EVENT = example_of(SHOP.avro_schema)
+AT = datetime(2026, 3, 1, tzinfo=UTC)
 EVENTS = "/v1/streams/shop/events"
 KEY = {"Authorization": "Bearer tg_checkout"}
 
@@ -79,9 +84,16 @@ class Here:
         schemas.refresh()
         self.committer = Committer(self.waiting, lambda: self.log, self.stopping)
         keys = Keys(asks, lambda: self.at)
-        self.collector = Collector(keys, schemas, self.waiting, Limits(50, 100_000))
+        self.lag: list[LagJudged] = []
+        self.behind = Behind(self._lag, timedelta(minutes=1))
+        self.collector = Collector(keys, schemas, self.waiting, self.behind, Limits(50, 100_000))
         self.lost: list[Exception] = []
         self.thread = threading.Thread(target=self._run)
+
+    def _lag(self) -> LagFrame:
+        if not self.lag:
+            raise httpx.ConnectError("nobody is there")
+        return LagFrame(at=AT, consumers=tuple(ConsumerState(lag=each) for each in self.lag))
 
     def _run(self) -> None:
         try:
@@ -229,6 +241,31 @@ def test_told_to_stop_it_answers_what_waits_and_takes_no_more(
     here.thread.join(10)
     assert answers == [202]
     assert client.post(EVENTS, json=EVENT).status_code == 503
+
+
+def test_a_stream_that_is_far_behind_is_sent_to_later_and_what_is_not_known_refuses_nothing(
+    here: Here, client: TestClient
+) -> None:
+    def judged(consumer: str, hop: Hop, lag_s: float | None, catch_up_s: float | None) -> LagJudged:
+        kind = ConsumerKind.QUERY
+        return LagJudged(
+            at=AT, consumer=consumer, consumer_kind=kind, topic="t", stream="shop", hop=hop, lag_s=lag_s, catch_up_s=catch_up_s
+        )  # fmt: skip
+
+    here.lag = [judged("route shop", Hop.VALID, 61, 7.2), judged("lake shop", Hop.LAKE, 10_000, None)]
+    here.behind.look()
+    answer = client.post(EVENTS, json=EVENT)
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "8")
+    assert "route shop is 61 s behind, more than 1m (TIDEGATE_COLLECTOR_BEHIND)" in answer.json()["detail"]
+    here.lag = [judged("route shop", Hop.VALID, None, None), judged("live shop", Hop.SERVING, 60, None)]
+    here.behind.look()
+    assert client.post(EVENTS, json=EVENT).status_code == 202
+    here.lag = [judged("live shop", Hop.SERVING, 1e6, None)]
+    here.behind.look()
+    assert client.post(EVENTS, json=EVENT).headers["retry-after"] == "30"
+    here.lag = []
+    here.behind.look()
+    assert client.post(EVENTS, json=EVENT).status_code == 202
 
 
 def test_requests_that_come_together_share_a_transaction() -> None:
