@@ -39,6 +39,7 @@ from controlplane.commands.terminal import running_in as _running
 from controlplane.commands.trial import app as trial_app
 from controlplane.commands.users import address_to_open
 from controlplane.commands.users import app as users_app
+from controlplane.commands.watch import watch
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.settings import Settings
 from controlplane.up.borrowed import acting_on_folder
@@ -68,6 +69,7 @@ app.add_typer(operations_app, name="operations")
 app.command(name="sql")(sql)
 app.command()(send)
 app.command()(rollback)
+app.command()(watch)
 app.command()(backfill)
 _HERE = Path(__file__).resolve().parents[1]
 
