@@ -1,4 +1,4 @@
-"""Is a stream so far behind that what is sent now had better come later? As the lag monitor measures it, by the control plane."""
+"""Is a stream so far behind that what is sent now had better come later? As the lag monitor measures it, by the control plane.
 
 Kafka keeps what nobody has taken yet, so being behind is no reason to refuse events; being far behind is, before its retention is.
 What is not known, or not any more, refuses nothing.
