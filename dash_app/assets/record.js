@@ -143,22 +143,31 @@
     age.textContent = shownAt === null ? "" : `as it was ${window.tidegate.show.seconds(Math.max(1, Math.round((performance.now() - shownAt) / 1000)))} ago`;
     const table = find("entries");
     table.classList.toggle("is-stale", Boolean(reason) || shownAt === null);
-    redraw(table.tBodies[0], JSON.stringify([(items || []).map((each) => each.hash), open]), () => (items || []).map((each) => row(each, open)));
+    window.tidegate.grid.show("audit", { columns: COLUMNS, rows: (items || []).map(row), key: "audit", chosen: open, open: choosesEntry });
     find("more").hidden = !next;
     const flags = Object.entries(filter()).map(([name, value]) => ` --${name} ${quoted(value)}`).join("");
     redraw(document.querySelector('[data-record-cli="ls"]'), flags, () => [window.tidegate.make.copyButton(`tidegate audit ls${flags}`)]);
     paintEntry(entry);
   }
-  function row(each, open) {
-    const line = make("tr", String(each.seq) === open ? "is-chosen" : ""), seq = make("td");
-    const button = seq.appendChild(make("button", "as-link", String(each.seq)));
-    button.type = "button";
-    button.dataset.recordOpen = each.seq;
-    const outcome = make("td", "", each.outcome);
-    outcome.dataset.outcome = each.outcome;
-    line.append(seq, make("td", "", window.tidegate.show.clock(each.at)), make("td", "", `${each.actor} (${each.by})`), make("td", "", each.action),
-      make("td", "record-subject", each.subject), make("td", "", each.stream || "-"), outcome, make("td", "", each.address || "-"), make("td", "record-reason", each.reason || ""));
-    return line;
+  /* Filters are asked of the record, which has more entries than the page. */
+  const COLUMNS = [
+    { field: "seq", title: "entry", hint: "Its number; Enter shows all of it", isNumber: true, width: 90 },
+    { field: "at", title: "at", hint: "UTC", width: 175, draw: ({ at }) => window.tidegate.show.clock(at) },
+    { field: "who", title: "who", hint: "A user, a token\u2019s owner, or nobody who was signed in", width: 150 },
+    { field: "action", title: "what", hint: "What was asked", width: 170 },
+    { field: "subject", title: "of what", hint: "What was acted on", width: 140, flex: 1 },
+    { field: "stream", title: "stream", width: 90 },
+    { field: "outcome", title: "outcome", width: 100, draw: ({ outcome }) => { const said = make("span", "", outcome); said.dataset.outcome = outcome; return said; } },
+    { field: "address", title: "from", hint: "The address that it came from", width: 120 },
+    { field: "reason", title: "reason", hint: "Why it was refused, or failed", width: 180, flex: 2 },
+  ].map((column) => ({ ...column, hasFilter: false }));
+  function row(each) {
+    const { seq, at, action, subject, stream, outcome, address, reason } = each, id = String(seq);
+    return { id, seq, at, who: `${each.actor} (${each.by})`, action, subject, stream: stream || "-", outcome, address: address || "-", reason: reason || "" };
+  }
+  function choosesEntry(id) {
+    choose({ entry: id === params().get("entry") ? "" : id });
+    find("entry").scrollIntoView({ block: "nearest" });
   }
   function paintEntry(entry) {
     const box = find("entry");
@@ -185,10 +194,7 @@
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-record-open], [data-record-more], [data-record-verify]");
     if (!button) return;
-    if (button.dataset.recordOpen !== undefined) {
-      choose({ entry: button.dataset.recordOpen === params().get("entry") ? "" : button.dataset.recordOpen });
-      return find("entry").scrollIntoView({ block: "nearest" });
-    }
+    if (button.dataset.recordOpen !== undefined) return choose({ entry: "" });
     if (button.dataset.recordVerify) { loadChain(true); return paintChain(); }
     Object.assign(state, { pages: state.pages + 1, askedAt: -Infinity });
     return tick();

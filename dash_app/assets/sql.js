@@ -1,7 +1,7 @@
 /* The SQL page: engine, query, versions and limit are in the address; the answer stays until the next one. */
 (function () {
   "use strict";
-  const TABLES_AGAIN_MS = 60000, RUN_WITHIN_MS = 40000, SHOWN_AT_MOST = 2000, DEFAULT_LIMIT = 1000, ADDRESS_AT_MOST = 6000;
+  const TABLES_AGAIN_MS = 60000, RUN_WITHIN_MS = 40000, DEFAULT_LIMIT = 1000, ADDRESS_AT_MOST = 6000;
   const FIRST = { clickhouse: "SHOW TABLES", lake: "SHOW TABLES" };
   const make = (...how) => window.tidegate.make.element(...how);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
@@ -160,32 +160,24 @@
     else said.textContent = answer.reason || cost(answer.said);
     box.classList.toggle("is-stale", Boolean(answer && answer.isRunning));
     if (answer && answer.isRunning) return;
-    redraw(box, answer ? `${answer.at}` : "", () => (answer && answer.said ? [rowsOf(answer.said)] : []));
+    if (answer && answer.said) window.tidegate.grid.show("sql", gridOf(answer.said));
+    else window.tidegate.grid.hide("sql");
   }
   function cost({ rows, elapsed_s: elapsed, rows_read: read, bytes_read: size, truncated, versions: as }) {
     const told = [`${exact(rows.length)} ${rows.length === 1 ? "row" : "rows"}`, window.tidegate.show.seconds(elapsed)];
     told.push(read === null ? "rows read: unknown" : `${exact(read)} rows read${size ? ` of ${window.tidegate.show.number(size)}B` : ""}`);
     for (const [table, version] of Object.entries(as)) told.push(`${table} at version ${version}`);
-    const left = rows.length > SHOWN_AT_MOST ? `; the first ${exact(SHOWN_AT_MOST)} are shown` : "";
-    return `${told.join(", ")}${truncated ? `; ${truncated}` : ""}${left}.`;
+    return `${told.join(", ")}${truncated ? `; ${truncated}` : ""}.`;
   }
   const isNumber = (type) => /^(Nullable\()?(U?Int|Float|Decimal|u?int|float|double|decimal)/.test(type);
-  function rowsOf({ columns, rows }) {
-    const table = make("table", "sql-answer"), head = table.createTHead().insertRow();
-    for (const { name, type } of columns) {
-      const cell = head.appendChild(make("th", isNumber(type) ? "number" : "", name));
-      cell.append(make("span", "sql-type", type));
-    }
-    const body = table.createTBody();
-    for (const row of rows.slice(0, SHOWN_AT_MOST)) {
-      const line = body.insertRow();
-      row.forEach((value, index) => {
-        const cell = line.appendChild(make("td", isNumber(columns[index].type) ? "number" : ""));
-        if (value === null) cell.append(make("span", "sql-null", "null"));
-        else cell.textContent = typeof value === "object" ? JSON.stringify(value) : String(value);
-      });
-    }
-    return table;
+  /* Values as they came: a number that JavaScript has none for is a text, and is ordered as a number all the same. */
+  function gridOf({ columns, rows }) {
+    const shownAs = (value) => (value === null ? make("span", "sql-null", "null") : typeof value === "object" ? JSON.stringify(value) : String(value));
+    const fields = columns.map(({ name, type }, index) => ({
+      field: `c${index}`, title: name, hint: type, isNumber: isNumber(type), flex: 1, width: 110, draw: (row) => shownAs(row[`c${index}`]),
+    }));
+    const items = rows.map((row, number) => ({ id: String(number), ...Object.fromEntries(row.map((value, index) => [`c${index}`, value])) }));
+    return { columns: fields, rows: items, key: JSON.stringify(columns) };
   }
   function paintPast() {
     const box = find("history"), { said, reason } = past;

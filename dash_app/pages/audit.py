@@ -7,21 +7,10 @@ from typing import TYPE_CHECKING, Any
 from dash import html
 
 from dash_app.pages.elements import data, unknown
+from dash_app.pages.grid import grid
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
-
-_COLUMNS = (
-    ("entry", "Its number; choose it to see all of it"),
-    ("at", "UTC"),
-    ("who", "A user, a token's owner, or nobody who was signed in"),
-    ("what", "What was asked"),
-    ("of what", "What was acted on"),
-    ("stream", ""),
-    ("outcome", ""),
-    ("from", "The address that it came from"),
-    ("reason", "Why it was refused, or failed"),
-)
 
 
 def audit_page() -> Component:
@@ -70,7 +59,11 @@ def audit_page() -> Component:
                     html.P(
                         "Asking ...", className="quiet asking", role="status", **{**live, **data(record_said="entries")}
                     ),
-                    html.Div(_table(), className="scrolls"),
+                    html.Div(
+                        grid("audit", "Entries of the audit record"),
+                        className="record-entries",
+                        **data(record_entries="all"),
+                    ),
                     html.Div(
                         [
                             html.Button(
@@ -86,8 +79,3 @@ def audit_page() -> Component:
         ],
         **data(topics="overview"),
     )
-
-
-def _table() -> Component:
-    head = html.Thead(html.Tr([html.Th(title, title=what) for title, what in _COLUMNS]))
-    return html.Table([head, html.Tbody()], className="record-entries", **data(record_entries="all"))

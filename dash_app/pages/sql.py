@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from dash import html
 
 from dash_app.pages.elements import data
+from dash_app.pages.grid import grid
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -66,7 +67,7 @@ def sql_page() -> Component:
                     html.P(
                         "Nothing was asked yet.", className="quiet", role="status", **{**live, **data(sql_said="all")}
                     ),
-                    html.Div(className="scrolls sql-rows", **data(sql_answer="all")),
+                    html.Div(grid("sql", "Rows of the answer"), className="sql-rows", **data(sql_answer="all")),
                 ],
                 className="card sql",
             ),

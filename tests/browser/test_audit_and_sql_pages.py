@@ -85,26 +85,33 @@ def _go(page: Any, key: str, place: str) -> None:
 
 
 def _entries(page: Any, count: int) -> None:
-    counted = "document.querySelectorAll('.record-entries tbody tr').length"
-    page.wait_for_function(f"{counted} === {count}", timeout=_WITHIN_MS)
+    page.wait_for_function(f"window.tidegate.grid.count('audit') === {count}", timeout=_WITHIN_MS)
 
 
-def test_entries_are_shown_the_newest_first_filtered_paged_and_one_whole(opened: tuple[Any, Kept, Path]) -> None:
+def test_entries_are_shown_the_newest_first_filtered_paged_and_one_whole(
+    opened: tuple[Any, Kept, Path], looked_at: Any
+) -> None:
     page, kept, _ = opened
     _go(page, "r", "/audit")
     _entries(page, 100)
-    _says(page, ".record-entries tbody tr", "121", "bob (token)", "operation.confirm", "shop", "refused", _MARKUP)
+    _says(
+        page, ".record-entries [row-index='0']", "121", "bob (token)", "operation.confirm", "shop", "refused", _MARKUP
+    )
     page.click("[data-record-more]")
     _entries(page, 121)
     page.fill('[data-record-field="text"]', "op-1")
     _entries(page, 1)
     assert "text=op-1" in page.url
     assert page.get_attribute('[data-record-cli="ls"] button', "data-copies") == "tidegate audit ls --text op-1"
-    page.click("[data-record-open='121']")
+    page.press(".record-entries [row-index='0'] [col-id='seq']", "Enter")
     _says(page, "[data-record-entry]", "Entry 121", *(each.hash for each in kept.log.after(119)))
     page.reload()
     _says(page, "[data-record-entry]", "Entry 121", _MARKUP)
     _entries(page, 1)
+    page.click(".grid-columns summary")
+    looked_at(page, "audit")
+    page.uncheck(".grid-list label:has-text('stream') input")
+    page.wait_for_selector(".record-entries [col-id='stream']", state="detached", timeout=_WITHIN_MS)
     page.select_option('[data-record-field="outcome"]', "ok")
     _says(page, "[data-record-said]", "No entry fits.")
     assert page.query_selector("#injected") is None
@@ -123,7 +130,7 @@ def test_the_chain_is_said_to_hold_until_somebody_changes_an_entry(opened: tuple
     _says(page, "[data-record-chain]", "entry 7 was changed", "The 6 entries before it are right")
 
 
-def test_a_query_of_the_lake_is_answered_linked_to_and_kept(opened: tuple[Any, Kept, Path]) -> None:
+def test_a_query_of_the_lake_is_answered_linked_to_and_kept(opened: tuple[Any, Kept, Path], looked_at: Any) -> None:
     page, _, _ = opened
     _go(page, "e", "/sql")
     page.click('[data-sql-engine="lake"]')
@@ -140,6 +147,7 @@ def test_a_query_of_the_lake_is_answered_linked_to_and_kept(opened: tuple[Any, K
     copied = page.get_attribute("[data-sql-cli] button", "data-copies")
     assert copied.startswith('tidegate sql \'SELECT "user"')
     assert copied.endswith("--engine lake --as-of shop.events=1")
+    looked_at(page, "sql")
     page.reload()
     page.wait_for_selector("#sql-text", timeout=_WITHIN_MS)
     assert page.input_value("#sql-text").startswith('SELECT "user"')
