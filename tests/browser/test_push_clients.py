@@ -146,13 +146,11 @@ def test_the_command_prints_an_update_a_line(
     with serving(shop, who, free_port()) as hub:
         address = f"http://127.0.0.1:{hub.port}"
         monkeypatch.setattr(command, "control_plane", lambda _: (address, authorization(secret)))
-        asked = ["watch", TOPIC, "overview", "--count", "4"]
-        said = CliRunner().invoke(app, [*asked, "-o", "json"])
+        said = CliRunner().invoke(app, ["watch", TOPIC, "--count", "3", "-o", "json"])
         lines = [json.loads(each) for each in said.stdout.splitlines()]
-        assert {each["topic"] for each in lines} == {TOPIC, "overview"}
-        assert (len(lines), len(lines[0]["data"])) > (3, 1)
-        in_words = CliRunner().invoke(app, asked).stdout
-        assert "events 48,000, visitors 9,500" in in_words
+        assert [(each["topic"], len(each["data"]["buckets"])) for each in lines] == [(TOPIC, _BUCKETS)] * 3
+        assert "events 48,000, visitors 9,500" in CliRunner().invoke(app, ["watch", TOPIC, "--count", "1"]).stdout
+        assert "ms old: 1 streams, 0 parts" in CliRunner().invoke(app, ["watch", "overview", "--count", "1"]).stdout
         refused = CliRunner().invoke(app, ["watch", "nothing"])
         assert (refused.exit_code, "no such topic: nothing" in refused.stderr) == (2, True)
 
@@ -175,6 +173,27 @@ def page_of(hub: Serving, page: int, cookie: str) -> Iterator[Any]:
         yield opened
 
 
+def cases_of_merging() -> list[tuple[dict[str, Any] | None, dict[str, Any]]]:
+    """What is held, and a frame: overlapping, far away, longer than the span, with new lines, with a reason."""
+
+    def frame(buckets: range, keys: str, **more: Any) -> dict[str, Any]:
+        series = [
+            {"key": [key, "x"], "measures": {"n": [at * 1.5 for at in buckets], "m": [None for _ in buckets]}}
+            for key in keys
+        ]
+        more = {"full": False, "reason": None, "bucket_s": 2.0, "span_s": 12.0, **more}
+        return {"buckets": [at * 2.0 for at in buckets], "series": series, "totals": {"n": 1, "m": None}, **more}
+
+    return [
+        (None, frame(range(3), "a")),
+        (frame(range(6), "ab", full=True), frame(range(4, 8), "bc")),
+        (frame(range(6), "ab", full=True), frame(range(50, 53), "a")),
+        (frame(range(6), "ab", full=True), frame(range(2, 14), "a")),
+        (frame(range(6), "a", full=True), frame(range(0), "", reason="away")),
+        (frame(range(6), "a", reason="away"), frame(range(5, 7), "a")),
+    ]
+
+
 _WATCH = """([url, topics, token]) => {
   window.states = []; window.updates = [];
   window.watching = window.client.watch({ url, topics, token,
@@ -192,6 +211,8 @@ def test_a_page_goes_on_after_a_cut_without_a_gap_and_is_refused_when_signed_out
     who.access.users.add("bea", [Grant(role=Role.VIEWER)], "a test", who.access.now())
     _, secret = who.access.tokens.make("bea", "a test", None, who.access.now())
     with serving(shop, who, port, address) as hub, page_of(hub, page_port, who.cookie) as page:
+        put_together = page.evaluate("(cases) => cases.map((each) => window.client.merge(...each))", cases_of_merging())
+        assert put_together == [merged(*each) for each in cases_of_merging()], "both clients and the hub do it alike"
         page.evaluate(_WATCH, [hub.url, [TOPIC, "overview"], None])
         page.wait_for_function("window.updates.length > 6", timeout=_WITHIN_MS)
         hub.cut()
@@ -212,26 +233,3 @@ def test_a_page_goes_on_after_a_cut_without_a_gap_and_is_refused_when_signed_out
         who.access.users.disable("bea", is_disabled=True)
         hub.cut()
         page.wait_for_function(f"{_STATES}.at(-1) === 'refused'", timeout=_WITHIN_MS)
-
-
-def test_a_page_and_a_program_put_partial_frames_together_alike(shop: StreamDefinition, who: Signed) -> None:
-    def frame(buckets: range, keys: str, **more: Any) -> dict[str, Any]:
-        series = [
-            {"key": [key, "x"], "measures": {"n": [at * 1.5 for at in buckets], "m": [None for _ in buckets]}}
-            for key in keys
-        ]
-        more = {"full": False, "reason": None, "bucket_s": 2.0, "span_s": 12.0, **more}
-        return {"buckets": [at * 2.0 for at in buckets], "series": series, "totals": {"n": 1, "m": None}, **more}
-
-    cases = [
-        (None, frame(range(3), "a")),
-        (frame(range(6), "ab", full=True), frame(range(4, 8), "bc")),
-        (frame(range(6), "ab", full=True), frame(range(50, 53), "a")),
-        (frame(range(6), "ab", full=True), frame(range(2, 14), "a")),
-        (frame(range(6), "a", full=True), frame(range(0), "", reason="away")),
-        (frame(range(6), "a", reason="away"), frame(range(5, 7), "a")),
-    ]
-    hub = Serving(Service([shop], clickhouse(), "", 1), 0, f"http://127.0.0.1:{(port := free_port())}")
-    with page_of(hub, port, who.cookie) as page:
-        found = page.evaluate("(cases) => cases.map(([held, frame]) => window.client.merge(held, frame))", cases)
-    assert found == [merged(held, frame) for held, frame in cases]
