@@ -24,7 +24,7 @@ HEADER_SEEN_AT = "tidegate-seen-at"
 HEADER_FEED_POSITION = "tidegate-feed-position"
 """A feed's own sequence number, decimal ASCII; lets a restarted feed go on where its last transaction ended."""
 HEADER_PRODUCER = "tidegate-producer"
-"""Who sent the record: the producer's transactional id."""
+"""Who sent the record: the producer's transactional id; of the collector with whose key it was (`tidegate-collector/checkout`)."""
 
 SOURCE_PARTITION = "tg_partition"
 """Field of every valid record: partition of the raw topic that it came from; below 0 where a backfill brought it, not Kafka."""

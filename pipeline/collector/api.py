@@ -78,6 +78,7 @@ class Collector:
         held = _Held(self.waiting)
         try:
             found = await self._judged(request, versions, held)
+            held.take(max(0, sum(len(value) for _, value in found.fitting) - held.size))  # Avro may have been packed
             METER.add("tidegate_collector_events_total", stream, "mistaken", by=found.mistaken)
             if found.mistaken and not (partial and found.fitting):
                 raise _mistaken(found)
@@ -126,7 +127,8 @@ def create_api(collector: Collector) -> FastAPI:
 
     @api.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> JSONResponse:
-        _count(collector, request.path_params.get("stream", ""), error.status)
+        if request.method == "POST":
+            _count(collector, request.path_params.get("stream", ""), error.status)
         return _refusal(error)
 
     @api.get("/healthz", include_in_schema=False)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import fastavro
 import httpx
 import pytest
 from fastapi.testclient import TestClient
@@ -295,6 +297,17 @@ def test_a_stream_is_described_and_its_example_is_taken(client: TestClient) -> N
     assert (said["schema_id"], said["schema_ids"], said["schema"]["name"]) == (9, [7, 9], "ShopEvent")
     assert client.post(said["send_to"], json=said["example"]).status_code == 202
     assert "/v1/streams/{stream}/events" in client.get("/v1/openapi.json").json()["paths"]
+
+
+def test_what_is_small_only_while_it_is_packed_counts_as_what_it_is(here: Here, client: TestClient) -> None:
+    file = io.BytesIO()
+    event = {**EVENT, "event_time": 0, "device": "a" * 90_000}
+    fastavro.writer(file, SHOP.avro_schema, [event], codec="deflate")
+    here.waiting.hold(950_000)
+    answer = client.post(EVENTS, content=file.getvalue(), headers={"Content-Type": "application/avro"})
+    assert (answer.status_code, "bytes of bodies" in answer.json()["detail"]) == (429, True)
+    here.waiting.let_go(950_000)
+    assert client.post(EVENTS, content=file.getvalue(), headers={"Content-Type": "application/avro"}).status_code == 202
 
 
 def test_what_was_answered_is_counted(client: TestClient) -> None:

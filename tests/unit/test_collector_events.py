@@ -83,14 +83,14 @@ def test_each_way_to_send_an_event_makes_the_same_record_of_it(body: bytes, kind
 
 
 def test_every_mistake_of_an_event_is_named_at_once() -> None:
-    event = {**EVENT, "quantity": 2**31, "amount": float("nan"), "event_type": "buy", "page_ms": True, "User_id": 1}
+    event = {**EVENT, "quantity": 2**31, "amount": float("nan"), "event_type": "buy", "page_ms": True, "userId": 1}
     event |= {"event_time": "2026-03-01T12:00:00", "country": "\ud800"}
     del event["device"]
     found = mistakes(event)
-    assert list(found) == ["event_type", "country", "device", "amount", "quantity", "page_ms", "event_time", "User_id"]
+    assert list(found) == ["event_type", "country", "device", "amount", "quantity", "page_ms", "event_time", "userId"]
     assert found["event_type"] == ("one of view, cart, purchase, refund", "'buy' (a string)")
     assert found["device"] == ("string", "nothing")
-    assert found["User_id"][0].endswith("'user_id' was meant?")
+    assert found["userId"][0].endswith("'user_id' was meant?")
     assert "with its offset" in found["event_time"][0]
     assert json.dumps(found).isascii()
 

@@ -8,7 +8,6 @@ named (`{"double": 1.5}`).
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pipeline.collector.answers import Misfit, MisfitError, came, misfit
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 Names = dict[str, Convert]
 _MISSING: Any = object()
+_SHOWN_AT_MOST = 80
+"""Characters of a name that nobody here has given."""
 
 
 def converter(schema: Any, names: Names | None = None, namespace: str = "") -> Convert:  # noqa: ANN401, PLR0911 (Avro is JSON; a row a type)
@@ -145,6 +146,7 @@ def _record(schema: Mapping[str, Any], names: Names, namespace: str) -> Convert:
     inner = full.rpartition(".")[0]
     fields: list[tuple[str, Convert, Any]] = []
     known = frozenset(each["name"] for each in schema["fields"])
+    meant = {_bare(name): name for name in known}
 
     def convert(value: Any) -> Any:  # noqa: ANN401
         if type(value) is not dict:
@@ -160,7 +162,7 @@ def _record(schema: Mapping[str, Any], names: Names, namespace: str) -> Convert:
             except MisfitError as error:
                 wrong += _within(name, error)
         if not value.keys() <= known:
-            wrong += (_unknown(name, known, value[name]) for name in value if name not in known)
+            wrong += (_unknown(name, meant, value[name]) for name in value if name not in known)
         if wrong:
             raise MisfitError(wrong)
         return found
@@ -182,10 +184,15 @@ def _missing(field: Convert) -> MisfitError:
     return MisfitError([Misfit("", "a value", "nothing")])
 
 
-def _unknown(name: str, known: frozenset[str], value: Any) -> Misfit:  # noqa: ANN401
-    close = get_close_matches(name, known, 1)
-    hint = f"; {close[0]!r} was meant?" if close else ""
-    return Misfit(came(name).rpartition(" (")[0].strip("'"), f"no such field: the schema has none{hint}", came(value))
+def _unknown(name: str, meant: Mapping[str, str], value: Any) -> Misfit:  # noqa: ANN401
+    found = meant.get(_bare(name))
+    hint = "" if found is None else f"; {found!r} was meant?"
+    return Misfit(name[:_SHOWN_AT_MOST], f"no such field: the schema has none{hint}", came(value))
+
+
+def _bare(name: str) -> str:
+    """What `userId` and `user_id` have in common. Comparing with every field would let who sends many unknown ones keep us busy."""
+    return name[:_SHOWN_AT_MOST].lower().replace("_", "").replace("-", "")
 
 
 def _within(place: str, error: MisfitError) -> list[Misfit]:
