@@ -7,7 +7,7 @@ import { lines, picture, stacks } from "./chart";
 import type { MainRollup, StreamConfig } from "./config";
 import type { LiveFrame } from "./frames";
 import { optionsOf } from "./plot";
-import { count, moment, words } from "./words";
+import { count, moment, several, words } from "./words";
 
 const LEGEND = 6;
 
@@ -17,12 +17,12 @@ export function Chart({ stream, held, now }: { stream: StreamConfig; held: Held<
   const frame = held?.data, total = frame && !frame.reason ? (frame.totals[rollup.measure] ?? null) : null;
   const why = !frame ? "the hub has told nothing yet" : frame.reason;
   return (
-    <div className={why ? "chart is-unknown" : "chart"} data-testid={`chart-${stream.name}`}>
+    <div className={why ? "chart is-unknown" : "chart"}>
       <div className="chart-head">
         <h3 title={rollup.title}>{rollup.title}</h3>
         <span className="quiet of">{words(rollup.measure)}{rollup.unit ? `, ${rollup.unit}` : ""}</span>
         <b>{total === null ? "unknown" : count(total)}</b>
-        <span className="quiet">{frame ? `in ${words(span(frame.span_s))}${until(frame, now)}` : ""}</span>
+        <span className="quiet">{frame ? `in ${span(frame.span_s)}${until(frame, now)}` : ""}</span>
       </div>
       {why ? <p className="why" title={why}>unknown: {why}</p> : null}
       {frame && frame.buckets.length > 1 ? <Plot frame={frame} rollup={rollup} /> : <div className="plot" />}
@@ -31,9 +31,10 @@ export function Chart({ stream, held, now }: { stream: StreamConfig; held: Held<
 }
 
 function span(seconds: number): string {
-  const [size, unit] = ([[86_400, "days"], [3600, "hours"], [60, "minutes"]] as const).find(([each]) => seconds >= each) ?? [1, "seconds"];
-  return `${Math.round(seconds / size)} ${unit}`;
+  const [size, unit] = ([[86_400, "day"], [3600, "hour"], [60, "minute"]] as const).find(([each]) => seconds >= each) ?? [1, "second"];
+  return several(Math.round(seconds / size), unit);
 }
+
 /* A replay is of another time than now; that must not be mistaken. */
 function until(frame: LiveFrame, now: number): string {
   const end = frame.newest_event_at;

@@ -13,7 +13,7 @@ export function Top({ picture, verdict }: { picture: Picture; verdict: Verdict }
   const note = alerts?.open ? `${alerts.critical} critical, ${alerts.acknowledged} acknowledged` : "";
   return (
     <header className="top">
-      <h1 className="verdict" data-level={verdict.level} data-testid="verdict">{verdict.word}</h1>
+      <h1 className="verdict" data-level={verdict.level}>{verdict.word}</h1>
       <p className="detail" title={verdict.detail}>{verdict.detail}</p>
       <Figure label="open incidents" known={open} now={now} limitS={LIMIT_S.hop} write={String} note={note}
         level={alerts?.critical ? "bad" : alerts?.open ? "slow" : "good"} />
