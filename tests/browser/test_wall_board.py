@@ -182,7 +182,7 @@ def test_one_look_says_whether_all_is_well_and_if_not_what_and_where(
         wall.says(f'{of_shop} [data-figure="valid"]', "98.8")
         wall.says(f'{of_shop} [data-hop="lake"]', "ok", "1.4")
         wall.says(f"{of_shop} .chart", "Traffic by kind of event", "12.3", "purchase")
-        wall.says(".top", "p50 · p99", " ms")
+        wall.says(".top", "p50 · p99", "measured here")
         wall.says(".operations", "none under way")
         assert page.locator(".figure.is-stale").count() == 0
         assert wall.service.hub.latencies.percentiles("event_to_pixel_ms", time.time() * 1000) is not None

@@ -4,7 +4,7 @@ import type { Picture } from "./board";
 import { Figure } from "./Figure";
 import type { Verdict } from "./judge";
 import { known, LIMIT_S, ms, unknown } from "./known";
-import { clock } from "./words";
+import { clock, milliseconds } from "./words";
 
 export function Top({ picture, verdict }: { picture: Picture; verdict: Verdict }) {
   const { now, latency, connection, toldAt, frames: { overview } } = picture;
@@ -19,7 +19,7 @@ export function Top({ picture, verdict }: { picture: Picture; verdict: Verdict }
         level={alerts?.critical ? "bad" : alerts?.open ? "slow" : "good"} />
       <Figure label="event → pixel, p50 · p99" now={now} limitS={LIMIT_S.hop} level="good" note="measured here, last 5 min"
         known={latency ? known(latency.p50, connection === "live" ? now : (toldAt ?? 0)) : unknown("no event was drawn lately")}
-        write={() => `${Math.round(latency!.p50)} · ${Math.round(latency!.p99)} ms`} />
+        write={() => milliseconds(latency!.p50, latency!.p99)} />
       <time className="clock">{clock(now)}<small>UTC</small></time>
     </header>
   );

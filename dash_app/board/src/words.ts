@@ -17,6 +17,10 @@ export function seconds(value: number): string {
   return value < 172_800 ? `${Math.round(value / 3600)}${THIN}h` : `${Math.round(value / 86_400)}${THIN}d`;
 }
 
+export function milliseconds(first: number, second: number): string {
+  return second < 10_000 ? `${Math.round(first)} · ${Math.round(second)}${THIN}ms` : `${seconds(first / 1000)} · ${seconds(second / 1000)}`;
+}
+
 /* Ages tick: tenths would only flicker. */
 export const age = (value: number): string => seconds(value < 1 ? 0 : Math.floor(value)).replace(`0${THIN}ms`, `0${THIN}s`);
 
@@ -24,7 +28,7 @@ export const age = (value: number): string => seconds(value < 1 ? 0 : Math.floor
 export function share(value: number): string {
   const percent = value * 100;
   const written = percent.toFixed(percent >= 99 || percent === 0 ? 2 : 1);
-  return `${value < 1 && Number(written) === 100 ? "99.99" : written.replace(/\.0+$/, "")}${THIN}%`;
+  return `${value < 1 && Number(written) === 100 ? "99.99" : written.replace(/\.?0+$/, "")}${THIN}%`;
 }
 
 export const clock = (ms: number): string => new Date(ms).toISOString().slice(11, 19);
