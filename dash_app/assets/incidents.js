@@ -280,11 +280,11 @@
       input.dataset.field = name;
       if (kind === "select") {
         for (const [span, words] of spans) { const option = input.appendChild(make("option", "", words)); option.value = span; }
-        input.value = "1h";
+        window.tidegate.kept.field(input, name, "1h");
         continue;
       }
       input.type = kind;
-      input.value = value;
+      window.tidegate.kept.field(input, name, value);
       if (Number(atMost)) input.maxLength = Number(atMost);
     }
     for (const box of document.querySelectorAll("[data-alerts-cli]")) {

@@ -28,7 +28,7 @@
       { text: `Backfill ${name} \u2026`, hint: "days, anew by today\u2019s definition", needs: "operate", run: go(at("/backfills", { stream: name })) },
       { text: `Try a change of ${name} \u2026`, hint: "a trial", needs: "operate", run: go(at("/trials", { stream: name })) },
     ].map((each) => ({ ...each, stream: name }))),
-    { text: "Silence \u2026", hint: "alerts by rule and subject", needs: "operate", run: go(at("/alerts", { open: "silence" })) },
+    { text: "Silence \u2026", hint: "alerts by rule and subject", needs: "operate", run: go(at("/alerts", { open: "plan" })) },
     { text: "Scale \u2026", hint: "executors by hand", needs: "operate", run: go("/scaling") },
     { text: "Light or dark", hint: "t", run: look.toggle },
     { text: "Fold the navigation", hint: "or keep it open", run: look.fold },

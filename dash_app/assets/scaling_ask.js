@@ -17,6 +17,7 @@
       input.setAttribute("aria-label", place.dataset.what);
       if (place.dataset.kind === "number") Object.assign(input, { min: 0, step: "any" });
       Object.assign(input.dataset, { scalingInput: name, target });
+      if (name === "executors" || name === "for") window.tidegate.kept.field(input, `${target}.${name}`);
     }
     return place.firstChild;
   };

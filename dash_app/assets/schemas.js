@@ -87,6 +87,7 @@
     else block.append(differenceList(each.differences));
     block.append(...notAdopted(each.adoption, false), make("div", "who"));
     const whole = block.appendChild(make("details"));
+    whole.dataset.kept = `${name}-${one.hop}-${each.version}`;
     whole.append(make("summary", "", "Avro schema"), make("pre", "", JSON.stringify(each.avro, null, 2)));
     return block;
   }

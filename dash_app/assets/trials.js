@@ -24,6 +24,7 @@
     folder.multiple = true;
     const since = input("since", "text", "2013-01-07"), until = input("until", "text", "2013-01-14"), version = input("version", "number", "newest");
     version.min = 0;
+    for (const each of [stream, path, since, until, version]) window.tidegate.kept.field(each, each.name, each === stream ? stream.value : "");
     const go = make("button", "copy", "Plan the trial"), said = make("div", "trial-said"), cli = make("span");
     go.type = "submit";
     go.dataset.action = "plan";

@@ -73,7 +73,7 @@ def _all() -> list[Component]:
             html.Details(
                 [html.Summary("The last events"), _table(_SENT, "Not known yet.", alerts_sent="all")],
                 className="subject",
-                **data(alerts_events="all"),
+                **data(alerts_events="all", kept="sent"),
             ),
             unknown("", alerts_delivery="all"),
             html.Span(
@@ -113,6 +113,7 @@ def _planned() -> Component:
             ),
         ],
         className="subject planned",
+        **data(kept="plan"),
     )
 
 

@@ -45,6 +45,7 @@ def test_around_every_page(opened: Callable[..., Any], looked_at: Callable[[Any,
         _keeps_the_page_for_another_stream(page, console.address)
         _shows_one_time_on_all_pages_with_history(page, console.address)
         _finds_by_name(page)
+        _opens_what_the_address_says(page, console.address)
         _tells_news(console)
         _is_dark_at_once(page, console.address)
         _is_a_drawer_on_a_phone(page)
@@ -116,6 +117,15 @@ def _finds_by_name(page: Any) -> None:
     _says(page, "#palette [role=status]", "nothing has such a name")
     page.keyboard.press("Escape")
     page.wait_for_selector("#palette", state="detached", timeout=_WITHIN_MS)
+
+
+def _opens_what_the_address_says(page: Any, address: str) -> None:
+    page.goto(f"{address}/alerts?open=plan&subject=shop")
+    page.wait_for_function("document.querySelector('[data-kept=plan]')?.open", timeout=_WITHIN_MS)
+    page.wait_for_function("document.querySelector('[data-field=subject]')?.value === 'shop'", timeout=_WITHIN_MS)
+    page.fill("[data-field=subject]", "flights")
+    page.click("[data-kept=plan] summary")
+    page.wait_for_url(f"{address}/alerts?subject=flights", timeout=_WITHIN_MS)
 
 
 def _tells_news(console: Any) -> None:
