@@ -191,9 +191,11 @@
     });
     timechart(document.querySelector(`[data-scaling-chart="${name} load"]`), { ...within, unit: " s", second: "/s", traces });
   }
-  const again = () => { const held = window.tidegate.latest.get("scaling"); if (held) scaling(held.data); };
+  /* What was asked for may come when its page has gone. */
+  const isHere = () => document.querySelector("[data-scaling]") !== null;
+  const again = () => { const held = window.tidegate.latest.get("scaling"); if (held && isHere()) scaling(held.data); };
 
   window.tidegate.scaling = { find, again, forms: () => {} };
   window.addEventListener("tidegate-range", again);
-  window.tidegate.painters.push((update) => (update.topic === "scaling" && document.querySelector("[data-scaling]") ? scaling(update.data) : false));
+  window.tidegate.painters.push((update) => (update.topic === "scaling" && isHere() ? scaling(update.data) : false));
 })();

@@ -157,9 +157,11 @@
       { name: "rows (right)", x, y: points.map(({ rows }) => rows), colour: 1, second: true, bars: true },
     ] });
   }
-  const again = () => { const held = window.tidegate.latest.get("spark"); if (held) spark(held.data); };
+  /* What was asked for may come when its page has gone. */
+  const isHere = () => document.querySelector("[data-spark]") !== null;
+  const again = () => { const held = window.tidegate.latest.get("spark"); if (held && isHere()) spark(held.data); };
 
   window.tidegate.spark = { rate, again, tables: () => {} };
   window.addEventListener("tidegate-range", again);
-  window.tidegate.painters.push((update) => (update.topic === "spark" && document.querySelector("[data-spark]") ? spark(update.data) : false));
+  window.tidegate.painters.push((update) => (update.topic === "spark" && isHere() ? spark(update.data) : false));
 })();
