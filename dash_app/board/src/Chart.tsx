@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useReducer, useRef } from "react";
 import uPlot from "uplot";
 import type { Held } from "./board";
-import { lines, picture, stacks } from "./chart";
+import { lines, picture, stacks } from "./lines";
 import type { MainRollup, StreamConfig } from "./config";
 import type { LiveFrame } from "./frames";
 import { optionsOf } from "./plot";

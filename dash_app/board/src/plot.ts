@@ -1,7 +1,7 @@
 /* How does uPlot draw here? In the page's colours and letters, times in UTC, no legend and no cursor: nobody points at a wall. */
 
 import uPlot from "uplot";
-import { adds } from "./chart";
+import { adds } from "./lines";
 import type { MainRollup } from "./config";
 import { count } from "./words";
 
