@@ -63,11 +63,12 @@
     }
     return score + (text.includes(sought) ? 6 : 0) - text.length / 100;
   }
+  const WEIGHT = { page: 2, action: 2, "copy as CLI": -2 };
   function found(entries, typed) {
     const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
     const scored = entries.map((entry) => {
       const text = `${entry.text} ${entry.kind} ${entry.hint}`.toLowerCase(), each = words.map((word) => fits(text, word));
-      return { entry, score: each.some((one) => one < 0) ? -1 : each.reduce((sum, one) => sum + one, 0) };
+      return { entry, score: each.some((one) => one < 0) ? -1 : each.reduce((sum, one) => sum + one, WEIGHT[entry.kind] || 0) };
     });
     return scored.filter(({ score }) => score >= 0).sort((one, other) => other.score - one.score).slice(0, SHOWN).map(({ entry }) => entry);
   }

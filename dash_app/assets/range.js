@@ -20,10 +20,14 @@
     const written = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : /(Z|[+-]\d\d:?\d\d)$/.test(text) ? text : `${text.replace(" ", "T")}Z`;
     return Date.parse(written);
   }
-  const short = (at) => new Date(at).toISOString().slice(0, 16).replace("T", " ");
+  /* The year is said where it is another one. */
+  const short = (at) => {
+    const written = new Date(at).toISOString().slice(0, 16).replace("T", " "), year = new Date(window.tidegate.hubNow()).toISOString().slice(0, 5);
+    return written.startsWith(year) ? written.slice(5) : written;
+  };
   function label(since, until) {
     const [from, to] = [short(since), short(until)];
-    return `${from} \u2013 ${from.slice(0, 10) === to.slice(0, 10) ? to.slice(11) : to}`;
+    return `${from} \u2013 ${from.slice(0, -6) === to.slice(0, -6) ? to.slice(-5) : to}`;
   }
   function get() {
     const since = moment(address.get("since")), until = moment(address.get("until"));

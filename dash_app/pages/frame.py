@@ -77,7 +77,7 @@ def top() -> Component:
                         id="palette-open",
                         className="top-button",
                         title="Pages, streams, incidents, operations, commands (/ or Ctrl-K)",
-                        **_aria(haspopup="dialog"),
+                        **_aria(haspopup="dialog", label="Search"),
                     ),
                     _connection(),
                     _button("news-open", "news", "News"),

@@ -91,7 +91,7 @@ def _keeps_the_page_for_another_stream(page: Any, address: str) -> None:
 def _shows_one_time_on_all_pages_with_history(page: Any, address: str) -> None:
     with page.expect_request(lambda request: "gates/shop/history?hours=1&until=2026-03-01T11" in request.url):
         page.goto(f"{address}/quality?since=2026-03-01T10:00Z&until=2026-03-01T11:00Z")
-    _says(page, "#range-open", "2026-03-01 10:00", "11:00")
+    _says(page, "#range-open", "03-01 10:00", "11:00")
     with page.expect_request(lambda request: "ledger/shop/history?hours=1&until=2026-03-01T11" in request.url):
         page.click('.nav a[href="/ledger"]')
     assert page.url.endswith("/ledger?since=2026-03-01T10%3A00Z&until=2026-03-01T11%3A00Z")
