@@ -6,7 +6,7 @@ BIN := .venv/bin
 UP ?=
 TEST ?=
 
-.PHONY: help setup browser tools up test check bench board ci clean
+.PHONY: help setup browser tools up test check snapshots bench board ci clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -52,6 +52,9 @@ check: .venv/.ready ## ruff, format, mypy strict, import contracts.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+snapshots: browser ## Draw every page of the console anew, for review (tests/browser/snapshots).
+	$(BIN)/python -m pytest -q tests/browser/test_snapshots.py --keep-snapshots
 
 bench: browser ## Measure throughput and latency on this machine.
 	$(BIN)/tidegate bench throughput

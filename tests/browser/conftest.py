@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 _WITHIN_MS = 15_000
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--keep-snapshots", action="store_true", help="keep what test_snapshots.py sees as what is compared with"
+    )
+
+
 @dataclass(frozen=True)
 class Opened:
     """A console of one stream that is open and connected."""

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,16 +66,40 @@ def is_ready(api: str) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class _Way:
+    """A Grafana, and how it is pushed to."""
+
+    mode: str
+    folder: Path
+    live: GrafanaLive = field(default_factory=GrafanaLive)
+    port: int = field(default_factory=free_port)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def counts(self) -> dict[str, int]:
+        return {channel: len(frames) for channel, frames in self.live.channels.items()}
+
+    def oldest_since(self, before: dict[str, int]) -> float:
+        """Epoch seconds of the oldest point that came later."""
+        later = [frame for channel, frames in self.live.channels.items() for frame in frames[before.get(channel, 0) :]]
+        return min(at.timestamp() for frame in later for at in frame.times)
+
+
 @contextmanager
-def pushing(api: str, who: Signed, grafana: str, folder: Path, **settings: str) -> Iterator[str]:
+def pushing(api: str, who: Signed, grafana: str, folder: Path, mode: str) -> Iterator[str]:
     """The part as `tidegate up` starts it; gives the address of its metrics."""
+    folder.mkdir(exist_ok=True)
     metrics = f"127.0.0.1:{free_port()}"
     (folder / "parts.token").write_text(who.access.service_token)
     (folder / "grafana.token").write_text(f"{TOKEN}\n")
     environment = {
         **os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_API": api, "TIDEGATE_METRICS": metrics, "TIDEGATE_DATA": str(folder),
         "TIDEGATE_TOKEN_FILE": str(folder / "parts.token"), "TIDEGATE_GRAFANA": grafana,
-        "TIDEGATE_GRAFANA_TOKEN": f"@{folder / 'grafana.token'}", "TIDEGATE_GRAFANA_RATE": "10", **settings,
+        "TIDEGATE_GRAFANA_TOKEN": f"@{folder / 'grafana.token'}", "TIDEGATE_GRAFANA_RATE": "10",
+        "TIDEGATE_GRAFANA_MODE": mode,
     }  # fmt: skip
     command = [sys.executable, "-P", "-m", "pipeline", "grafana"]
     with (folder / "log").open("a") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
@@ -97,47 +122,61 @@ def tell(api: str, who: Signed, lag_s: float) -> None:
     httpx.post(f"{api}/api/v1/facts", content=FACTS.dump_json([hop, lag]), headers=who.headers).raise_for_status()
 
 
-@pytest.mark.parametrize("mode", ["http", "websocket"])
-def test_every_panel_is_pushed_to_and_after_grafana_was_gone_only_what_is_new(
-    mode: str, plane: tuple[str, Signed], tmp_path: Path, eventually: Callable[..., Any]
+def test_every_panel_is_pushed_to_by_both_ways_and_after_grafana_was_gone_only_what_is_new(
+    plane: tuple[str, Signed], tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     api, who = plane
-    live, port = GrafanaLive(), free_port()
-    with pushing(api, who, f"http://127.0.0.1:{port}", tmp_path, TIDEGATE_GRAFANA_MODE=mode) as metrics:
+    ways = [_Way(mode, tmp_path / mode) for mode in ("http", "websocket")]
+    with ExitStack() as parts:
+        metrics = [parts.enter_context(pushing(api, who, each.address, each.folder, each.mode)) for each in ways]
 
         def arrives(lag_s: float) -> bool:
             tell(api, who, lag_s)
-            return live.latest("hop_lag_seconds", stream="shop", hop="lake") == lag_s
+            return all(each.live.latest("hop_lag_seconds", stream="shop", hop="lake") == lag_s for each in ways)
 
-        with served(create_grafana(live), port):
-            eventually(lambda: arrives(1.0), "the lag is in Grafana")
-            eventually(lambda: live.channels.keys() >= CHANNELS - UNTIL_A_BROWSER_LOOKS, "every panel has its channel")
-        for lag_s in (2.0, 3.0):
-            tell(api, who, lag_s)
-        eventually(lambda: sample(metrics, "tidegate_grafana_up") == 0, "that Grafana is gone is told")
-        back = datetime.now(UTC)
-        seen = {channel: len(frames) for channel, frames in live.channels.items()}
-        with served(create_grafana(live), port):
-            eventually(lambda: arrives(4.0), "the lag of now is in Grafana, which is back")
-        later = [frame for channel, frames in live.channels.items() for frame in frames[seen.get(channel, 0) :]]
-        assert min(min(frame.times) for frame in later).timestamp() > back.timestamp() - 15
-        values = [
-            value for frame in live.channels["stream/tidegate/hop_lag_seconds"] for value in frame.columns["value"]
-        ]
-        assert 2.0 not in values
-        exposed = {each.name for each in text_string_to_metric_families(httpx.get(metrics).text)}
+        def all_channels() -> bool:
+            return all(each.live.channels.keys() >= CHANNELS - UNTIL_A_BROWSER_LOOKS for each in ways)
+
+        with ExitStack() as grafanas:
+            for each in ways:
+                grafanas.enter_context(served(create_grafana(each.live), each.port))
+            eventually(lambda: arrives(1.0), "the lag is in both")
+            eventually(all_channels, "every panel has its channel")
+        tell(api, who, 2.0)
+        eventually(
+            lambda: all(sample(each, "tidegate_grafana_up") == 0 for each in metrics), "that both are gone is told"
+        )
+        back, seen = datetime.now(UTC), [each.counts() for each in ways]
+        with ExitStack() as grafanas:
+            for each in ways:
+                grafanas.enter_context(served(create_grafana(each.live), each.port))
+            eventually(lambda: arrives(4.0), "the lag of now is in both, which are back")
+        for each, before in zip(ways, seen, strict=True):
+            assert each.oldest_since(before) > back.timestamp() - 15
+            values = [
+                value
+                for frame in each.live.channels["stream/tidegate/hop_lag_seconds"]
+                for value in frame.columns["value"]
+            ]
+            assert 2.0 not in values, "what was while it was gone is not told later"
+            assert (each.live.mistakes, each.live.unreachable, each.live.changed, each.live.conflicts) == (
+                [],
+                set(),
+                [],
+                [],
+            )
+            assert set(each.live.ways) == {each.mode}
+        exposed = {each.name for each in text_string_to_metric_families(httpx.get(metrics[0]).text)}
         assert {metric.name.removesuffix("_total") for metric in of_process(GRAFANA)} == {
             name for name in exposed if name.startswith("tidegate_")
         }
-    assert (live.mistakes, live.unreachable, live.changed, live.conflicts) == ([], set(), [], [])
-    assert set(live.ways) == {mode}
 
 
 def test_a_token_that_grafana_does_not_know_is_said_and_sent_no_more(
     plane: tuple[str, Signed], tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     (api, who), live, port = plane, GrafanaLive(tokens={}), free_port()
-    with served(create_grafana(live), port), pushing(api, who, f"http://127.0.0.1:{port}", tmp_path) as metrics:
+    with served(create_grafana(live), port), pushing(api, who, f"http://127.0.0.1:{port}", tmp_path, "http") as metrics:
         tell(api, who, 1.0)
         eventually(lambda: sample(metrics, "tidegate_grafana_points_total", "refused"), "it is counted")
         assert live.statuses == [401]

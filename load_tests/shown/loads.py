@@ -1,0 +1,54 @@
+"""Two load tests of yesterday and today, with the files that runs leave: the second one was slower, and lost nothing either."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from controlplane.contract.loads import Balance, LoadAsked, LoadShape, Observed, Offered, corners_of, level_at
+from load_tests.shown.moment import AT
+from load_tests.shown.past import wave
+from pipeline.loads.folder import LoadFolder, LoadRun
+from pipeline.loads.html import written
+from pipeline.loads.report import report_of
+
+if TYPE_CHECKING:
+    from controlplane.contract.settings import Settings
+
+BEFORE, AFTER = "a3f01c2b7d9e", "c84d51e6a207"
+_PEAK, _SECONDS = 2000, 120
+
+
+def keep_runs(settings: Settings) -> None:
+    """Write both."""
+    for run, (number, hours, slower) in enumerate(((BEFORE, 26, 1.0), (AFTER, 2, 1.6)), 1):
+        _keep(settings, number, run, (AT - timedelta(hours=hours)).timestamp() * 1000, slower)
+
+
+def _keep(settings: Settings, number: str, run: int, started_ms: float, slower: float) -> None:
+    asked = LoadAsked(stream="shop", shape=LoadShape.FLASH_SALE, rate=_PEAK, lasts=timedelta(seconds=_SECONDS), users=8)
+    folder = LoadFolder(settings, number)
+    folder.begin(LoadRun(id=number, run=run, asked=asked, started_ms=started_ms))
+    corners, due = corners_of(asked.shape, _SECONDS), 0.0
+    lag_s = 0.3
+    for at in range(1, _SECONDS + 1):
+        level = level_at(corners, at)
+        due += level * _PEAK
+        lag_s = max(0.3, lag_s + (0.25 * slower if level > 0.9 else -0.6))  # noqa: PLR2004 (of a picture)
+        said = {"committed": int(level * _PEAK), "429": int(12 * level * wave(at))}
+        ms = int(14 * slower + 26 * slower * level * wave(at))
+        folder.add(
+            Offered(t_s=at, users=8, due=int(due), offered=int(due), statuses=said, ms={str(ms): said["committed"]})
+        )
+        lags = {"route shop": 0.1 + 0.2 * level, "lake shop": lag_s, "live shop": 0.3 + 0.4 * level}
+        folder.add(Observed(t_s=at + 0.1, lag_s=lags, pixel_p99_ms=240 + 420 * slower * level, executors=2))
+    counted: dict[str, Any] = {
+        "acknowledged": int(due),
+        "valid": int(due * 0.98),
+        "quarantined": int(due) - int(due * 0.98),
+    }
+    balance = Balance(
+        **counted, served=counted["valid"], refused=118, unanswered=0, dead=0, lost=0, doubled=0, uninvited=0
+    )
+    report = report_of(folder, settings, "ana", "whole", balance)
+    folder.keep(report, written(report))
