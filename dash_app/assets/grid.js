@@ -68,7 +68,7 @@
   }
   async function made(name) {
     const id = `grid-${name}-table`;
-    const options = { rowHeight: ROW_PX, headerHeight: 32, floatingFiltersHeight: 34, animateRows: false, enableCellTextSelection: true, ensureDomOrder: true, suppressDragLeaveHidesColumns: true, overlayNoRowsTemplate: "None that fit." };
+    const options = { rowHeight: ROW_PX, headerHeight: 32, floatingFiltersHeight: 34, animateRows: false, enableCellTextSelection: true, ensureDomOrder: true, suppressDragLeaveHidesColumns: true, localeText: { noRowsToShow: "None that fit." } };
     const props = { id, columnDefs: [], rowData: [], getRowId: "params.data.id", dashGridOptions: options, style: { height: "100%", width: "100%" } };
     window.dash_clientside.set_props(`grid-${name}`, { children: { type: "AgGrid", namespace: "dash_ag_grid", props } });
     return window.dash_ag_grid.getApiAsync(id);

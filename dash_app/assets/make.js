@@ -19,12 +19,14 @@
     button.type = "button";
     button.title = command;
     button.dataset.copies = command;
-    button.addEventListener("click", async () => {
-      button.textContent = (await copied(command)) ? "Copied" : command;
-      setTimeout(() => { button.textContent = "Copy as CLI"; }, 3000);
-    });
     return button;
   }
+  document.addEventListener("click", async ({ target }) => {
+    const button = target.closest("[data-copies]");
+    if (!button) return;
+    button.textContent = (await copied(button.dataset.copies)) ? "Copied" : button.dataset.copies;
+    setTimeout(() => { button.textContent = "Copy as CLI"; }, 3000);
+  });
   /* The clipboard is there on https and on this machine only; elsewhere the old way still works. */
   async function copied(text) {
     try {

@@ -53,22 +53,55 @@
     if (isOld && element.textContent !== text) element.textContent = text;
   }
   /* Of what is pushed there is no plan: how many stages there are, its progress says. */
-  function row(operation) {
-    const line = make("tr"), { id, kind, stream, state, wish, stages } = operation, done = stages.filter((each) => each.state === "done").length;
-    const where = make("td"), is = make("td", "", wish !== "run" && UNDER_WAY.includes(state) ? `${state}, to ${wish}` : state), far = make("td"), bar = far.appendChild(make("span", "bar"));
-    where.append(window.tidegate.make.link(id, `/operations/${encodeURIComponent(id)}`));
-    where.firstChild.dataset.operationLink = id;
-    is.dataset.state = state;
+  const doneOf = ({ stages }) => stages.filter((each) => each.state === "done").length;
+  const stateOf = ({ state, wish }) => (wish !== "run" && UNDER_WAY.includes(state) ? `${state}, to ${wish}` : state);
+  const kindOf = ({ kind }) => window.tidegate.operateView.names[kind] || kind;
+  const speedOf = ({ id }) => { const speed = rate(id); return speed === null ? "\u2013" : window.tidegate.show.number(speed); };
+  const linkOf = ({ id }) => {
+    const link = window.tidegate.make.link(id, `/operations/${encodeURIComponent(id)}`);
+    link.dataset.operationLink = id;
+    return link;
+  };
+  function whatOf({ stages, waits_for: waits, reason, why }) {
+    const now = stages.find((each) => each.state === "running");
+    return waits ? `waits: ${waits}` : reason || (now ? [now.key, now.note].filter(Boolean).join(": ") : why);
+  }
+  function farOf(operation) {
+    const { stages } = operation, done = doneOf(operation), bar = make("span", "bar");
     bar.appendChild(make("i")).style.width = `${stages.length ? (100 * done) / stages.length : 0}%`;
     bar.hidden = !stages.length;
-    const now = stages.find((each) => each.state === "running"), speed = rate(id);
-    far.append(stages.length ? `${exact(done)} of ${exact(stages.length)}` : "\u2013");
-    const what = make("td", "what quiet", operation.waits_for ? `waits: ${operation.waits_for}` : operation.reason || (now ? [now.key, now.note].filter(Boolean).join(": ") : operation.why));
-    const age = make("td", "quiet");
+    return [bar, stages.length ? `${exact(done)} of ${exact(stages.length)}` : "\u2013"];
+  }
+  function row(operation) {
+    const line = make("tr"), where = make("td"), is = make("td", "", stateOf(operation)), far = make("td"), age = make("td", "quiet");
+    where.append(linkOf(operation));
+    is.dataset.state = operation.state;
+    far.append(...farOf(operation));
     age.append(window.tidegate.moments.moment("", operation.at));
-    line.append(where, make("td", "", window.tidegate.operateView.names[kind] || kind), make("td", "", stream), is, far, make("td", "number", speed === null ? "\u2013" : window.tidegate.show.number(speed)), what, make("td", "quiet", operation.by), age);
-    line.dataset.operation = id;
+    line.append(where, make("td", "", kindOf(operation)), make("td", "", operation.stream), is, far, make("td", "number", speedOf(operation)), make("td", "what quiet", whatOf(operation)), make("td", "quiet", operation.by), age);
+    line.dataset.operation = operation.id;
     return line;
+  }
+
+  /* The page of all of them: however many there have been. */
+  const COLUMNS = [
+    { field: "id", title: "operation", hint: "Its own page has its plan, its stages and its log", width: 150, draw: ({ id }) => linkOf({ id }) },
+    { field: "kind", title: "kind", width: 110 },
+    { field: "stream", title: "stream", width: 100 },
+    { field: "state", title: "state", width: 130, draw: ({ state, is }) => { const said = make("span", "state", state); said.dataset.state = is; return said; } },
+    { field: "done", title: "stages done", isNumber: true, hasFilter: false, width: 170, draw: ({ operation }) => farOf(operation) },
+    { field: "speed", title: "rows/s", hint: "Of the last 20 seconds, while it runs", isNumber: true, hasFilter: false, width: 90, draw: ({ operation }) => speedOf(operation) },
+    { field: "what", title: "what", hint: "What it does, waits for, or why it ended", width: 200, flex: 1 },
+    { field: "by", title: "by", hint: "Who asked for it", width: 100 },
+    { field: "at", title: "asked", hint: "When", hasFilter: false, width: 110, draw: ({ at }) => window.tidegate.moments.moment("", at) },
+  ];
+  function whole(frame) {
+    const said = document.querySelector("[data-operations-said]");
+    if (!said) return;
+    said.textContent = frame.operations.length ? "" : "None yet.";
+    said.hidden = frame.operations.length > 0;
+    const rows = frame.operations.map((each) => ({ id: each.id, kind: kindOf(each), stream: each.stream, state: stateOf(each), is: each.state, done: doneOf(each), operation: each, speed: rate(each.id), what: whatOf(each), by: each.by, at: each.at }));
+    if (rows.length) window.tidegate.grid.show("operations", { columns: COLUMNS, rows, key: "operations", open: (id) => window.tidegate.address.go(`/operations/${encodeURIComponent(id)}`) });
   }
 
   /* The page of one operation. */
@@ -94,6 +127,7 @@
     note(update.data);
     count(update.data.operations);
     lists(update.data);
+    whole(update.data);
     return true;
   });
   setInterval(one, 200);

@@ -208,21 +208,23 @@
     const { found, next } = state.records, more = find("more", name);
     find("count", name).textContent = found.length ? `the newest ${exact(found.length)}${next ? ", and more" : ""}` : "";
     more.hidden = !next;
-    redraw(find("records", name).tBodies[0], JSON.stringify([found, params().get("record")]), () => (found.length ? found.map((each) => recordRow(each)) : [emptyRow(7, "None that fit.")]));
     const open = params().get("record");
+    window.tidegate.grid.show("quarantine", { columns: RECORDS, rows: found.map(recordRow), key: "records", chosen: open, open: (id) => choose({ record: id === params().get("record") ? "" : id }) });
     const card = document.getElementById("quarantine-record");
     if (!open) card.hidden = true;
     else if (state.openId !== open) { state.openId = open; openRecord(name, open); }
   }
-  function recordRow(each) {
-    const row = make("tr"), id = make("td"), button = id.appendChild(make("button", "as-link", each.id));
-    button.type = "button";
-    button.addEventListener("click", () => choose({ record: params().get("record") === each.id ? "" : each.id }));
-    row.dataset.record = each.id;
-    row.classList.toggle("is-chosen", params().get("record") === each.id);
-    const raw = each.tg_offset === null ? "unknown" : `${each.tg_partition}:${each.tg_offset}`;
-    row.append(id, make("td", "", each.status), make("td", "", words(each.reason)), make("td", "", each.rules.replaceAll(",", ", ") || "\u2013"), make("td", "", each.schema_id === null ? "\u2013" : String(each.schema_id)), make("td", "", raw), moment(each.rejected_at));
-    return row;
+  const RECORDS = [
+    { field: "id", title: "record", hint: "Its topic, partition and offset; Enter shows what it says", width: 170 },
+    { field: "status", title: "status", hint: "What was done with it", width: 110 },
+    { field: "reason", title: "reason", hint: "Why route turned it away", width: 130 },
+    { field: "rules", title: "broken rules", hint: "Which rules it broke", width: 180, flex: 1 },
+    { field: "schema", title: "schema id", hint: "The writer\u2019s schema id", isNumber: true, width: 100 },
+    { field: "raw", title: "raw record", hint: "Partition and offset in the raw topic", width: 120 },
+    { field: "at", title: "turned away", hint: "UTC", width: 180, draw: ({ at }) => window.tidegate.show.clock(at) },
+  ].map((column) => ({ ...column, hasFilter: false }));
+  function recordRow({ id, status, reason, rules, schema_id: schema, tg_partition: partition, tg_offset: offset, rejected_at: at }) {
+    return { id, status, reason: words(reason), rules: rules.replaceAll(",", ", ") || "\u2013", schema, raw: offset === null ? "unknown" : `${partition}:${offset}`, at };
   }
 
   async function openRecord(name, id) {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
-from dash_app.pages.elements import data, unknown
+from dash_app.pages.elements import copied, data, unknown
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -48,6 +48,7 @@ def alerts_page(incident: str | None) -> Component:
             html.Header(
                 [
                     html.H1("Alerts"),
+                    copied("tidegate alerts ls" if incident is None else f"tidegate alerts show {incident}"),
                     html.P(
                         ["What is wrong enough to wake somebody, one incident a cause.", *others], className="quiet"
                     ),

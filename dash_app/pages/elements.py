@@ -22,6 +22,11 @@ def unknown(class_name: str, **shown: str) -> Component:
     return html.Span("unknown", className=f"{class_name} is-unknown", **data(**shown))
 
 
+def copied(command: str) -> Component:
+    """Copies a command of the command line that does or tells the same."""
+    return html.Button("Copy as CLI", type="button", className="copy", title=command, **data(copies=command))
+
+
 def message(title: str, text: str) -> Component:
     """A page that only says something; it is watched for problems as every page."""
     return html.Div([html.H1(title), html.P(text)], **data(topics="overview"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from dash_app.figures import empty_figure
-from dash_app.pages.elements import data
+from dash_app.pages.elements import copied, data
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -49,6 +49,7 @@ def lag_page() -> Component:
             html.Header(
                 [
                     html.H1("Lag"),
+                    copied("tidegate lag"),
                     html.P("Who is behind, since when, why, and when it will have caught up.", className="quiet"),
                 ]
             ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from controlplane.contract.durations import format_duration
-from dash_app.pages.elements import data, no_such_stream, unknown
+from dash_app.pages.elements import copied, data, no_such_stream, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,6 +61,7 @@ def _versions(stream: StreamDefinition) -> Component:
             html.Header(
                 [
                     html.H1(f"Lake: {stream.title}"),
+                    copied(f"tidegate lake history {stream.name}"),
                     html.P(
                         [
                             dcc.Link("All streams", href="/lake", className="more"),

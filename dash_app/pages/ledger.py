@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dash import dcc, html
 
-from dash_app.pages.elements import data, no_such_stream, unknown
+from dash_app.pages.elements import copied, data, no_such_stream, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,7 @@ def ledger_page(streams: Mapping[str, StreamDefinition], name: str | None) -> Co
             html.Header(
                 [
                     html.H1("Ledger"),
+                    copied("tidegate ledger"),
                     html.P(
                         [
                             "Is every event that was produced accounted for, once, in the lake and in ClickHouse?",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dash import dcc, html
 
 from dash_app.figures import empty_figure
-from dash_app.pages.elements import data, no_such_stream, unknown
+from dash_app.pages.elements import copied, data, no_such_stream, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ def live_page(streams: Mapping[str, StreamDefinition], name: str) -> Component:
             html.Header(
                 [
                     html.H1(stream.title),
+                    copied(f"tidegate streams show {stream.name}"),
                     html.P([stream.description], className="quiet"),
                     html.P(
                         ["newest event ", unknown("figure", newest=name), " · event → pixel ",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
-from dash_app.pages.elements import data
+from dash_app.pages.elements import copied, data
+from dash_app.pages.grid import grid
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -40,10 +41,15 @@ def operations_page() -> Component:
             html.Section(
                 [
                     html.Div(
-                        [html.H2("All"), html.Code("tidegate operations ls", className="quiet")], className="card-head"
+                        [
+                            html.H2("All"),
+                            html.Div(copied("tidegate operations ls"), className="verdict"),
+                        ],
+                        className="card-head",
                     ),
                     worker_said(),
-                    operations_table("all"),
+                    html.P("Not known yet.", className="quiet asking", role="status", **data(operations_said="all")),
+                    grid("operations", "Operations"),
                 ],
                 className="card",
             ),

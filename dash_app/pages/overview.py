@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dash import dcc, html
 
 from controlplane.contract.names import Hop
-from dash_app.pages.elements import data, unknown
+from dash_app.pages.elements import copied, data, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,7 @@ def overview_page(streams: Mapping[str, StreamDefinition]) -> Component:
             html.Header(
                 [
                     html.H1("Overview"),
+                    copied("tidegate status"),
                     html.P("Not known yet.", id="overview-said", className="is-unknown"),
                 ]
             ),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from dash_app.figures import empty_figure
-from dash_app.pages.elements import data, no_such_stream
+from dash_app.pages.elements import copied, data, no_such_stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +41,7 @@ def quality_page(streams: Mapping[str, StreamDefinition], name: str | None) -> C
             html.Header(
                 [
                     html.H1("Quality"),
+                    copied("tidegate gate ls"),
                     html.P(
                         ["What the gates let through, what they turn away, and by which rule.", *others],
                         className="quiet",

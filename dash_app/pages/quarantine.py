@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from controlplane.contract.fix_steps import STEP_FORMS
-from dash_app.pages.elements import data, no_such_stream
+from dash_app.pages.elements import copied, data, no_such_stream
+from dash_app.pages.grid import grid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,15 +30,6 @@ _GROUPS = (
     ("trend", "How many were turned away, over the chosen time; over all of it when none is chosen"),
     ("first", "The first of them"),
     ("last", "The last of them"),
-)
-_RECORDS = (
-    ("record", "Its topic, partition and offset"),
-    ("status", "What was done with it"),
-    ("reason", "Why route turned it away"),
-    ("rules", "Which rules it broke"),
-    ("schema", "The writer's schema id"),
-    ("raw", "Partition and offset in the raw topic"),
-    ("turned away", "When"),
 )
 _WORKS = (
     ("id", "Of `tidegate quarantine replay status ID`"),
@@ -78,7 +70,7 @@ def _inbox(stream: StreamDefinition, *, is_whole: bool) -> Component:
                 [html.H3("Records"), html.Span(className="quiet", **data(quarantine_count=name))],
                 className="section-head",
             ),
-            _table(_RECORDS, "records", name),
+            html.Div(grid("quarantine", "Records"), **data(quarantine_records=name)),
             html.Button("More", type="button", className="copy", hidden=True, **data(quarantine_more=name)),
         ]
         if is_whole
@@ -91,7 +83,13 @@ def _inbox(stream: StreamDefinition, *, is_whole: bool) -> Component:
                     html.H2(dcc.Link(stream.title, href=f"/quarantine/{name}")),
                     html.Code(name, className="quiet"),
                     html.Span(className="quiet", **data(quarantine_age=name)),
-                    html.Div(dcc.Link("Quality", href=f"/quality/{name}", className="more quiet"), className="verdict"),
+                    html.Div(
+                        [
+                            dcc.Link("Quality", href=f"/quality/{name}", className="more quiet"),
+                            *([] if is_whole else [copied(f"tidegate quarantine ls {name}")]),
+                        ],
+                        className="verdict",
+                    ),
                 ],
                 className="card-head",
             ),

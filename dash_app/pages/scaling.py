@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dash import dcc, html
 
 from dash_app.figures import empty_figure
-from dash_app.pages.elements import data, unknown
+from dash_app.pages.elements import copied, data, unknown
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -45,6 +45,7 @@ def scaling_page() -> Component:
             html.Header(
                 [
                     html.H1("Scaling"),
+                    copied("tidegate scaling ls"),
                     html.P(
                         "How many executors there are, how many there should be, and why. The part itself acts, at the end "
                         "of a micro-batch.",

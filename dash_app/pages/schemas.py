@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
-from dash_app.pages.elements import data, no_such_stream, unknown
+from dash_app.pages.elements import copied, data, no_such_stream, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,7 @@ def schemas_page(streams: Mapping[str, StreamDefinition], name: str | None) -> C
             html.Header(
                 [
                     html.H1("Schemas"),
+                    copied("tidegate schema ls"),
                     html.P(
                         [
                             "Which versions are there, what changed from one to the next, and who writes and reads which?",

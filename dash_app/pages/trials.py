@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dash import dcc, html
 
-from dash_app.pages.elements import data
+from dash_app.pages.elements import copied, data
 from dash_app.pages.operations import operations_table, worker_said
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def trials_page(streams: Mapping[str, StreamDefinition]) -> Component:
             html.Header(
                 [
                     html.H1("Trials"),
+                    copied("tidegate operations ls --kind trial"),
                     html.P(
                         "A changed stream folder against today's, on the same history. No live table is touched.",
                         className="quiet",

@@ -36,7 +36,7 @@ def _now() -> datetime:
 
 
 def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # noqa: PLR0915 (one way through the page)
-    shop: StreamDefinition, tmp_path: Path, who: Signed
+    shop: StreamDefinition, tmp_path: Path, who: Signed, looked_at: Any
 ) -> None:
     store, source, sender = Store(tmp_path / "incidents.sqlite"), FakeSource(_now), FakeSender()
     outbox, beats = Outbox(store, sender), Beats()
@@ -79,6 +79,7 @@ def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # n
         page.fill('[data-field="because"]', "we know")
         page.click('[data-alerts-ask="silence"]')
         _says(page, "[data-alerts-moments]", "silenced by ana", "UTC: we know")
+        looked_at(page, "incident")
         page.click("text=All incidents")
         _says(page, "[data-alerts-quiets] tbody", "silence", "gate_failed shop/lake", "we know")
         page.click("text=Plan a maintenance window")
@@ -97,6 +98,7 @@ def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # n
         _says(page, "[data-alerts-delivery]", "1 event refused in the last day")
         page.click("text=The last events")
         _says(page, "[data-alerts-sent]", "acknowledge", "refused", "400: invalid event")
+        looked_at(page, "alerts")
         source.facts = (verdict.model_copy(update={"outcome": Outcome.PASSED, "at": _now(), "id": "2"}),)
         _says(page, "[data-alerts-open] tbody", "well now, not yet for long enough")
         stopping.set()

@@ -81,7 +81,9 @@ def _report(port: int, who: Signed, *facts: Fact) -> None:
     httpx.post(url, content=FACTS.dump_json(list(facts)), headers=who.headers).raise_for_status()
 
 
-def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop: StreamDefinition, who: Signed) -> None:
+def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(
+    shop: StreamDefinition, who: Signed, looked_at: Any
+) -> None:
     flights = shop.model_copy(update={"name": "flights", "title": "Flights"})
     api, console = free_port(), free_port()
     address = f"http://127.0.0.1:{console}"
@@ -102,12 +104,11 @@ def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop:
             _says(page, '[data-ledger="shop"] .mismatch', "3 events missing in serving", "offsets 120,004-120,101")
             _says(page, ".records", "u-7", "valid 1", "serving 0", '{"kind": "<b>view</b>"}')
             _says(page, '[data-ledger-reason="flights"]', "All 10 events add up")
-            assert (
-                page.get_attribute("main .copy[data-copies]", "data-copies") == "tidegate ledger --stream shop -o json"
-            )
+            assert page.get_attribute(".mismatch .copy", "data-copies") == "tidegate ledger --stream shop -o json"
             assert page.locator('[data-ledger-history="shop"] i').count() == 360
             assert page.locator('[data-ledger-history="shop"] i:not([data-state=gap])').count() in {1, 2}
             _says(page, "#banner", "ledger of shop", "does not add up")
+            looked_at(page, "ledger")
             _report(api, who, PartChanged(at=datetime.now(UTC), part="lake", state=PartState.HELD, reason="died"))
             _report(api, who, _account("shop", Verdict.BALANCED, serving=None), _account("flights", Verdict.BALANCED))
             _says(page, "#banner li:first-child", "part lake", "is held", "died")
@@ -115,6 +116,7 @@ def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(shop:
             page.keyboard.press("g")
             page.keyboard.press("o")
             _says(page, "#parts", "held", "died")
+            looked_at(page, "overview")
         _says(page, "#banner", "does not answer since", "what you see is of then")
         with served(create_api(service, access=who.access), api):
             page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)

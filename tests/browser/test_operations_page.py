@@ -124,6 +124,7 @@ def test_a_backfill_is_planned_confirmed_followed_undone_and_scheduled(
         _is_followed(page, worker, looked_at)
         _is_undone(page, desk, worker)
         _is_scheduled(page, console)
+        _is_listed(console, worker, looked_at)
         assert console.complaints == []
 
 
@@ -207,6 +208,24 @@ def _is_undone(page: Any, desk: Desk, worker: _Worker) -> None:
     _says(page, f"{shown} .operation-said", "Refused", other.id)
     page.click(f'{shown} [data-operate-do="cancel"]')
     _says(page, f"{shown} .badge", "cancelled")
+
+
+def _is_listed(console: Any, worker: _Worker, looked_at: Any) -> None:
+    """Rows that are pushed anew leave the list as somebody has sorted it, and the row that they have the focus on."""
+    page, state = console.page, f"[data-grid] [row-id='{worker.id}'] [col-id='state']"
+    console.press("w", "/operations")
+    _says(page, "[data-grid='operations']", "Backfill", "done", "Rollback", "cancelled", "0 of 2")
+    looked_at(page, "operations")
+    page.click("[data-grid] .ag-header-cell[col-id='kind']")
+    page.focus(state)
+    page.evaluate("selector => { window.tidegate.row = document.querySelector(selector); }", state)
+    worker.lease()
+    worker.says(state=OperationState.RUNNING)
+    _says(page, state, "running")
+    assert page.evaluate("window.tidegate.row === document.activeElement && window.tidegate.row.isConnected")
+    assert page.get_attribute("[data-grid] .ag-header-cell[col-id='kind']", "aria-sort") == "ascending"
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/operations/{worker.id}")
 
 
 def _is_scheduled(page: Any, console: Any) -> None:

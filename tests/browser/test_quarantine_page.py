@@ -152,7 +152,7 @@ def test_the_quarantine_page_shows_why_plans_with_fixes_runs_and_discards(
 def shows_a_record(page: Any) -> None:
     _says(page, '[data-quarantine-records="shop"]', "quarantine:0:0", "quantity_in_range", "waiting")
     assert "reason=rule_broken" in page.url
-    page.click('[data-record="quarantine:0:2"] .as-link')
+    page.click('[row-id="quarantine:0:2"] [col-id="id"]')
     _says(
         page, "#quarantine-record", "Decoded by its writer's schema", '"session_id": "session-2"', "History", "waiting"
     )
@@ -160,7 +160,7 @@ def shows_a_record(page: Any) -> None:
         page.get_attribute("#quarantine-record .copy", "data-copies") == "tidegate quarantine show shop quarantine:0:2"
     )
     _says(page, '[data-quarantine-about="shop"]', "the record quarantine:0:2")
-    page.click('[data-record="quarantine:0:2"] .as-link')
+    page.click('[row-id="quarantine:0:2"] [col-id="id"]')
     _says(
         page,
         '[data-quarantine-about="shop"]',
@@ -195,7 +195,7 @@ def discards(page: Any) -> None:
     page.fill("#quarantine-reason", "")
     page.click('[data-quarantine-exact="shop"] button')
     _says(page, '[data-quarantine-records="shop"]', "dead:0:7")
-    page.click('[data-record="dead:0:7"] .as-link')
+    page.click('[row-id="dead:0:7"] [col-id="id"]')
     _says(page, "#quarantine-record", "Decoded up to where it breaks", "event_time")
     page.click('[data-quarantine-ask="discard"]')
     _says(page, '[data-quarantine-plan="shop"]', "say why they are discarded")

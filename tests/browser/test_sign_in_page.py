@@ -34,7 +34,7 @@ def _tells(page: Any, selector: str, text: str) -> None:
 
 
 def test_the_first_link_makes_an_admin_and_nobody_sees_a_page_without_signing_in(
-    shop: StreamDefinition, tmp_path: Path
+    shop: StreamDefinition, tmp_path: Path, looked_at: Any
 ) -> None:
     api, port = free_port(), free_port()
     address = f"http://127.0.0.1:{port}"
@@ -52,7 +52,7 @@ def test_the_first_link_makes_an_admin_and_nobody_sees_a_page_without_signing_in
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(str(error)))
         _tells(page, "#door-words", "There is no user yet: `tidegate up` has printed a link")
-        page.screenshot(path=str(tmp_path / "sign-in-light.png"))
+        looked_at(page, "sign-in")
         page.goto(f"{address}/sign-in?once={once}")
         _makes_the_admin(page, tmp_path)
         page.wait_for_url(f"{address}/", timeout=_WITHIN_MS)

@@ -163,7 +163,7 @@ def _filled(page: Any, mine: Path) -> None:
     page.wait_for_selector(".trial-said >> text=there is no field 'nobody'", timeout=WITHIN_MS)
 
 
-def test_a_folder_is_sent_tried_and_promoted(played: Played, tmp_path: Path) -> None:
+def test_a_folder_is_sent_tried_and_promoted(played: Played, tmp_path: Path, looked_at: Any) -> None:
     page, mine = played.page, tmp_path / "my-flights"
     _filled(page, mine)
     assert not played.operations(), "a folder with a mistake is not tried"
@@ -203,6 +203,7 @@ def test_a_folder_is_sent_tried_and_promoted(played: Played, tmp_path: Path) -> 
     assert page.locator("dialog .trial-examples b").count() == 0, "values are text, whatever is in them"
     assert page.locator("dialog .trial-chart polyline").count() == 2
 
+    looked_at(page, "trial")
     page.click('dialog [data-trial-do="discard"]')
     assert scratch.exists(), "it is asked twice"
     page.click('dialog [data-trial-do="promote"]')
