@@ -15,6 +15,8 @@ from controlplane.contract.operations import PLAN_HOLDS_S
 from dash_app.door.door import Door
 from dash_app.pages.frame import frame
 from dash_app.pages.places import label, page_at
+from dash_app.push_client import PATH as PUSH_CLIENT
+from dash_app.push_client import add_push_client
 from dash_app.wall import PATHS, add_wall
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from dash_app.door.known import Sessions
 
 
-_OURS = ("/healthz", "/metrics", *PATHS)
+_OURS = ("/healthz", "/metrics", PUSH_CLIENT, *PATHS)
 _FIRST = "theme.js"
 """Runs before the first paint, so Dash must not load it among its own scripts at the end."""
 _NOT_SERVED = ("/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc")
@@ -73,6 +75,7 @@ def create_app(data: ConsoleData, sessions: Sessions | None = None) -> Dash:
     server.get("/metrics", include_in_schema=False, response_model=None)(metrics)
 
     add_wall(server, data)
+    add_push_client(server)
     server.add_middleware(Door, push_port=data.push_port, sessions=sessions)
     _arrange(server)
     # Dash finds the assets at the first request of `/` only: whoever opened another page first would get none.

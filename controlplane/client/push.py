@@ -46,7 +46,7 @@ class State:
     """How the connection is."""
 
     connection: Literal["connecting", "live", "resuming", "offline"]
-    """`resuming`: it is there again, and some topics have had nothing yet."""
+    """`resuming`: it is there again, and of some topics only what was told before is known."""
     since_ms: float
     """This clock; of `offline` and `resuming`: since when what is known may be old."""
     reason: str | None = None
@@ -78,9 +78,9 @@ class Watch:
         self._url, self._headers, self._on_state, self._now_ms = url, dict(headers or {}), on_state, now_ms
         self._topics = tuple(dict.fromkeys(topics))
         self._epoch: str | None = None
-        self._can_resume = False
         self._awaited: set[str] = set()
         self._asked: set[str] = set()
+        self._heard_at_ms: float | None = None
         self._lost_at_ms: float | None = None
         self._tries = 0
         self._socket: ClientConnection | None = None
@@ -138,6 +138,7 @@ class Watch:
                 while True:
                     async with asyncio.timeout(_SILENT_AFTER_S):
                         message = orjson.loads(await socket.recv())
+                    self._heard_at_ms = self._now_ms()
                     if (told := await self._take(message)) is not None:
                         yield told
             finally:
@@ -162,26 +163,23 @@ class Watch:
     async def _welcome(self, message: dict[str, Any]) -> None:
         """Another epoch is another process of the hub, which counts anew."""
         epoch = message.get("epoch")
-        self._can_resume = epoch is not None
         since = {topic: told.seq for topic, told in self.latest.items() if told.epoch == epoch}
-        self._epoch, self._asked, self._awaited = epoch, set(), set(self._topics)
+        self._epoch, self._asked, self._awaited = epoch, set(), {*self._topics} & self.latest.keys()
         if self._lost_at_ms is not None and self.state.connection != "connecting":
             self._say(State("resuming", self._lost_at_ms))
         more = {"epoch": epoch, "since": since} if since and epoch else {}
         await self._send(Subscribe(topics=self._topics, **more))
-        if self.state.connection != "resuming":
-            self._settle(self._awaited.copy())
+        self._settle(set() if self.state.connection == "resuming" else set(self._awaited))
 
     async def _update(self, message: dict[str, Any]) -> Told | None:
         topic = message["topic"]
         told = taken(self.latest.get(topic), message, self._epoch, self._now_ms())
         if told is None:
-            if topic not in self._asked and self._can_resume:
+            if topic not in self._asked and self._epoch is not None:
                 self._asked.add(topic)
                 await self._send(Refresh(topic=topic))
             return None
-        if told.full:
-            self._asked.discard(topic)
+        self._asked.discard(topic)
         self.latest[topic] = told
         self._settle({topic})
         return told
@@ -203,7 +201,7 @@ class Watch:
         if code in _REFUSED:
             raise RefusedError(reason) from error
         if self._lost_at_ms is None:
-            self._lost_at_ms = self._now_ms()
+            self._lost_at_ms = self._heard_at_ms or self._now_ms()
         if self.state.connection != "connecting":
             self._say(State("offline", self._lost_at_ms, reason))
 

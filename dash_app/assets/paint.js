@@ -176,9 +176,8 @@
 
   /* Age by itself changes a page: what has had no update for a while is dimmed. */
   setInterval(() => {
-    const at = performance.timeOrigin + performance.now();
     const offline = document.body.dataset.connection !== "live";
-    const seen = window.tidegate.receivedAt.get("overview");
-    document.body.classList.toggle("is-stale", offline || (seen !== undefined && at - seen > STALE_MS));
+    const seen = window.tidegate.latest.get("overview");
+    document.body.classList.toggle("is-stale", offline || (seen !== undefined && age(seen.data.at) * 1000 > STALE_MS));
   }, 500);
 })();

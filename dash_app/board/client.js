@@ -52,18 +52,18 @@ class Held {
     if (!isWhole && (this.seq === null || seq > this.seq + 1)) return false;
     this.data = isLive ? merge(this.data, data) : data;
     this.seq = seq;
-    if (isWhole) this.isBroken = false;
+    this.isBroken = false;
     return true;
   }
 }
 
 /* `state` is { connection: "connecting" | "live" | "resuming" | "offline" | "refused", since, reason }: `since` is when what is shown
    was last known to be up to date where it is no more (epoch ms, this clock), else since when it is so. `resuming`: connected again,
-   and not every topic has had something yet. `meta` is { seq, sentAtMs, receivedAtMs, full }: the hub's clock, then this one's. */
+   and of some topics there is only what was told before. `meta` is { seq, sentAtMs, receivedAtMs, full }: the hub's clock, then this one's. */
 export function watch({ url, token, topics = [], onUpdate = () => {}, onState = () => {} }) {
   const held = new Map();
-  let socket = null, wanted = [...new Set(topics)], epoch = null, canResume = false, awaited = new Set();
-  let hasBeenLive = false, isClosed = false, tries = 0, retry = 0, triedAt = 0, heardAt = 0, lostAt = null, openAt = null;
+  let socket = null, wanted = [...new Set(topics)], epoch = null, awaited = new Set();
+  let hasBeenLive = false, isClosed = false, tries = 0, retry = 0, triedAt = 0, heardAt = 0, lostAt = null;
   let offset = 0, bestRoundTrip = Infinity;
   let state = { connection: "connecting", since: now(), reason: null };
 
@@ -86,8 +86,7 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
     triedAt = now();
     mine.onopen = () => {
       wasOpen = true;
-      openAt = heardAt = now();
-      canResume = false;
+      heardAt = now();
       ping();
     };
     mine.onmessage = (event) => {
@@ -101,7 +100,7 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
   function lost(code, reason, wasOpen) {
     detach();
     if (isClosed) return;
-    lostAt = lostAt || now();
+    lostAt = lostAt || heardAt || now();
     if ([SIGNED_OUT, OLD_VERSION, TOO_MANY].includes(code)) say("refused", lostAt, reason || "the hub has refused the connection");
     else if (state.connection !== "refused") say(hasBeenLive ? "offline" : "connecting", hasBeenLive ? lostAt : state.since, reason || "the hub does not answer");
     if (!wasOpen) askWhy();
@@ -145,8 +144,9 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
 
   function subscribe() {
     if (!isOpen()) return;
-    const since = Object.fromEntries(wanted.filter((topic) => held.has(topic) && held.get(topic).seq !== null).map((topic) => [topic, held.get(topic).seq]));
-    send(canResume && epoch ? { type: "subscribe", topics: wanted, epoch, since } : { type: "subscribe", topics: wanted });
+    const known = wanted.filter((topic) => held.has(topic) && held.get(topic).seq !== null);
+    const since = Object.fromEntries(known.map((topic) => [topic, held.get(topic).seq]));
+    send(epoch && known.length ? { type: "subscribe", topics: wanted, epoch, since } : { type: "subscribe", topics: wanted });
   }
 
   function receive(message) {
@@ -159,13 +159,13 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
 
   /* Another epoch is another process of the hub, which counts anew. */
   function welcome(message) {
-    canResume = Boolean(message.epoch);
     if (message.epoch !== epoch) for (const each of held.values()) each.seq = null;
-    awaited = new Set(wanted);
+    epoch = message.epoch || null;
+    awaited = new Set(wanted.filter((topic) => held.has(topic)));
     if (hasBeenLive) say("resuming", lostAt || now());
     else isLive();
     subscribe();
-    epoch = message.epoch || null;
+    settle();
   }
   function resumed({ topics: answers }) {
     for (const [topic, answer] of Object.entries(answers)) if (answer === "current") awaited.delete(topic);
@@ -187,8 +187,8 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
     if (!held.has(topic)) held.set(topic, new Held());
     const known = held.get(topic);
     if (!known.take(message)) {
-      if (!known.isBroken) send(canResume ? { type: "refresh", topic } : { type: "subscribe", topics: wanted.filter((each) => each !== topic) });
-      if (!known.isBroken && !canResume) subscribe();
+      /* Asked for once; a hub from before epochs does not know that, and sends a full one every few seconds. */
+      if (!known.isBroken && epoch) send({ type: "refresh", topic });
       known.isBroken = true;
       return;
     }
@@ -205,6 +205,7 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
     bestRoundTrip = Math.min(bestRoundTrip, roundTrip);
     offset = pong.at_ms - (pong.ping_at_ms + roundTrip / 2);
   }
+  const hubNow = () => now() + offset;
   const ping = () => send({ type: "ping", at_ms: now() });
 
   const timers = [setInterval(ping, PING_EVERY_MS), setInterval(check, CHECK_EVERY_MS)];
@@ -221,8 +222,8 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
       subscribe();
       settle();
     },
-    painted(topic, seq) { send({ type: "painted", topic, seq, at_ms: this.hubNow() }); },
-    hubNow: () => now() + offset,
+    painted: (topic, seq) => send({ type: "painted", topic, seq, at_ms: hubNow() }),
+    hubNow,
     close() {
       isClosed = true;
       clearTimeout(retry);

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from load_tests.bench.signed import Signed
 
 _WITHIN_MS = 15_000
+_NOTE_CONNECTION = """() => {
+  const box = document.getElementById("connection-text");
+  window.connectionSaid = [];
+  new MutationObserver(() => window.connectionSaid.push(box.textContent)).observe(box, { childList: true });
+}"""
 _says = partial(says, within_ms=_WITHIN_MS)
 
 
@@ -117,10 +122,16 @@ def test_the_ledger_page_says_what_is_missing_and_the_banner_what_is_wrong(
             page.keyboard.press("o")
             _says(page, "#parts", "held", "died")
             looked_at(page, "overview")
+            page.evaluate(_NOTE_CONNECTION)
+        _says(page, "#connection-text", "offline for ")
+        page.wait_for_function("document.body.classList.contains('is-stale')", timeout=_WITHIN_MS)
         _says(page, "#banner", "does not answer since", "what you see is of then")
         with served(create_api(service, access=who.access), api):
             page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
             page.wait_for_function(
                 "!document.getElementById('banner').textContent.includes('what you see is of then')", timeout=_WITHIN_MS
             )
+            page.wait_for_function("!document.body.classList.contains('is-stale')", timeout=_WITHIN_MS)
+        said = page.evaluate("window.connectionSaid")
+        assert any(each.startswith("resuming, offline for ") for each in said), said
         assert complaints == []
