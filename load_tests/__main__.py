@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|gates|observing|flood|latency|faults|rollups|rollback|backfill|hub|maintenance|alerts|scaling`."""
+"""`tidegate bench throughput|collector|gates|observing|flood|latency|faults|rollups|rollback|backfill|hub|maintenance|alerts|scaling`."""
 
 from __future__ import annotations
 

@@ -27,8 +27,12 @@ class MisfitError(ValueError):
     """An event that does not fit its schema, with everything that is wrong with it."""
 
     def __init__(self, misfits: Sequence[Misfit]) -> None:
-        super().__init__("; ".join(f"{each.path}: expected {each.expected}, came {each.came}" for each in misfits))
+        super().__init__()
         self.misfits = misfits
+
+    def __str__(self) -> str:
+        """Everything in one line."""
+        return "; ".join(f"{each.path}: expected {each.expected}, came {each.came}" for each in self.misfits)
 
 
 class BrokenError(MisfitError):
@@ -99,6 +103,10 @@ class RefusedError(Exception):
         super().__init__(detail)
         self.status, self.detail, self.retry_after_s = status, detail, retry_after_s
         self.more = more or {}
+
+    def anew(self) -> RefusedError:
+        """The same for another request: an exception that is raised again and again keeps every frame that it went through."""
+        return RefusedError(self.status, self.detail, retry_after_s=self.retry_after_s, more=self.more)
 
 
 def misfit(expected: str, value: Any) -> MisfitError:  # noqa: ANN401 (whatever came)

@@ -50,7 +50,7 @@ class Behind:
             RefusedError: 429 if it is not.
         """
         if (refused := self._refused.get(stream)) is not None:
-            raise refused
+            raise refused.anew()
 
     def look(self) -> None:
         """Ask once; while nobody answers nothing is refused."""

@@ -75,7 +75,7 @@ class Waiting:
         """
         with self._changed:
             if self._closed is not None:
-                raise self._closed
+                raise self._closed.anew()
             if self._events >= self._events_at_most:
                 raise self._too_much(f"{self._events} events wait already")
 
@@ -87,7 +87,7 @@ class Waiting:
         """
         with self._changed:
             if self._closed is not None:
-                raise self._closed
+                raise self._closed.anew()
             if self._events and self._events + len(records) > self._events_at_most:
                 raise self._too_much(f"{self._events} events wait already")
             asked = Asked(records)
@@ -119,7 +119,7 @@ class Waiting:
                 self._rate = rate if not self._rate else self._rate + _WEIGHT * (rate - self._rate)
         for each in taken:
             if each.answer.set_running_or_notify_cancel():
-                each.answer.set_result(None) if error is None else each.answer.set_exception(error)
+                each.answer.set_result(None) if error is None else each.answer.set_exception(error.anew())
 
     def close(self, error: RefusedError) -> None:
         """Refuse what waits and what comes, until it is opened."""
