@@ -1,6 +1,4 @@
-"""`tidegate bench throughput|collector|gates|observing|flood|latency|faults`, and of operations and pages
-`rollups|rollback|backfill|hub|maintenance|alerts|scaling`.
-"""
+"""`tidegate bench throughput|collector|gates|observing|flood|latency|faults|rollups|rollback|backfill|hub|alerts|scaling`."""
 
 from __future__ import annotations
 
