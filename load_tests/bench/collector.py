@@ -93,7 +93,7 @@ def measure(seconds: float, kills: int, told: Callable[[str], None]) -> dict[str
 
     Args:
         seconds: of each way to send.
-        kills: of the collector, by SIGKILL, under load.
+        kills: of the collector, by SIGKILL, under load; then it is stopped once, by SIGTERM.
         told: takes progress.
 
     Returns:
@@ -157,10 +157,10 @@ def _after(seconds: float) -> Callable[[], bool]:
 
 
 def _kill(platform: Platform, kills: int, ended: threading.Event) -> None:
-    for _ in range(kills):
+    for number in (*[signal.SIGKILL] * kills, signal.SIGTERM):
         ended.wait(_KILLED_EVERY_S)
         if (pid := platform.pid("collector")) is not None:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
     ended.wait(2 * _KILLED_EVERY_S)
     ended.set()
 
