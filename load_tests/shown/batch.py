@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from controlplane.contract.lag import (
@@ -30,9 +30,12 @@ from load_tests.shown.moment import AT
 from load_tests.shown.past import lag_of, wave
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from controlplane.contract.facts import Fact
 
 _MIB = 1024 * 1024
+_LAKE_APP = "app-20261126082012-0000"
 _HOPS = {"route": Hop.VALID, "lake": Hop.LAKE, "live": Hop.SERVING}
 _MERGE = Suspect(
     cause=Cause.SMALL_FILES, share=0.62, advice="Compact the table: `tidegate maintain run shop`.", page="/lake/shop",
@@ -46,7 +49,18 @@ _GATE = Suspect(
 
 def facts() -> list[Fact]:
     """As of the moment."""
-    return [*_lag(), *_explained(), *_spark(), *_batches(), _executors()]
+    return [*_lag(), *_explained(), *_spark(), *_batches(), _executors(AT)]
+
+
+def looks() -> Iterator[tuple[datetime, list[Fact]]]:
+    """What the autoscaler has heard before, a batch at a time: by these it knows what an executor does."""
+    for number in range(12):
+        at = AT - timedelta(seconds=12 * (12 - number))
+        batches = [each for each in _batches() if isinstance(each, QueryProgressed) and each.at == at]
+        task_s = 9000.0 + 11.5 * number
+        lake = {"at": at, "part": "lake", "app_id": _LAKE_APP}
+        executors = (_executor("0", task_s=task_s), _executor("1", task_s=task_s))
+        yield at, [*batches, SparkObserved(**lake, executors=executors, stages=(), took_s=0.04), _executors(at)]
 
 
 def _lag() -> list[Fact]:
@@ -104,7 +118,7 @@ def _explained() -> list[Fact]:
 
 def _spark() -> list[Fact]:
     began = AT - timedelta(hours=6, minutes=10)
-    lake: dict[str, Any] = {"at": AT, "part": "lake", "app_id": "app-20261126082012-0000"}
+    lake: dict[str, Any] = {"at": AT, "part": "lake", "app_id": _LAKE_APP}
     route: dict[str, Any] = {"at": AT, "part": "route", "app_id": "local-1795681210412"}
     stages = tuple(_stage(number) for number in range(2210, 2222))
     executors = (_executor("0"), _executor("1", gc_s=31.0), _executor("driver", cores=0, active_tasks=0, task_s=0.0))
@@ -167,8 +181,8 @@ def _batches() -> list[Fact]:
     ]
 
 
-def _executors() -> Fact:
+def _executors(at: datetime) -> Fact:
     return ExecutorsChanged(
-        at=AT, target="lake", have=2, want=4, port="spark standalone", cores=1, least=1, most=8,
+        at=at, target="lake", have=2, want=4, port="spark standalone", cores=1, least=1, most=8,
         waits_for="2 of 4 are not there yet, asked for 6 s ago",
     )  # fmt: skip

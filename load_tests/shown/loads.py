@@ -15,21 +15,22 @@ from pipeline.loads.report import report_of
 if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
 
-BEFORE, AFTER = "a3f01c2b7d9e", "c84d51e6a207"
+BEFORE = "a3f01c2b7d9e"
+"""Its operation is forgotten, its report is kept."""
 _PEAK, _SECONDS = 2000, 120
+ASKED = LoadAsked(stream="shop", shape=LoadShape.FLASH_SALE, rate=_PEAK, lasts=timedelta(seconds=_SECONDS), users=8)
 
 
-def keep_runs(settings: Settings) -> None:
-    """Write both."""
-    for run, (number, hours, slower) in enumerate(((BEFORE, 26, 1.0), (AFTER, 2, 1.6)), 1):
+def keep_runs(settings: Settings, after: str) -> None:
+    """Write both; the second one is of an operation."""
+    for run, (number, hours, slower) in enumerate(((BEFORE, 26, 1.0), (after, 2, 1.6)), 1):
         _keep(settings, number, run, (AT - timedelta(hours=hours)).timestamp() * 1000, slower)
 
 
 def _keep(settings: Settings, number: str, run: int, started_ms: float, slower: float) -> None:
-    asked = LoadAsked(stream="shop", shape=LoadShape.FLASH_SALE, rate=_PEAK, lasts=timedelta(seconds=_SECONDS), users=8)
     folder = LoadFolder(settings, number)
-    folder.begin(LoadRun(id=number, run=run, asked=asked, started_ms=started_ms))
-    corners, due = corners_of(asked.shape, _SECONDS), 0.0
+    folder.begin(LoadRun(id=number, run=run, asked=ASKED, started_ms=started_ms))
+    corners, due = corners_of(ASKED.shape, _SECONDS), 0.0
     lag_s = 0.3
     for at in range(1, _SECONDS + 1):
         level = level_at(corners, at)

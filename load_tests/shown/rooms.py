@@ -51,13 +51,15 @@ _NAMES = ("Ada", "Bo", "Cleo", "Dan", "Eve")
 QUERY = "SELECT region, sum(revenue) AS revenue, sum(orders) AS orders FROM shop_sales GROUP BY region ORDER BY revenue DESC"
 
 
-def rooms_of(shop: StreamDefinition, flights: StreamDefinition, folder: Path, token: str) -> tuple[FastAPI, list[Fact]]:
+def rooms_of(
+    shop: StreamDefinition, flights: StreamDefinition, folder: Path, token: str, load: str
+) -> tuple[FastAPI, list[Fact]]:
     """One application with every room's paths, and what alerts reports."""
     settings = Settings(data=folder)
     _versions(folder / "lake" / "shop")
     rooms = FastAPI(openapi_url=None)
     rooms.include_router(lakeview.router(settings))
-    keep_runs(settings)
+    keep_runs(settings, load)
     rooms.include_router(loads.router(settings))
     _sql(rooms)
     add_quarantine(rooms, {"shop": _quarantine(shop, folder, _REJECTED), "flights": _quarantine(flights, folder, 0)})

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from controlplane.contract.folders import load_stream
+from controlplane.contract.operations import Kind
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.contract.streams import Compatibility
 from controlplane.contract.valid import valid_schema
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from controlplane.contract.operations import Kind
     from controlplane.contract.streams import StreamDefinition
 
 _FORWARDED = ("alerts", "loads", "quality", "quarantine", "tables", "sql")
@@ -67,7 +67,10 @@ def staged(folder: Path) -> Iterator[Stage]:
             [shop, flights], clickhouse([shop, flights]), address, 0.1, None, _registry(shop), record=kept,
             operations=desk, schedules=schedules,
         )  # fmt: skip
-        rooms, counted = rooms_of(shop, flights, folder, who.access.service_token)
+        rooms, counted = rooms_of(shop, flights, folder, who.access.service_token, operations[Kind.LOAD_TEST])
+        for at, heard in batch.looks():
+            service.fold(heard)
+            service.fold(service.scaler.beat(service.known, at))
         service.fold([*flow.facts(), *batch.facts(), *gates.facts(), *counted])
         forwarded = dict.fromkeys(_FORWARDED, f"http://127.0.0.1:{room}")
         with (

@@ -35,6 +35,7 @@ from controlplane.contract.trials import (
     TrialFound,
     ValueExample,
 )
+from load_tests.shown.loads import ASKED
 from load_tests.shown.moment import AT
 from load_tests.shown.past import wave
 
@@ -51,6 +52,7 @@ _DONE = 6
 def lay_out(desk: Desk, schedules: Schedules, record: AuditLog) -> dict[Kind, str]:
     """Ask, plan and carry out as far as it goes; gives the ids by kind."""
     trial = _trial(desk)
+    load = _load(desk)
     rollback = _rollback(desk)
     backfill = _backfill(desk)
     nightly = OperationAsked(kind=Kind.BACKFILL, asked={"stream": "shop", "since": "today-2", "until": "today-1"})
@@ -68,7 +70,7 @@ def lay_out(desk: Desk, schedules: Schedules, record: AuditLog) -> dict[Kind, st
         outcome="refused",
         reason="needs the role approver of shop",
     )
-    return {Kind.TRIAL: trial, Kind.ROLLBACK: rollback, Kind.BACKFILL: backfill}
+    return {Kind.TRIAL: trial, Kind.LOAD_TEST: load, Kind.ROLLBACK: rollback, Kind.BACKFILL: backfill}
 
 
 class _Worker:
@@ -225,6 +227,19 @@ def _rollback(desk: Desk) -> str:
         "14,820 events stay in Kafka and are taken again when lake goes on.",
     )
     worker.plans(_plan(stages, "2026-11-26", rows=14_820, seconds=20.0, notes=notes, preview=preview))
+    return operation.id
+
+
+def _load(desk: Desk) -> str:
+    """Its numbers are in `loads.py`."""
+    worker = _Worker(desk)
+    operation = desk.ask(OperationAsked(kind=Kind.LOAD_TEST, asked=ASKED.model_dump(mode="json")), _BEN)
+    plan = _plan((StagePlanned(key="run", does="run", title="Send, and watch"),), rows=ASKED.events)
+    worker.plans(plan)
+    desk.confirm(operation.id, plan.fingerprint, "shop", _BEN)
+    worker.lease()
+    done = StageProgress(key="run", state=StageState.DONE, started_at=AT, ended_at=AT)
+    worker.says(state=OperationState.DONE, stages=(done,), result={"says": "Nothing lost, nothing doubled."})
     return operation.id
 
 
