@@ -14,7 +14,11 @@ from controlplane.contract.facts import HopMeasured, Verdict
 from controlplane.contract.lag import ConsumerKind, ConsumerState, LagFrame, LagJudged, LagVerdict
 from controlplane.contract.names import Hop
 from controlplane.contract.push import LiveFrame, Marks, OverviewFrame, Percentiles, Series, StreamState
+from controlplane.contract.settings import Settings
+from controlplane.setup.jars import JarCache
+from controlplane.up.addresses import pick
 from controlplane.up.checks import free_port
+from controlplane.up.parts import Plan
 from load_tests.bench.browser import served
 from load_tests.bench.grafana_lines import LineError, parsed
 from load_tests.bench.grafana_live import TOKEN, VIEWER, GrafanaLive, create_grafana
@@ -26,6 +30,7 @@ from pipeline.grafana.watch import topics_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from controlplane.contract.streams import StreamDefinition
 
@@ -228,6 +233,18 @@ def test_the_wait_doubles_up_to_half_a_minute_and_what_is_refused_waits_for_peop
     failures: int, came: Came, seconds: int
 ) -> None:
     assert wait_after(failures, came) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_platform_has_the_part_only_while_a_grafana_is_named(is_named: bool, tmp_path: Path) -> None:
+    plan = Plan(tmp_path, pick(tmp_path, None), JarCache(Settings().cache / "jars"), pushes_to_grafana=is_named)
+    assert ("grafana" in [part.name for part in plan.parts()]) is is_named
+
+
+def test_the_token_may_be_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    monkeypatch.setenv("TIDEGATE_GRAFANA_TOKEN", f"@{tmp_path / 'token'}")
+    assert Settings().grafana_secret == TOKEN
 
 
 @pytest.mark.parametrize("made", [OverHttp, OverWebSocket])
