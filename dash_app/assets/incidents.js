@@ -125,18 +125,7 @@
     return shown;
   }
   function linked(href, text) {
-    const link = make("a", "more", text);
-    link.href = href;
-    link.addEventListener("click", follow);
-    return link;
-  }
-  function follow(event) {
-    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-    event.preventDefault();
-    window.history.pushState({}, "", event.currentTarget.getAttribute("href"));
-    /* What Dash's own links say to its location. */
-    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
-    window.scrollTo(0, 0);
+    return window.tidegate.make.link(text, href);
   }
   function named(incident) {
     const cell = holding(linked(`/alerts/${incident.id}`, incident.title), " ", make("code", "", incident.subject));

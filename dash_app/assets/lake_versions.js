@@ -21,13 +21,7 @@
     return { table: given.get("table"), version: number("version"), other: number("with"), show: given.get("show"), where: given.get("where") || "" };
   }
   function choose(changes) {
-    const query = params();
-    for (const [name, value] of Object.entries(changes)) {
-      if (value === null || value === "") query.delete(name);
-      else query.set(name, value);
-    }
-    const text = query.toString();
-    window.history.replaceState(window.history.state, "", `${location.pathname}${text ? `?${text}` : ""}`);
+    window.tidegate.address.set(changes);
     paint();
   }
   const ask = (path) => window.tidegate.inquire.ask(`tables/${path}`, { within: 30000 });

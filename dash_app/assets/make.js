@@ -41,17 +41,10 @@
       return isCopied;
     }
   }
-  /* A link to a page of the console, without loading the console anew; what Dash's own links say to its location. */
+  /* A link to a page of the console; address.js sees to it that the console is not loaded anew. */
   function link(text, href, className = "more") {
     const made = element("a", className, text);
     made.href = href;
-    made.addEventListener("click", (event) => {
-      if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-      event.preventDefault();
-      window.history.pushState({}, "", href);
-      window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
-      window.scrollTo(0, 0);
-    });
     return made;
   }
   /* `commands` in backticks are set as code. */

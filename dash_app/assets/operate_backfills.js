@@ -26,11 +26,7 @@
   function streams() { return place("form").dataset.backfillsForm.split(" ").filter(Boolean); }
   const stream = () => (streams().includes(params().get("stream")) ? params().get("stream") : streams()[0]);
   function set(name, value) {
-    const query = params();
-    if (value === "" || value === defaults[name]) query.delete(name);
-    else query.set(name, value);
-    const text = query.toString();
-    window.history.replaceState(window.history.state, "", `${location.pathname}${text ? `?${text}` : ""}`);
+    window.tidegate.address.set({ [name]: value === defaults[name] ? "" : value });
     form();
   }
   const files = () => given("files").split(/\s+/).filter(Boolean);
@@ -96,9 +92,7 @@
     held.surface.show(id);
   }
   function choose(id) {
-    const query = params();
-    query.set("operation", id);
-    window.history.replaceState(window.history.state, "", `${location.pathname}?${query}`);
+    window.tidegate.address.set({ operation: id }, { isStep: true });
   }
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-here] a[data-operation-link]");

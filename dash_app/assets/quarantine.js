@@ -26,7 +26,7 @@
 
   /* The address: hop, status, reason, rule, text, and which record is open. Waiting ones are shown unless it says else. */
   const params = () => new URLSearchParams(location.search);
-  const chosen = (what) => (what === "status" && !params().has("status") ? "waiting" : params().get(what) || "");
+  const chosen = (what) => (what === "status" ? (params().get("status") || "waiting").replace("any", "") : params().get(what) || "");
   let typing = 0;
   /* What is being typed counts at the next choice at the latest: a click elsewhere must not take it back. */
   function written() {
@@ -37,13 +37,8 @@
     return Object.fromEntries(inputs.map((input) => [input.id.replace("quarantine-", ""), input.value.trim()]));
   }
   function choose(changes) {
-    const now = params();
-    for (const [what, value] of Object.entries({ ...written(), ...changes })) {
-      if (value === "" && what !== "status") now.delete(what);
-      else now.set(what, value);
-    }
-    const text = now.toString();
-    history.replaceState(history.state, "", text ? `${location.pathname}?${text}` : location.pathname);
+    const { status, ...others } = { ...written(), ...changes };
+    window.tidegate.address.set({ ...others, ...(status === undefined ? {} : { status: status || "any" }) }, { isStep: "record" in changes });
     for (const state of held.values()) Object.assign(state, { askedAt: -Infinity, pages: 1, openId: null });
     tick();
   }

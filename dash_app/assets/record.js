@@ -27,13 +27,7 @@
   }
   function choose(changes) {
     if (!isHere()) return;
-    const now = params();
-    for (const [name, value] of Object.entries(changes)) {
-      if (value) now.set(name, value);
-      else now.delete(name);
-    }
-    const text = now.toString();
-    history.replaceState(history.state, "", text ? `${location.pathname}?${text}` : location.pathname);
+    window.tidegate.address.set(changes, { isStep: "entry" in changes });
     tick();
   }
 

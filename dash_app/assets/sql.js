@@ -32,13 +32,8 @@
   }
   function choose(changes) {
     if (!isHere()) return;
-    const now = params();
-    for (const [name, value] of Object.entries({ ...written(), ...changes })) {
-      if (value && value.length <= ADDRESS_AT_MOST) now.set(name, value);
-      else now.delete(name);
-    }
-    const query = now.toString();
-    history.replaceState(history.state, "", query ? `${location.pathname}?${query}` : location.pathname);
+    const fits = ([name, value]) => [name, value && value.length <= ADDRESS_AT_MOST ? value : ""];
+    window.tidegate.address.set(Object.fromEntries(Object.entries({ ...written(), ...changes }).map(fits)));
     tick();
   }
   /* `flights.events=12, shop.events=2026-03-01T12:00` */

@@ -162,6 +162,7 @@ def opens(page: Any) -> None:
     assert page.get_attribute('[data-cause="small_files"] a', "href") == "/lake"
     _says(page, '[data-lag-partitions="shop"], [data-lag-open="partitions"]', "2 hot", "90,000", "8,460", "rule 4")
     _says(page, '[data-lag-open="history"]', "is unknown: ", "ClickHouse does not answer: refused")
+    page.wait_for_selector('#lag-open [data-copies*="lag why"]', timeout=_WITHIN_MS)
     copies = page.eval_on_selector_all("#lag-open [data-copies]", "all => all.map(each => each.dataset.copies)")
     assert copies == ["tidegate lag show 'lake shop'", "tidegate lag why 'lake shop'"]
     page.click("#range-open")

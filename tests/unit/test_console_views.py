@@ -116,7 +116,7 @@ def test_the_hub_is_found_by_its_port() -> None:
 
 
 def test_operations_have_a_list_and_each_a_page_of_its_own() -> None:
-    assert '"data-operations": "all"' in written("/operations")
+    assert '"data-operations-said": "all"' in written("/operations")
     assert '"data-operation-page": "a 1"' in written("/operations/a%201")
     assert '"data-operations": "backfill"' in written("/backfills")
     assert "nobody" in written("/backfills/nobody")
