@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,8 @@ _BATCH = 500
 _SENDERS = 8
 _AT_ONCE = 40
 """Senders that together have more than may wait."""
-_KILLED_EVERY_S = 4.0
+_WORKS_S = 3.0
+_STARTED_WITHIN_S = 60.0
 _SETTLED_WITHIN_S = 240.0
 _EVENT_ID = slice(6, 22)
 """Of a record: behind the frame and its own length, as it is the first field."""
@@ -157,12 +159,33 @@ def _after(seconds: float) -> Callable[[], bool]:
 
 
 def _kill(platform: Platform, kills: int, ended: threading.Event) -> None:
-    for number in (*[signal.SIGKILL] * kills, signal.SIGTERM):
-        ended.wait(_KILLED_EVERY_S)
-        if (pid := platform.pid("collector")) is not None:
+    """Each once the collector works, the last time gently; then until it works again."""
+    try:
+        for number in (*[signal.SIGKILL] * kills, signal.SIGTERM):
+            _works(platform)
+            pid = platform.pid("collector")
+            assert pid is not None  # noqa: S101 (it answers)
             os.kill(pid, number)
-    ended.wait(2 * _KILLED_EVERY_S)
-    ended.set()
+            awaited(partial(_is_another, platform, pid), "the collector has ended", _STARTED_WITHIN_S)
+        _works(platform)
+    finally:
+        ended.set()
+
+
+def _works(platform: Platform) -> None:
+    awaited(lambda: _answers(platform.settings), "the collector answers", _STARTED_WITHIN_S)
+    time.sleep(_WORKS_S)
+
+
+def _is_another(platform: Platform, pid: int) -> bool:
+    return platform.pid("collector") != pid
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        return httpx.get(f"{settings.collector}/healthz", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _post(client: httpx.Client, url: str, way: str, events: list[dict[str, Any]]) -> tuple[str, str]:
