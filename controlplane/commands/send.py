@@ -15,6 +15,7 @@ import typer
 from controlplane.commands.asking import MISTAKEN, REFUSED
 from controlplane.commands.credentials import control_plane
 from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, fail
+from controlplane.contract.access import authorization
 from controlplane.contract.settings import Settings
 from controlplane.up.running import NotRunningError, read_running
 
@@ -38,8 +39,7 @@ def send(
     data: Data = None,
 ) -> None:
     """Send events and print how many Kafka has. Exit code 1 when some have mistakes: each is printed."""
-    _, headers = control_plane(data)
-    headers = {**headers, "Content-Type": "application/x-ndjson"}
+    headers = {**_who(data), "Content-Type": "application/x-ndjson"}
     sender = _Sender(
         f"{_collector(data)}/v1/streams/{quote(stream, safe='')}/events", headers, patience, partial=partial
     )
@@ -89,6 +89,12 @@ class _Sender:
                 f"lines {lines[0][0]} to {lines[-1][0]} were taken; nothing behind them was sent",
                 EXIT_NOT_RUNNING,
             )
+
+
+def _who(data: Path | None) -> dict[str, str]:
+    """By a key that was given, as a program elsewhere has it; else as commands ask the control plane."""
+    given = Settings().token.get_secret_value()
+    return authorization(given) if given else control_plane(data)[1]
 
 
 def _collector(data: Path | None) -> str:

@@ -93,6 +93,12 @@ def test_who_has_waited_long_enough_says_how_far_he_came(collector: Collector) -
     assert (done.exit_code, "7 events wait already; given up after 0 s, from line 1 on" in done.stderr) == (1, True)
 
 
+def test_a_key_that_is_given_goes_before_all_else(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_TOKEN", "tg_key")
+    assert run("shop", "-", given=lines(1)).exit_code == 0
+    assert collector.requests[0].headers["authorization"] == "Bearer tg_key"
+
+
 def test_a_file_that_is_not_there_is_named(collector: Collector) -> None:
     done = run("shop", "nowhere.jsonl")
     assert (done.exit_code, "nowhere.jsonl can't be read" in done.stderr) == (2, True)
