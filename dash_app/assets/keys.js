@@ -30,6 +30,10 @@
     }
     document.title = [place ? place.name : "No such page", named, "Tidegate"].filter(Boolean).join(" \u00b7 ");
   }
+  /* A page that not everybody may see is dimmed for who may not, with the reason (session.js). */
+  function denied() {
+    for (const place of address.places()) if (place.needs !== "read") linkOf(place).dataset.needs = place.needs;
+  }
   address.onChange(show);
-  window.tidegate.whenShown(show);
+  window.tidegate.whenShown(() => { show(); denied(); });
 })();

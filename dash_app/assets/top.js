@@ -46,7 +46,7 @@
     const button = byId("range-open"), box = document.body.appendChild(make("form", "panel range-panel"));
     const row = box.appendChild(make("div", "range-words")), inputs = {};
     panel(button, box, () => {
-      const { word, since, until } = range.get(), { start, end } = since === null && word === "all" ? { start: null, end: null } : { start: since, end: until, ...(since === null ? range.ends() : {}) };
+      const { word, minutes } = range.get(), { start, end } = minutes === null ? { start: null, end: null } : range.ends();
       row.replaceChildren(...range.choices().map(([each, text]) => {
         const choice = make("button", "copy", text);
         choice.type = "button";

@@ -35,6 +35,12 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+_AS_IF_OPENED_BEFORE = """() => {
+  sessionStorage.setItem("tidegate-news", JSON.stringify({ seen: { incidents: {} } }));
+  location.reload();
+}"""
+
+
 def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # noqa: PLR0915 (one way through the page)
     shop: StreamDefinition, tmp_path: Path, who: Signed, looked_at: Any
 ) -> None:
@@ -67,6 +73,8 @@ def test_an_incident_is_seen_taken_on_and_silenced_and_a_test_page_is_sent(  # n
         opened_console(f"{address}/", who.cookie) as page,
     ):
         _says(page, "[data-alerts-count]", "1")
+        page.evaluate(_AS_IF_OPENED_BEFORE)
+        _says(page, ".toast", "Incident: ")
         page.keyboard.press("g")
         page.keyboard.press("a")
         page.wait_for_url(f"{address}/alerts")

@@ -182,6 +182,9 @@ def _is_followed(page: Any, worker: _Worker, looked_at: Any) -> None:
     worker.says(state=OperationState.DONE, result={"changed": 4}, undo=undo)
     _says(page, f"{one} .operation-progress", "4 of 4 stages done, 100 %")
     _says(page, f"{one} .badge", "done")
+    page.wait_for_function(
+        "sessionStorage.getItem('tidegate-news').includes('backfill of shop: done')", timeout=_WITHIN_MS
+    )
     page.click(f'{one} [data-found="compare"] summary')
     _says(page, f'{one} [data-found="compare"] details table', "tg offset", "7", "1.5", "2.5")
     looked_at(page, "backfills")

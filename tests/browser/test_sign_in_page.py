@@ -103,6 +103,7 @@ def _may_not_operate(page: Any, tmp_path: Path) -> None:
     denied = page.query_selector("[data-scaling-ask='on']")
     assert denied.get_attribute("aria-disabled") == "true"
     assert denied.get_attribute("title") == "ana (viewer) may not approve for the platform as a whole"
+    page.wait_for_selector('.nav a[href="/audit"].is-denied', timeout=_WITHIN_MS, state="attached")
     page.screenshot(path=str(tmp_path / "viewer.png"))
 
 
