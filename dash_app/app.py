@@ -53,7 +53,8 @@ def create_app(data: ConsoleData, sessions: Sessions | None = None) -> Dash:
     server: Any = app.server
     if type(server).__name__ != "FastAPI":
         raise RuntimeError(f"the console needs Dash's FastAPI backend, not {type(server).__name__}")
-    app.index_string = app.index_string.replace("{%metas%}", f'{{%metas%}}<script src="{_fresh(_FIRST)}"></script>')
+    first = f'{{%metas%}}<script src="{_fresh(_FIRST)}"></script>'
+    app.index_string = app.index_string.replace("<html>", '<html lang="en">').replace("{%metas%}", first)
     app.layout = frame(data.streams, "" if data.push_port is None else str(data.push_port), str(PLAN_HOLDS_S))
 
     @app.callback(Output("page", "children"), Input("location", "pathname"))

@@ -13,6 +13,7 @@
     if (!box || drawn.get(box) === key) return;
     drawn.set(box, key);
     box.replaceChildren(...build());
+    requestAnimationFrame(reach);
   }
   function copyButton(command) {
     const button = element("button", "copy", "Copy as CLI");
@@ -47,6 +48,16 @@
     made.href = href;
     return made;
   }
+  /* What scrolls can be reached and scrolled by keyboard. */
+  function reach() {
+    for (const box of document.querySelectorAll(".scrolls:not(.operation-scrolls)")) {
+      const isWide = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+      if (isWide === (box.tabIndex === 0)) continue;
+      if (isWide) Object.assign(box, { tabIndex: 0, role: "region", ariaLabel: "A table that is wider than its place" });
+      else for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
+    }
+  }
+  setInterval(reach, 500);
   /* `commands` in backticks are set as code. */
   const prose = (text) => text.split("`").map((part, index) => (index % 2 ? element("code", "", part) : part));
   window.tidegate.make = { element, redraw, copied, copyButton, link, prose };

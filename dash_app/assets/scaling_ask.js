@@ -54,12 +54,12 @@
     copy(`${target} switch`, `tidegate scaling ${now} ${target}`);
     const executors = value(target, "executors"), lasts = value(target, "for");
     if (ordered && !executors) copy(`${target} scale`, `tidegate scaling release ${target}`);
-    else copy(`${target} scale`, `tidegate scaling scale ${target} ${executors || "N"}${lasts ? ` --for ${lasts}` : ""}`);
+    else copy(`${target} scale`, executors ? `tidegate scaling scale ${target} ${executors}${lasts ? ` --for ${lasts}` : ""}` : "");
     const options = changed(target).map(([name, given]) => ` --${name.replaceAll("_", "-")} ${given}`).join("");
     copy(`${target} set`, options ? `tidegate scaling set ${target}${options}` : `tidegate scaling show ${target}`);
   }
   function copy(place, command) {
-    redraw(page().find("cli", place), command, () => [window.tidegate.make.copyButton(command)]);
+    redraw(page().find("cli", place), command, () => (command ? [window.tidegate.make.copyButton(command)] : []));
   }
   function changed(target) {
     const before = written(policies.get(target)), differs = (name) => value(target, name) !== String(before[name] === null ? "" : before[name]);

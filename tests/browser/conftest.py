@@ -101,7 +101,6 @@ def opened(shop: StreamDefinition, who: Signed) -> Callable[..., AbstractContext
 
 
 _AA: dict[str, Any] = {
-    "rules": {"html-has-lang": {"enabled": False}},
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
     "resultTypes": ["violations"],
 }
@@ -118,21 +117,20 @@ _TOO_WIDE = """() => {
 
 
 @pytest.fixture
-def looked_at(tmp_path: Path) -> Callable[[Any, str], None]:
-    """Looks at a page as it is now: axe finds nothing in either theme, and nothing scrolls sideways, on a phone either."""
+def looked_at() -> Callable[[Any, str], None]:
+    """Looks at a page as it is now: axe finds nothing in either theme, nothing scrolls sideways, not on a phone either, and each
+    command that it offers to be copied is one."""
 
     def look(page: Any, name: str) -> None:
         before, size = page.evaluate("document.documentElement.dataset.theme"), page.viewport_size
         wrong: list[str] = []
         for theme in ("light", "dark"):
             page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
-            page.screenshot(path=str(tmp_path / f"{name}-{theme}.png"), full_page=True)
             wrong += [f"{theme}: {each}" for each in _broken(page)]
         page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", before)
         for place, wide in (("screen", _SCREEN), ("phone", _PHONE)):
             page.set_viewport_size(wide)
             wrong += [f"{place}, wider than it: {each}" for each in page.evaluate(_TOO_WIDE)]
-            page.screenshot(path=str(tmp_path / f"{name}-{place}.png"))
         page.set_viewport_size(size)
         wrong += filter(None, map(_no_command, page.evaluate(_COPIED)))
         assert not wrong, "\n".join([f"{name}:", *wrong])
@@ -156,7 +154,10 @@ def _no_command(copied: str) -> str | None:
         with contextlib.redirect_stderr(said):
             _commands().main(shlex.split(copied)[1:], prog_name="tidegate")
     except SystemExit as ended:
-        return f"not taken by the command line: {copied}: {said.getvalue()}" if ended.code else None
+        is_file_only = "does not exist" in said.getvalue()  # One that the reader has to make, such as candidate.avsc.
+        return (
+            f"not taken by the command line: {copied}: {said.getvalue()}" if ended.code and not is_file_only else None
+        )
     return None
 
 

@@ -147,7 +147,6 @@ def test_a_query_of_the_lake_is_answered_linked_to_and_kept(opened: tuple[Any, K
     copied = page.get_attribute("[data-sql-cli] button", "data-copies")
     assert copied.startswith('tidegate sql \'SELECT "user"')
     assert copied.endswith("--engine lake --as-of shop.events=1")
-    looked_at(page, "sql")
     page.reload()
     page.wait_for_selector("#sql-text", timeout=_WITHIN_MS)
     assert page.input_value("#sql-text").startswith('SELECT "user"')

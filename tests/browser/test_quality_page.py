@@ -131,8 +131,6 @@ def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
             timeout=_WITHIN_MS,
         )
 
-        looked_at(page, "quality")
-
         page.click('[data-gate="ingest"] .order button >> text=Resume')
         _says(page, '[data-quality-said="shop"]', "Ordered: resume ingest of shop")
         page.click('[data-gate="lake"] .order button >> text=Divert it')

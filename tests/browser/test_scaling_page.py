@@ -58,7 +58,6 @@ def test_the_scaling_page_says_how_many_and_why_and_takes_orders(opened: Any, lo
         _says(page, '[data-scaling-mode="lake"]', "autoscaler on")
         sets_the_policy(page, console)
         orders(page, console)
-        looked_at(page, "scaling")
         console.report(_executors(0, 0, port="local"))
         _says(page, '[data-scaling-reason="lake"]', "tidegate up --spark standalone gives it some")
         _says(page, '[data-scaling-mode="lake"]', "not scaled")

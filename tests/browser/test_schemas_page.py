@@ -65,7 +65,7 @@ def versions(shop: StreamDefinition) -> tuple[FakeRegistry, dict[str, Any]]:
 
 
 def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refused(
-    shop: StreamDefinition, who: Signed, looked_at: Any
+    shop: StreamDefinition, who: Signed
 ) -> None:
     registry, second = versions(shop)
     api, console = free_port(), free_port()
@@ -88,7 +88,6 @@ def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refus
         shows_versions(page)
         refuses_registers(page, second, registry)
         says_what_no_column_holds(page, second)
-        looked_at(page, "schemas")
         registry.away = RegistryAwayError("the schema registry at x does not answer: refused")
         _says(page, '[data-schemas-reason="shop"]', "Unknown: the schema registry at x does not answer: refused")
         assert page.text_content('[data-schemas-mode="shop"]') == "unknown"

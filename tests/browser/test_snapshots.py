@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 
 KEPT = Path(__file__).parent / "snapshots"
 _WITHIN_MS = 20_000
-_SCREEN, _PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
+_PHONE = {"width": 390, "height": 844}
 _DRAWN = {"width": 1280, "height": 1400}
 """As high as a picture may be: what is not in view is not drawn."""
-_SIDEWAYS = "document.documentElement.scrollWidth - innerWidth"
 _BYTES_AT_MOST, _ALL_AT_MOST = 120_000, 4_000_000
 _QUALITY = 60
 _DIFFERS = 12
@@ -148,7 +147,7 @@ def test_the_dark_theme_is_there_from_the_first_frame_on(stage: Stage, page: Any
 
 @pytest.mark.parametrize("picture", PICTURES, ids=[each.name for each in PICTURES])
 def test_a_page_looks_as_it_should_in_both_themes_and_on_a_phone(
-    picture: Picture, stage: Stage, page: Any, pytestconfig: pytest.Config
+    picture: Picture, stage: Stage, page: Any, looked_at: Any, pytestconfig: pytest.Config
 ) -> None:
     page.complaints.clear()
     page.emulate_media(color_scheme="dark")
@@ -164,12 +163,10 @@ def test_a_page_looks_as_it_should_in_both_themes_and_on_a_phone(
         page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'", timeout=_WITHIN_MS)
         if theme == "light" or keeps(pytestconfig):
             keep_or_compare(f"{picture.name}-{theme}", taken(page), page, pytestconfig)
-    page.set_viewport_size(_SCREEN)
-    assert page.evaluate(_SIDEWAYS) <= 0
+    looked_at(page, picture.name)
     page.set_viewport_size(_PHONE)
     if picture.on_phone:
         keep_or_compare(f"{picture.name}-phone", taken(page), page, pytestconfig)
-    assert page.evaluate(_SIDEWAYS) <= 0
     wrong = _WRONG_WORDS.search(page.inner_text("body"))
     assert wrong is None, page.inner_text("body")[max(0, wrong.start() - 60) :][:160]
     assert page.complaints == []

@@ -135,7 +135,6 @@ def test_the_spark_page_says_where_the_time_of_a_batch_goes(opened: Any, looked_
         console.report(*_facts())
         queries(page)
         tables(page)
-        looked_at(page, "spark")
         console.report(*_facts())
         links(page, console.address)
         assert console.complaints == []
