@@ -98,6 +98,7 @@
       item.setAttribute("aria-selected", String(index === active));
       item.append(make("span", "palette-kind", entry.kind), make("span", "palette-text", entry.text), make("span", "palette-hint quiet", denied ? window.tidegate.session.whyNot(entry.needs, entry.stream) : entry.hint));
       if (denied) item.setAttribute("aria-disabled", "true");
+      if (entry.kind === "copy as CLI") item.dataset.copies = entry.text;
       item.addEventListener("click", () => choose(index));
       return item;
     }));

@@ -72,8 +72,12 @@ def _says_whether_all_is_well(console: Any, looked_at: Callable[[Any, str], None
     _says(page, "#health-said", "1 problem")
     _says(page, "#overview-said", "1 problem: part lake is held")
     _says(page, '[data-pipe="shop/lake"].is-worst', "worst")
-    looked_at(page, "frame-problem")
     page.screenshot(path=str(tmp_path / "frame.png"))
+    page.keyboard.press("/")
+    page.keyboard.type("copy as cli tidegate")
+    page.wait_for_selector("#palette [data-copies='tidegate ledger']", timeout=_WITHIN_MS)
+    looked_at(page, "frame-palette")
+    page.keyboard.press("Escape")
     console.report(_part(PartState.RUNNING))
     _says(page, "#health-said", "All is well")
 

@@ -53,6 +53,8 @@ def test_the_ledger_is_a_list_of_accounts_and_has_a_history(service: Service) ->
         assert [each["stream"] for each in client.get("/api/v1/ledger").json()] == ["shop"]
         assert len(client.get("/api/v1/ledger/shop/history").json()) == 2
         assert len(client.get("/api/v1/ledger/shop/history?hours=0.02").json()) == 1
+        before = {"hours": 1, "until": (datetime.now(UTC) - timedelta(minutes=1)).isoformat()}
+        assert len(client.get("/api/v1/ledger/shop/history", params=before).json()) == 1
         assert client.get("/api/v1/ledger/nobody/history").status_code == 404
         assert client.get("/api/v1/ledger/shop/history?hours=721").status_code == 422
 

@@ -338,6 +338,8 @@ def test_the_api_answers_gates_and_their_history_and_takes_what_is_old_from_the_
     whole = client.get(f"{at}/history?hours=48").json()
     assert [each["table"] for each in whole["gates"]] == [None, "a", "b"]
     assert {bucket["outcome"] for bucket in whole["gates"][0]["buckets"]} == {None, "halted"}
+    then = client.get(f"{at}/history", params={"hours": 48, "until": (now - timedelta(hours=1)).isoformat()}).json()
+    assert [each["table"] for each in then["gates"]] == [None], "what came later is not in it"
     for wrong in ("/api/v1/gates/nobody/history", "/api/v1/gates/nobody/lake/history"):
         assert client.get(wrong).status_code == 404
     for wrong in (f"{at}/history?hours=0", f"{at}/history?hours=721", f"{at}/nowhere/history"):
