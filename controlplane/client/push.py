@@ -25,7 +25,7 @@ from controlplane.client.held import Offset, Told, taken, wait_s
 from controlplane.contract.push import PROTOCOL, CloseCode, Painted, Ping, Refresh, Subscribe
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 
     from websockets.asyncio.client import ClientConnection
 
@@ -109,7 +109,7 @@ class Watch:
         """Somebody has seen it: counts as a picture in the latency from event to pixel."""
         await self._send(Painted(topic=told.topic, seq=told.seq, at_ms=self.hub_now_ms()))
 
-    async def _run(self) -> AsyncIterator[Told]:  # type: ignore[misc]
+    async def _run(self) -> AsyncGenerator[Told, None]:
         while True:
             try:
                 async with contextlib.aclosing(self._connected()) as updates:
@@ -121,7 +121,7 @@ class Watch:
             await asyncio.sleep(wait_s(self._tries, lost_for_s, random.random()))  # noqa: S311 (no secret)
             self._tries += 1
 
-    async def _connected(self) -> AsyncIterator[Told]:  # type: ignore[misc]
+    async def _connected(self) -> AsyncGenerator[Told, None]:
         async with connect(
             self._url,
             additional_headers=self._headers,

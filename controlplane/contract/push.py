@@ -334,20 +334,24 @@ ServerMessage = Annotated[Welcome | Resumed | Update | Pong | Refused, Field(dis
 SERVER_MESSAGE: TypeAdapter[ServerMessage] = TypeAdapter(ServerMessage)
 
 
+_SENT: tuple[type[Frozen], ...] = (Subscribe, Refresh, Painted, Ping)
+_GOT: tuple[type[Frozen], ...] = (Welcome, Resumed, Update, Pong, Refused)
+
+
 def schema() -> dict[str, Any]:
     """JSON Schema of every message, and the frame that `data` of an update is, by topic."""
-    (refs, of_all) = models_json_schema(
-        [(each, "serialization") for each in (Welcome, Resumed, Update, Pong, Refused, *TOPICS.values())]
-        + [(each, "validation") for each in (Subscribe, Refresh, Painted, Ping)],
+    told = [*_GOT, *TOPICS.values()]
+    refs, definitions = models_json_schema(
+        [*((each, "serialization") for each in told), *((each, "validation") for each in _SENT)],
         title="Tidegate push protocol",
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "version": PROTOCOL_VERSION,
         "subprotocol": PROTOCOL,
-        "client": [refs[each, "validation"] for each in (Subscribe, Refresh, Painted, Ping)],
-        "server": [refs[each, "serialization"] for each in (Welcome, Resumed, Update, Pong, Refused)],
+        "client": [refs[each, "validation"] for each in _SENT],
+        "server": [refs[each, "serialization"] for each in _GOT],
         "topics": {topic: refs[each, "serialization"] for topic, each in TOPICS.items()},
         "close_codes": {each.name.lower(): each.value for each in CloseCode},
-        **of_all,
+        **definitions,
     }

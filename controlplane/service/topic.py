@@ -68,9 +68,9 @@ class Topic:
         """Number and encode what is told next."""
         self.seq += 1
         text = Update(topic=self.name, seq=self.seq, sent_at_ms=now_ms, data=data).model_dump_json()
-        is_live = isinstance(data, LiveFrame)
-        update = Encoded(self.seq, text, not is_live or data.full or data.reason is not None, now_ms)
-        if is_live:
+        is_whole = not isinstance(data, LiveFrame) or data.full or data.reason is not None
+        update = Encoded(self.seq, text, is_whole, now_ms)
+        if isinstance(data, LiveFrame):
             self.marks[self.seq] = (data.marks, now_ms)
             if len(self.marks) > _PAINTS_REMEMBERED:
                 self.marks.popitem(last=False)

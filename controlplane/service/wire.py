@@ -8,7 +8,7 @@ transport's `close` waits until all is written, which to a client that does not 
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -41,7 +41,7 @@ class Wire(WebSocketsSansIOProtocol):
         """See uvicorn: the application finds this in the scope."""
         super().handle_connect(event)
         if self.response.status_code == 101:  # noqa: PLR2004 (HTTP's)
-            self.scope["extensions"][_KEY] = self  # type: ignore[index]
+            cast("dict[str, Any]", self.scope["extensions"])[_KEY] = self
 
     def write(self, packet: bytes) -> bool:
         """Write a packet now; False when earlier ones still wait, or it is closed."""

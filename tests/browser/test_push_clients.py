@@ -20,11 +20,13 @@ from controlplane.client.push import RefusedError, Watch
 from controlplane.commands import watch as command
 from controlplane.contract.access import Grant, Role, authorization
 from controlplane.contract.live import merged
+from controlplane.service import push, wire
 from controlplane.service.api import create_api
 from controlplane.service.service import Service
 from controlplane.service.wire import Wire
-from controlplane.up.checks import free_port
+from controlplane.up.checks import free_port, is_free
 from load_tests.bench.browser import opened_console, served
+from load_tests.bench.hub.deaf import deaf
 from load_tests.bench.hub.serving import TOPIC, clickhouse
 
 if TYPE_CHECKING:
@@ -54,14 +56,16 @@ class Serving:
     def cut(self) -> None:
         """Every connection is gone, as a network takes them: without a word."""
         for client in list(self.service.hub.clients.values()):
-            wire = client.write.__self__  # type: ignore[attr-defined]
-            assert isinstance(wire, Wire)
-            wire.loop.call_soon_threadsafe(wire.transport.abort)
+            below = client.write.__self__  # type: ignore[attr-defined]
+            assert isinstance(below, Wire)
+            below.loop.call_soon_threadsafe(below.transport.abort)
 
 
 @contextmanager
-def serving(shop: StreamDefinition, who: Signed, port: int, page: str = "http://127.0.0.1:8050") -> Iterator[Serving]:
-    service = Service([shop], clickhouse(), page, 0.05)
+def serving(
+    shop: StreamDefinition, who: Signed, port: int, page: str = "http://127.0.0.1:8050", tick_s: float = 0.05
+) -> Iterator[Serving]:
+    service = Service([shop], clickhouse(), page, tick_s)
     with served(create_api(service, access=who.access), port):
         yield Serving(service, port, page)
 
@@ -137,6 +141,29 @@ def test_who_may_not_watch_and_what_there_is_not_is_refused_with_the_reason(
         _, secret = who.access.tokens.make("ana", "a test", None, who.access.now())
         assert "sign" in asyncio.run(refused(hub.url, TOPIC, "tg_forged"))
         assert "live/nobody" in asyncio.run(refused(hub.url, "live/nobody", secret))
+
+
+def test_who_never_reads_is_closed_and_holds_up_nobody(
+    shop: StreamDefinition, who: Signed, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., Any]
+) -> None:
+    monkeypatch.setattr(push, "TAKES_WITHIN_S", 0.5)
+    monkeypatch.setattr(wire, "_SEND_BUFFER_BYTES", 4096)
+
+    async def look(watch: Watch, _: list[str]) -> None:
+        seqs = []
+        async for told in watch:
+            seqs.append(told.seq)
+            if len(hub.service.hub.clients) == 1 and len(seqs) > 20:
+                break
+        assert seqs == list(range(seqs[0], seqs[0] + len(seqs)))
+
+    with serving(shop, who, free_port(), tick_s=0.01) as hub:
+        eventually(lambda: not is_free(hub.port), "the hub listens")
+        with deaf(hub.port, [who.cookie]):
+            [slow] = eventually(lambda: [*hub.service.hub.clients.values()], "it is connected")
+            watched(hub, who, look)
+        assert slow.id not in hub.service.hub.clients
+        assert len(slow.slots) <= 1, "one update a topic waits, however many were told"
 
 
 def test_the_command_prints_an_update_a_line(
