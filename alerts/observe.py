@@ -62,11 +62,10 @@ class ControlPlane:
         self._beats = 0
 
     def look(self) -> Observed:
-        """The facts, and the latencies that were measured."""
+        """The facts, and what operators have done."""
         try:
             answer = self._client.get("/api/v1/facts").raise_for_status()
             facts = self._remembered.with_kept(FACTS.validate_json(answer.content))
-            latency = self._client.get("/api/v1/latency").raise_for_status().json()
             if self._beats % _DONE_EVERY_BEATS == 0:
                 self._orders = ORDERS.validate_json(self._client.get(PATH).raise_for_status().content)
                 self._works = self._replays()
@@ -78,9 +77,8 @@ class ControlPlane:
             _log.warning("the control plane answers again")
         self._answers = True
         began = answer.headers.get("tidegate-began")
-        p99 = {str(name): float(each["p99"]) for name, each in latency.items()}
         since = None if began is None else datetime.fromisoformat(began)
-        return Observed(self._now(), facts, since, self._works, self._operations, p99)
+        return Observed(self._now(), facts, since, self._works, self._operations)
 
     def orders(self) -> Sequence[GateOrdered]:
         """As heard last."""

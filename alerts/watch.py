@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from alerts.changes import changes
 from alerts.incidents import Condition, Happened, Incident, Moment, Quiet, QuietKind, Severity
-from alerts.policy.burn import KEPT
 from alerts.policy.decide import decide, incident_id
 from alerts.policy.promises import Promises
 from alerts.policy.rules import RULES, TEST
 from alerts.policy.signals import signals
 from alerts.sender import Action
 from controlplane.contract.alerts import AlertsCounted
+from controlplane.contract.burn import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from controlplane.contract.access import LOCAL_TOKEN, service_token, session_cookie
-from controlplane.contract.folders import StreamInvalidError, load_streams
+from controlplane.contract.folders import StreamInvalidError, load_probe, load_streams
 from controlplane.contract.settings import Settings
 from controlplane.service.access.access import Access, Terms
 from controlplane.service.access.claims import rules_of
@@ -80,6 +80,7 @@ def main() -> None:
         operations=desk,
         schedules=Schedules(engine, desk, partial(named, access.users)),
         watchers=Most(settings.push_clients, settings.push_clients_each),
+        probe=load_probe(settings),
     )
     rooms = {
         "quarantine": settings.quality,

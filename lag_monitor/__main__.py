@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from controlplane.contract.folders import load_streams
+from controlplane.contract.folders import load_probe, load_streams
 from controlplane.contract.metrics.serve import serve_metrics
 from controlplane.contract.metrics.table import LAG
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
@@ -21,6 +21,8 @@ from lag_monitor.lag import watch_lag
 from lag_monitor.latency.watch import EVERY_S as LATENCY_EVERY_S
 from lag_monitor.latency.watch import watch_latency
 from lag_monitor.positions.lake import LakeEnds
+from lag_monitor.probe import EVERY_S as PROBE_EVERY_S
+from lag_monitor.probe import watch_probe
 from lag_monitor.spark.watch import EVERY_S as SPARK_EVERY_S
 from lag_monitor.spark.watch import watch_spark
 from lag_monitor.watches import Watch, look_once, run
@@ -43,7 +45,7 @@ def main(
         signal.signal(number, lambda *_: stopping.set())
     settings = Settings()
     definitions = load_streams(settings.stream_roots)
-    streams = [stream.name for stream in definitions]
+    streams, probe = [stream.name for stream in definitions], load_probe(settings)
     cluster, lake = Cluster(settings.kafka), LakeEnds(settings.lake_root)
     watches = (
         Watch("hops", 1.0, watch_hops(settings, streams, cluster, lake)),
@@ -51,6 +53,7 @@ def main(
         Watch("latency", LATENCY_EVERY_S, watch_latency(settings, streams)),
         Watch("spark", SPARK_EVERY_S, watch_spark(settings)),
         Watch("why", EVERY_S, watch_why(settings, definitions)),
+        *([] if probe is None else [Watch("probe", PROBE_EVERY_S, watch_probe(settings, probe, cluster))]),
     )
     reporter = None if dry_run else Reporter(settings.api, settings.service_token)
 

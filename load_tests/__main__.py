@@ -96,19 +96,20 @@ def latency(
     rate: Annotated[float, typer.Option(min=1, help="Events a second of the shop.")] = 2000.0,
     seconds: Annotated[float, typer.Option(min=5, help="How long to watch.")] = 45.0,
     maintain: Annotated[bool, typer.Option(help="Watch once more, while maintenance runs.")] = False,  # noqa: FBT002
+    probes: Annotated[bool, typer.Option(help="Send probes besides, and print their hops too.")] = True,  # noqa: FBT002
     output: Output = "text",
 ) -> None:
-    """Event time to every hop and to the painted pixel in Chromium, everything on."""
+    """How old events are at every hop, up to the painted pixel in Chromium, everything on."""
     from load_tests.bench.latency import measure
 
-    found = measure(rate, seconds, _told, maintains=maintain)
+    found = measure(rate, seconds, _told, maintains=maintain, probes=probes)
     if output == "json":
         typer.echo(json.dumps(found, indent=2))
         return
     for when, hops in found.items():
         for name, each in hops.items():
             figures = f"p50 {each['p50']:>8.0f} ms   p99 {each['p99']:>8.0f} ms   {each['samples']} samples"
-            typer.echo(f"{when:12} {name:20} {figures}")
+            typer.echo(f"{when:12} {name:10} {figures}")
 
 
 @app.command()
@@ -144,7 +145,7 @@ def backfill(  # noqa: PLR0913 (each is an option of the command)
 
 
 def _tell_pixel(when: str, hops: dict[str, dict[str, float]], what: str) -> None:
-    pixel = hops["event_to_pixel_ms"]
+    pixel = hops["painted"]
     typer.echo(
         f"{when:16} p50 {pixel['p50']:>8.0f} ms   p99 {pixel['p99']:>8.0f} ms   {pixel['samples']} pictures{what}"
     )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from controlplane.contract.folders import StreamInvalidError, load_streams
+from controlplane.contract.folders import StreamInvalidError, load_streams, load_with_probe
 from controlplane.contract.metrics import table
 from controlplane.contract.metrics.serve import serve_metrics
 from controlplane.contract.priority import give_way
@@ -89,7 +89,7 @@ def route() -> None:
     from pipeline.route.run import run
     from quality.compile import broken_rules
 
-    run(settings, load_streams(settings.stream_roots), broken_rules, stopping)
+    run(settings, load_with_probe(settings), broken_rules, stopping)
 
 
 @app.command()
@@ -180,7 +180,7 @@ def live() -> None:
 
     settings = Settings()
     serve_metrics(settings.metrics, table.LIVE)
-    run(settings, load_streams(settings.stream_roots), _stopping())
+    run(settings, load_with_probe(settings), _stopping())
 
 
 @app.command()

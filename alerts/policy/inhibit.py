@@ -48,7 +48,8 @@ def explains(cause: Key, other: Key) -> bool:
         stream, _, stage = subject.partition("/")
         return _stage_explains(rule, stream, stage, other_rule, about)
     if rule == "lag":
-        return other == ("freshness", subject) or (other_rule == "latency" and subject.endswith(f"/{Hop.SERVING}"))
+        stream, _, hop = subject.partition("/")
+        return other == ("freshness", subject) or (other == ("latency", stream) and hop == Hop.SERVING)
     return False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +10,7 @@ from controlplane.contract.facts import Fact, MaintenanceRan
 from controlplane.contract.gates import GateDecided
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from controlplane.contract.operations import Operation
     from controlplane.contract.replays import Work
@@ -37,8 +37,6 @@ class Observed:
     """Replays and discards of quarantined records, as quality has them."""
     operations: tuple[Operation, ...] = ()
     """The newest that have ended after they were confirmed."""
-    latency_ms: Mapping[str, float] = field(default_factory=dict)
-    """p99 of each latency that was measured in the last minutes."""
     reason: str | None = None
     """Why there is no answer."""
 

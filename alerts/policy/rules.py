@@ -50,7 +50,7 @@ _ALL = (
     Rule("validity", "Fewer events are valid than promised", Severity.ERROR,
          "The error budget of the service level `validity` burns too fast, over a long and a short window.",
          well_for=_BURNT_OUT),
-    Rule("latency", "The console is slower than promised", Severity.WARNING,
+    Rule("latency", "Events are seen later than promised", Severity.WARNING,
          "The error budget of the service level `latency` burns too fast, over a long and a short window.",
          well_for=_BURNT_OUT),
     Rule("part_down", "A part is not running", Severity.CRITICAL,

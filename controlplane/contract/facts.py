@@ -17,6 +17,7 @@ from controlplane.contract.alerts import AlertsCounted
 from controlplane.contract.frozen import Frozen, Reported
 from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
 from controlplane.contract.lag import LagExplained, LagJudged
+from controlplane.contract.latency import BurnJudged, HopsTimed, ProbeSent
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import RejectsKept
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
@@ -383,6 +384,9 @@ Fact = Annotated[
     | RangeInserted
     | QueryProgressed
     | LatencyMeasured
+    | HopsTimed
+    | ProbeSent
+    | BurnJudged
     | LagJudged
     | LagExplained
     | SparkStarted

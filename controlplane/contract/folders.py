@@ -16,6 +16,7 @@ from controlplane.contract.names import is_ours, serving_relations
 from controlplane.contract.rollups import OWN_COLUMNS
 from controlplane.contract.rule_types import type_misfits
 from controlplane.contract.rules import columns_of
+from controlplane.contract.settings import PROBE_STREAM
 from controlplane.contract.streams import StreamDefinition, StreamDocument
 from controlplane.contract.suites import STAGES, row_rules
 from controlplane.contract.valid import base_type, can_equal, reference_columns, type_name
@@ -23,6 +24,8 @@ from controlplane.contract.valid import base_type, can_equal, reference_columns,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from controlplane.contract.settings import Settings
 
 SUITE_FILE = "suite.json"
 """In a stream's folder: Great Expectations' own JSON of a suite, by stage."""
@@ -72,6 +75,17 @@ def load_streams(roots: Sequence[Path]) -> list[StreamDefinition]:
             )
         streams[stream.name] = stream
     return [streams[name] for name in sorted(streams)]
+
+
+def load_probe(settings: Settings) -> StreamDefinition | None:
+    """The stream of probes; None while they are off."""
+    return load_stream(PROBE_STREAM) if settings.probes == "on" else None
+
+
+def load_with_probe(settings: Settings) -> list[StreamDefinition]:
+    """Every stream, and that of the probes: for the parts whose way a probe goes."""
+    probe = load_probe(settings)
+    return [*load_streams(settings.stream_roots), *([] if probe is None else [probe])]
 
 
 def stream_folders(roots: Sequence[Path]) -> list[Path]:

@@ -28,6 +28,7 @@ from controlplane.contract.facts import (
 )
 from controlplane.contract.frozen import Frozen
 from controlplane.contract.lag import LagFrame
+from controlplane.contract.latency import LatencyFrame
 from controlplane.contract.operations import OperationsFrame
 from controlplane.contract.scaling import ScalingFrame
 from controlplane.contract.spark import SparkFrame
@@ -269,6 +270,8 @@ class Marks(Frozen):
     """The same by the time the raw topic took the event."""
     served_ms: float | None = None
     """When the hub had read the frame from ClickHouse."""
+    events: int | None = None
+    """So many had arrived in ClickHouse since the stream began; not all need be up to the marks."""
 
 
 class LiveFrame(Frozen):
@@ -303,6 +306,7 @@ Frame = (
     | SparkFrame
     | ScalingFrame
     | OperationsFrame
+    | LatencyFrame
     | LiveFrame
 )
 LIVE = "live/<stream>/<rollup>"
@@ -315,6 +319,7 @@ TOPICS: dict[str, type[Frozen]] = {
     "spark": SparkFrame,
     "scaling": ScalingFrame,
     "operations": OperationsFrame,
+    "latency": LatencyFrame,
     LIVE: LiveFrame,
 }
 """What is told of each; there is a topic `live/...` for each rollup of each stream."""

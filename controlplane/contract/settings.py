@@ -18,6 +18,8 @@ from controlplane.contract.access import authorization, service_token
 from controlplane.contract.durations import Duration, parse_duration
 
 SHIPPED_STREAMS = Path(__file__).parents[2] / "pipeline" / "streams"
+PROBE_STREAM = Path(__file__).parents[2] / "pipeline" / "probe" / "tidegate_probe"
+"""Folder of the stream of probes; it is in none of the roots, so only who asks for it has it."""
 
 
 class Settings(BaseSettings):
@@ -177,6 +179,10 @@ class Settings(BaseSettings):
     )
     lag_shadow: bool = Field(
         True, description="Mirror where each query is into a consumer group of its own, for Kafka's own tools."
+    )
+    probes: Literal["on", "off"] = Field(
+        "on",
+        description="Whether an event a second goes the way of all others, to know how long it takes while nobody watches.",
     )
     push_tick: Duration = Field(parse_duration("100ms"), description="How often the hub looks for something new.")
     push_clients: int = Field(2000, ge=1, description="Watchers that may be connected to the hub, in all.")

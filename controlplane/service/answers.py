@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +11,12 @@ from pydantic import AwareDatetime
 
 from controlplane.contract.access import Action, needs, open_to_all
 from controlplane.contract.facts import FACTS
+from controlplane.contract.latency import BurnJudged
 from controlplane.contract.metrics.serve import CONTENT_TYPE, exposition_of
 from controlplane.contract.metrics.table import CONTROL
 from controlplane.service.history import KEPT
 from controlplane.service.ledger import SHOWN
-from controlplane.service.metrics import hub_samples, promises, samples
+from controlplane.service.metrics import burn_samples, hub_samples, promises, samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,12 +78,6 @@ def _state(api: FastAPI, service: Service) -> None:
         """Every Delta table, when its stream is looked at next, and the last stages of maintenance."""
         return service.lake().model_dump(mode="json")
 
-    @api.get("/api/v1/latency")
-    @needs(Action.READ)
-    async def latency() -> dict[str, Any]:
-        found = service.hub.latencies.all(time.time() * 1000)
-        return {name: each.model_dump() for name, each in found.items()}
-
 
 def _ledger(api: FastAPI, service: Service) -> None:
     @api.get("/api/v1/ledger")
@@ -118,7 +112,8 @@ def _metrics(api: FastAPI, service: Service) -> None:
     def look() -> list[Sample]:
         now = datetime.now(UTC)
         found = samples(service.known, service.streams, len(service.problems(now)), now)
-        return [*found, *promises(service.streams.values()), *hub_samples(service.hub, now)]
+        burns = (fact for fact in service.known.facts.values() if isinstance(fact, BurnJudged))
+        return [*found, *promises(service.streams.values()), *hub_samples(service.hub), *burn_samples(burns, now)]
 
     exposition = exposition_of(CONTROL, look)
 

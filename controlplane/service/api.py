@@ -23,6 +23,7 @@ from controlplane.service.audit.answers import add_audit
 from controlplane.service.audit.recorded import Recorded
 from controlplane.service.forwarded import add_forwarded
 from controlplane.service.lag_answers import add_lag
+from controlplane.service.latency_answers import add_latency
 from controlplane.service.observations.answers import add_observations
 from controlplane.service.operations.answers import add_operations
 from controlplane.service.operations.worker_answers import add_worker
@@ -66,7 +67,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, *, acce
         work += [service.push_lag(), service.push_spark(), service.push_scaling(), service.keep_scaling()]
         work += [service.push_operations()] if service.operations is not None else []
         work += [*map(service.push_live, service.streams), service.keep(), service.keep_observations()]
-        work += [service.keep_record()]
+        work += [service.keep_record(), service.push_latency(), service.keep_promises(), service.probe.run()]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_complain)
@@ -103,6 +104,7 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, *, acce
     add_orders(api, service)
     add_quality(api, service)
     add_lag(api, service)
+    add_latency(api, service)
     add_scaling(api, service)
     if service.operations is not None and service.schedules is not None:
         add_worker(api, service.operations)

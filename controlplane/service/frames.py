@@ -183,8 +183,9 @@ def summed(rows: Sequence[tuple[int, int, int, int]]) -> Arrived:
         return Arrived(0, None, Marks())
     newest = max(raw_ms for *_, raw_ms in rows)
     active = [row for row in rows if row[3] > newest - _ACTIVE_MS]
-    marks = Marks(event_ms=float(min(min(row[2:]) for row in active)), raw_ms=float(min(row[3] for row in active)))
-    return Arrived(sum(row[1] for row in rows), max(row[2] for row in rows), marks)
+    events = sum(row[1] for row in rows)
+    event_ms, raw_ms = float(min(min(row[2:]) for row in active)), float(min(row[3] for row in active))
+    return Arrived(events, max(row[2] for row in rows), Marks(event_ms=event_ms, raw_ms=raw_ms, events=events))
 
 
 def bounds_of(rollup: Rollup, newest_event_ms: int | None, now_ms: float) -> tuple[int, int, int] | None:

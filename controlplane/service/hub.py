@@ -42,6 +42,7 @@ LEDGER = "ledger"
 LAKE = "lake"
 QUALITY = "quality"
 LAG = "lag"
+LATENCY = "latency"
 SPARK = "spark"
 SCALING = "scaling"
 OPERATIONS = "operations"
@@ -112,6 +113,7 @@ class Hub:
         if self.clients.pop(client.id, None) is None:
             return
         self._persons[client.person] -= 1
+        self.latencies.forget(client.id)
         until = self._now_ms() + KEPT_UP_MS
         for name in client.topics:
             self._unwatch(client, name)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from controlplane.contract.latency import BurnJudged
     from controlplane.contract.metrics.meter import Sample
     from controlplane.contract.streams import StreamDefinition
     from controlplane.service.hub import Hub
@@ -76,13 +77,22 @@ def promises(streams: Iterable[StreamDefinition]) -> Iterator[Sample]:
         yield "tidegate_promised_latency_seconds", (stream.name,), levels.latency.total_seconds()
 
 
-def hub_samples(hub: Hub, now: datetime) -> Iterator[Sample]:
-    """Who watches, and how long events take to the pixel."""
+def hub_samples(hub: Hub) -> Iterator[Sample]:
+    """Who watches."""
     yield "tidegate_hub_clients", (), float(len(hub.clients))
-    for name, found in hub.latencies.all(now.timestamp() * 1000).items():
-        path = name.removesuffix("_ms")
-        yield "tidegate_latency_seconds", (path, "50"), found.p50 / 1000
-        yield "tidegate_latency_seconds", (path, "99"), found.p99 / 1000
+
+
+def burn_samples(burns: Iterable[BurnJudged], now: datetime) -> Iterator[Sample]:
+    """How fast error budgets are spent, and what is left of them."""
+    for burn in burns:
+        if now - burn.at > STALE_AFTER:
+            continue
+        of = (burn.stream, burn.level, burn.hop or "")
+        for window, rate in burn.rates.items():
+            if rate is not None:
+                yield "tidegate_burn_rate", (*of, window), rate
+        if burn.budget_left is not None:
+            yield "tidegate_error_budget_left_ratio", of, burn.budget_left
 
 
 def _ledger(known: Known, stream: str, now: datetime) -> Iterator[Sample]:

@@ -4,24 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from controlplane.contract.burn import KEPT
+from controlplane.contract.latency import BUDGET_DAYS, BurnJudged
 from controlplane.contract.metrics.meter import METER
 from controlplane.contract.scaling import ScalingDecided
 from controlplane.service.audit.port import NotKept
 from controlplane.service.frames import StreamFrames
-from controlplane.service.hub import LAG, LAKE, LEDGER, OPERATIONS, OVERVIEW, QUALITY, SCALING, SPARK, Hub, Most
+from controlplane.service.hub import (
+    LAG,
+    LAKE,
+    LATENCY,
+    LEDGER,
+    OPERATIONS,
+    OVERVIEW,
+    QUALITY,
+    SCALING,
+    SPARK,
+    Hub,
+    Most,
+)
 from controlplane.service.keeping import save_unsaved
 from controlplane.service.lag import lag_frame
 from controlplane.service.lake import lake_frame
+from controlplane.service.latency_frame import latency_frame
 from controlplane.service.ledger import SHOWN, LedgerHistory, ledger_frame
 from controlplane.service.observations.asked import Past
 from controlplane.service.observed import Observed
 from controlplane.service.operations.push import push_operations
 from controlplane.service.orders import OrderFile
+from controlplane.service.probe import ProbeWatch
 from controlplane.service.problems import problems
+from controlplane.service.promises import Promises
 from controlplane.service.pushes import push_changes
 from controlplane.service.quality import quality_frame
 from controlplane.service.scaling.kept import ScalingFile
@@ -35,6 +52,7 @@ if TYPE_CHECKING:
 
     from controlplane.contract.facts import Fact
     from controlplane.contract.lag import LagFrame
+    from controlplane.contract.latency import LatencyFrame
     from controlplane.contract.push import LakeFrame, OverviewFrame, Problem
     from controlplane.contract.scaling import ScalingFrame
     from controlplane.contract.spark import SparkFrame
@@ -58,6 +76,9 @@ _LAKE_EVERY_S = 1.0
 _LOOK_AT_LEAST_EVERY_S = 5.0
 """How soon it is seen that ClickHouse does not answer, when nobody watches what is in it."""
 _SCALE_EVERY_S = 2.0
+_COUNT_EVERY_S = 1.0
+_JUDGED_EVERY_S = 5.0
+_BUDGET_EVERY_S = 60.0
 _OBSERVED_EVERY_S = 5.0
 _SAVE_EVERY_S = 1.0
 _SAVE_AGAIN_AFTER_S = 15.0
@@ -85,6 +106,7 @@ class Service:
         operations: Desk | None = None,
         schedules: Schedules | None = None,
         watchers: Most | None = None,
+        probe: StreamDefinition | None = None,
     ) -> None:
         self.known = Known(began=datetime.now(UTC))
         self.history = LedgerHistory()
@@ -104,8 +126,11 @@ class Service:
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        topics = frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, OPERATIONS, *live})
+        topics = frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, OPERATIONS, LATENCY, *live})
         self.hub = Hub(topics, most=watchers or Most())
+        self.latencies = self.hub.latencies
+        self.promises = Promises(self.streams)
+        self.probe = ProbeWatch(probe, query, self.latencies, tick_s)
         self._frames = {stream.name: StreamFrames(stream, query) for stream in streams}
         self._unanswered: tuple[str, datetime] | None = None
         self._console = urlsplit(console)
@@ -122,6 +147,7 @@ class Service:
         self.history.fold(facts, now)
         self.verdicts.fold(facts, now)
         self.observed.fold(facts)
+        self.latencies.fold(facts)
         if self.keeper is not None:
             self.keeper.fold(facts)
         self.scaler.fold(facts)
@@ -134,8 +160,7 @@ class Service:
     def overview(self) -> OverviewFrame:
         """The overview as known now."""
         now = datetime.now(UTC)
-        latency = self.hub.latencies.percentiles("event_to_pixel_ms", now.timestamp() * 1000)
-        return self.known.overview(self.titles, now, latency, self.problems(now))
+        return self.known.overview(self.titles, now, self.latencies.pixel(now), self.problems(now))
 
     def may_open(self, origin: str | None) -> bool:
         """A browser says from which page it comes; other programs say nothing."""
@@ -222,6 +247,44 @@ class Service:
     async def push_scaling(self) -> None:
         """Publish how many executors there are and should be, while somebody watches."""
         await push_changes(self.hub, SCALING, self.scaling, changing)
+
+    def latency(self) -> LatencyFrame:
+        """How old events are at every hop, as known now."""
+        now = datetime.now(UTC)
+        burns = [fact for fact in self.known.facts.values() if isinstance(fact, BurnJudged)]
+        return latency_frame(self.latencies, list(self.streams.values()), burns, self.probe.state(self.known, now), now)
+
+    async def push_latency(self) -> None:
+        """Publish it while somebody watches."""
+        await push_changes(self.hub, LATENCY, self.latency, lambda frame: (frame.streams, frame.probes, frame.probe))
+
+    async def keep_promises(self) -> None:
+        """Count every second whether service levels are kept, and say how their budgets are."""
+        judged_at, asked_at, is_restored = time.monotonic(), -_BUDGET_EVERY_S, False
+        while True:
+            now, clock = datetime.now(UTC), time.monotonic()
+            self.promises.count(self.known, self.latencies.take_shown(), self.probe.state(self.known, now), now)
+            if clock - asked_at >= (_BUDGET_EVERY_S if is_restored else _JUDGED_EVERY_S):
+                asked_at, is_restored = clock, await self._recall(is_restored=is_restored)
+            if clock - judged_at >= _JUDGED_EVERY_S:
+                judged_at = clock
+                self.fold(list(self.promises.judged(now)))
+                if self.keeper is not None:
+                    self.keeper.fold([*self.latencies.kept(now), *self.promises.kept(now)])
+            await asyncio.sleep(_COUNT_EVERY_S)
+
+    async def _recall(self, *, is_restored: bool) -> bool:
+        """What ClickHouse has of the past, once, and of the month's budgets; while it is away that is asked again."""
+        now = datetime.now(UTC)
+        try:
+            if not is_restored:
+                self.latencies.restore(await asyncio.to_thread(self.past.latencies, now - KEPT))
+                self.promises.restore(await asyncio.to_thread(self.past.promises, now - KEPT))
+            month = await asyncio.to_thread(self.past.budgets, now - timedelta(days=BUDGET_DAYS))
+        except OSError:
+            return is_restored
+        self.promises.remember(month)
+        return True
 
     async def push_operations(self) -> None:
         """Publish the newest operations when one of them, or who watches, has changed, and every five seconds anyway."""

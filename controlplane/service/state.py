@@ -27,6 +27,7 @@ from controlplane.contract.facts import (
 )
 from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, SuiteFollowed
 from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged
+from controlplane.contract.latency import BurnJudged, ProbeSent
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
@@ -78,7 +79,9 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912 (
             return (fact.kind, fact.stream, fact.stage, fact.table or "")
         case SuiteFollowed() | BreakerChanged():
             return (fact.kind, fact.stream, fact.stage)
-        case AlertsCounted():
+        case BurnJudged():
+            return (fact.kind, fact.level, fact.subject)
+        case AlertsCounted() | ProbeSent():
             return (fact.kind,)
         case _:
             return (fact.kind, fact.stream)

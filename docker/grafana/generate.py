@@ -20,6 +20,12 @@ def _quantile(share: float, metric: str, by: str) -> str:
     return f"histogram_quantile({share}, sum by (le, {by}) (rate({metric}_bucket[{_RATE}])))"
 
 
+def _age(share: float, only: str = 'hop="painted"') -> str:
+    """How old events are when a hop has them; nothing where none has come."""
+    metric = f"tidegate_latency_seconds_bucket{{{only}}}" if only else "tidegate_latency_seconds_bucket"
+    return f"histogram_quantile({share}, sum by (le, stream, hop) (rate({metric}[5m]))) >= 0"
+
+
 def overview() -> Json:
     """Is all well, and how fast does it flow?"""
     hop = "tidegate_hop_lag_seconds"
@@ -33,8 +39,7 @@ def overview() -> Json:
              of="tidegate_ledger_verdict", red_from=1, page="/ledger", described="Events missing or doubled."),
         stat("Furthest behind", f"max({hop}{{{_S}}})", "s", of=hop, red_from=30, page="/lag",
              described="The oldest event that a hop has not taken."),
-        stat("Event to pixel, p99", 'max(tidegate_latency_seconds{path="event_to_pixel",percentile="99"})', "s",
-             of='tidegate_latency_seconds{path="event_to_pixel"}',
+        stat("Event to pixel, p99", f"max({_age(0.99)})", "s", of='tidegate_latency_seconds_bucket{hop="painted"}', page="/live",
              described="As browsers measured it; unknown while nobody looks at a live page."),
         graph("Events by hop", prom(f"sum by (hop) (stream_hop:tidegate_hop_events:rate1m{{{_S}}})", "{{hop}}"),
               unit="cps", page="/", described="Events a second that each hop takes."),
@@ -196,10 +201,10 @@ def serving() -> Json:
         stat("Watchers", "tidegate_hub_clients", of="tidegate_hub_clients", page="/", described="Open WebSockets."),
         stat("Horizon", f"time() - min(tidegate_publish_horizon_timestamp_seconds{{{_S}}})", "s",
              of="tidegate_publish_horizon_timestamp_seconds", described="Age of the oldest rollup's last published window."),
-        stat("Event to pixel, p50", 'max(tidegate_latency_seconds{path="event_to_pixel",percentile="50"})', "s",
-             of='tidegate_latency_seconds{path="event_to_pixel"}', described="Unknown while nobody looks at a live page."),
-        graph("From event to pixel", prom("tidegate_latency_seconds", "{{path}} p{{percentile}}"), unit="s", page="/live",
-              described="The last five minutes, as browsers measured it."),
+        stat("Event to pixel, p50", f"max({_age(0.5)})", "s", of='tidegate_latency_seconds_bucket{hop="painted"}', page="/live",
+             described="Unknown while nobody looks at a live page."),
+        graph("Age of events by hop, p99", prom(_age(0.99, ""), "{{stream}} {{hop}}"), unit="s", page="/live",
+              described="Since the event, or of a replay since the raw topic took it; the last five minutes."),
         graph("Requests", prom(f"sum by (verb, result) (rate(tidegate_clickhouse_requests_total[{_RATE}]))", "{{verb}} {{result}}"),
               unit="reqps", described="Of ClickHouse."),
         graph("Time of requests", prom(_quantile(0.95, "tidegate_clickhouse_request_seconds", "verb"), "{{verb}} p95"), unit="s",

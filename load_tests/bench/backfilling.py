@@ -79,7 +79,7 @@ def measure(  # noqa: PLR0913 (what is measured)
             beat(platform, page, after(_WARM_UP_S))
             told(f"watching for {seconds:.0f} s")
             found["alone"] = {"hops": watched(platform, page, after(seconds))}
-            told(f"alone: {found['alone']['hops']['event_to_pixel_ms']}")
+            told(f"alone: {found['alone']['hops']['painted']}")
             if has_flights:
                 found[_FLIGHTS] = _backfilled(
                     platform, page, told, within_s, turn_s, _FLIGHTS, "--parallel", str(parallel)
@@ -112,7 +112,7 @@ def _backfilled(  # noqa: PLR0913 (what is made again, and how it is watched)
             sides = _sides(pictures(platform, page, has_ended), turns)
         took_s = time.monotonic() - began
         for side, hops in sides.items():
-            told(f"{stream}, {side}: {hops['event_to_pixel_ms']}")
+            told(f"{stream}, {side}: {hops['painted']}")
         if child.poll() is None:
             told(note := _how_far(platform))
             _cancelled(platform, page)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
 
     from controlplane.contract.reporting import Reporter
+    from pipeline.live.timed import Timed
 
 GROUP = "tidegate-live"
 FRAME_BYTES = 5
@@ -56,7 +57,7 @@ class Done:
 class Pump:
     """One stream's pump; `beat` is one round."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of)
         self,
         stream: str,
         partitions: Sequence[int],
@@ -65,6 +66,7 @@ class Pump:
         registry: str,
         reporter: Reporter,
         follow: Callable[[], Collection[bytes]] | None = None,
+        timed: Timed | None = None,
     ) -> None:
         """Make a pump.
 
@@ -77,6 +79,7 @@ class Pump:
             reporter: takes the facts.
             follow: gives the events table a column for each field of every registered version and returns the frames of
                 these versions; called when a frame is met that it has not named. None: the table is as it is.
+            timed: told of each block, how old its events were.
         """
         self._stream = stream
         self._topic = topic(stream, Hop.VALID)
@@ -85,6 +88,7 @@ class Pump:
         self._clickhouse = clickhouse
         self._reporter = reporter
         self._follow = follow
+        self._timed = timed
         self._followed: Collection[bytes] = ()
         self.inserted = 0
         """Events inserted by this pump."""
@@ -228,6 +232,8 @@ class Pump:
         self.inserted += len(messages)
         self._done.inserts += 1
         self._done.took_s += time.monotonic() - began
+        if self._timed is not None:
+            self._timed.take(messages, time.time() * 1000)
 
     def _follow_versions(self, frames: set[bytes], stopping: threading.Event) -> None:
         """Events of a version that is new wait until the table has its columns."""
@@ -250,3 +256,5 @@ class Pump:
                 at=datetime.now(UTC), stream=self._stream, rows=done.rows, inserts=done.inserts, took_s=done.took_s
             )
         )
+        if self._timed is not None:
+            self._reporter.report(*self._timed.facts(datetime.now(UTC)))

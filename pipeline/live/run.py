@@ -14,8 +14,10 @@ from confluent_kafka import KafkaException
 from controlplane.contract.names import Hop, topic
 from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of
+from pipeline.ledger.payload import RegistrySchemas
 from pipeline.live.columns import Columns
 from pipeline.live.pump import GROUP, Pump
+from pipeline.live.timed import Timed
 from pipeline.registry import await_registry
 
 if TYPE_CHECKING:
@@ -57,7 +59,14 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
         client = consumer(settings.kafka, group=f"{GROUP}-{stream.name}")
         name = topic(stream.name, Hop.VALID)
         one = Pump(
-            stream.name, partitions_of(admin, name), client, clickhouse, settings.registry, reporter, columns.follow
+            stream.name,
+            partitions_of(admin, name),
+            client,
+            clickhouse,
+            settings.registry,
+            reporter,
+            columns.follow,
+            Timed(stream, RegistrySchemas(settings.registry)),
         )
         one.recover(stopping)
         pumps[stream.name] = one

@@ -11,7 +11,7 @@ from alerts.changes import changes
 from alerts.incidents import Condition, Key, Severity, Signal
 from alerts.pages import Writer
 from alerts.policy.observed import Observed, Remembered
-from alerts.policy.promises import PIXEL, Promises
+from alerts.policy.promises import Promises
 from alerts.policy.signals import signals
 from controlplane.contract.facts import (
     Fact,
@@ -221,7 +221,7 @@ def promised(
         facts += [HopMeasured(at=now, stream="shop", hop=Hop.LAKE, lag_s=lag_s, reason=None if lag_s else "silent")]
         events = {Hop.VALID: counts[0] * second, Hop.QUARANTINE: counts[1] * second, Hop.DEAD: 0}
         facts += [HopMeasured(at=now, stream="shop", hop=each, events=count) for each, count in events.items()]
-        promises.count(Observed(now, tuple(facts), latency_ms={PIXEL: 50.0}))
+        promises.count(Observed(now, tuple(facts)))
     return {each.key: each for each in promises.signals(NOW + timedelta(seconds=seconds))}
 
 

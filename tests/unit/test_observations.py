@@ -11,8 +11,11 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict
+from controlplane.contract.latency import LatencyHop, LatencyKept, PromiseCounted, Since
+from controlplane.contract.names import Hop
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
 from controlplane.contract.spark import ExecutorSeen, QueryPhases, QueryProgressed, SparkObserved, StageSeen
+from controlplane.contract.spread import gathered
 from controlplane.service.observations.answers import add_observations
 from controlplane.service.observations.asked import Past
 from controlplane.service.observations.keeper import Keeper
@@ -85,7 +88,10 @@ def keeper_of(server: Server, waiting: Waiting | None = None) -> Keeper:
 
 
 def test_every_row_has_a_value_for_every_column() -> None:
-    facts = [judged(0), progressed(), observed(0, stage(1)), decided(0, 3)]
+    spread = gathered([(3.0, 1.0), (700.0, 2.0)])
+    latency = LatencyKept(at=after(0), stream="shop", hop=LatencyHop.RAW, since=Since.EVENT, spread=spread)
+    counted = PromiseCounted(at=after(0), stream="shop", level="freshness", hop=Hop.LAKE, bad_s=1.0, total_s=30.0)
+    facts = [judged(0), progressed(), observed(0, stage(1)), decided(0, 3), latency, counted]
     found = {table.name for fact in facts for table, row in rows_of(fact) if len(row) == len(table.columns)}
     assert found == {table.name for table in TABLES}
 

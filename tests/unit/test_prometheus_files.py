@@ -14,10 +14,11 @@ import pytest
 import yaml
 from prometheus_client.exposition import generate_latest
 
-from alerts.policy.burn import PACES
+from alerts.policy.burn import SEVERITY
 from alerts.policy.inhibit import explains
 from alerts.policy.lag import GROUP_VERDICTS, QUERY_VERDICTS
 from alerts.policy.rules import RULES, TEST
+from controlplane.contract.burn import PACES
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.gates import Stage
 from controlplane.contract.metrics.meter import FOR_EVER, Meter
@@ -120,7 +121,7 @@ def test_budgets_burn_at_the_policys_paces() -> None:
         [alert] = [each for each in ALERTS if "validity_ratio" in each["expr"] and windows[0] in each["expr"]]
         assert f"clamp_max({pace.rate:g} *" in alert["expr"]
         assert windows[1] in alert["expr"]
-        assert alert["labels"]["severity"] == pace.severity
+        assert alert["labels"]["severity"] == SEVERITY[pace]
 
 
 def short_of(window: timedelta) -> str:
@@ -189,8 +190,7 @@ CAUSES = [
     *(("part_down", part, {"part": part}) for part in PARTS),
     *((rule, *stage) for rule in ("gate_failed", "gate_misconfigured", "breaker_open") for stage in STAGES),
     *((rule, *place) for rule in ("lag", "freshness") for place in PLACES),
-    *((rule, *stream) for rule in ("validity", "ledger_unknown", "ledger_unbalanced") for stream in STREAM),
-    ("latency", "console", {}),
+    *((rule, *stream) for rule in ("validity", "latency", "ledger_unknown", "ledger_unbalanced") for stream in STREAM),
     ("job_failed", "maintenance of shop", {"stream": "shop"}),
 ]
 INHIBITIONS = yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from controlplane.contract.operations import OperationsFrame
 from controlplane.contract.push import LiveFrame, Marks
 from controlplane.service.hub import Client, Hub
-from controlplane.service.latency import Latencies, percentiles
 
 TOPIC = "live/shop/traffic"
 
@@ -89,18 +88,3 @@ def test_a_message_that_is_not_understood_is_refused() -> None:
     hub, client = subscribed()
     hub.said(client, "hello?")
     assert taken(client)[-1]["type"] == "refused"
-
-
-def test_latency_covers_every_event_between_two_pictures() -> None:
-    latencies = Latencies()
-    for painted in (1_000.0, 2_000.0):
-        marks = Marks(event_ms=painted - 100, raw_ms=painted - 90, served_ms=painted - 50)
-        latencies.painted("c", TOPIC, marks, painted - 20, painted)
-    found = latencies.percentiles("event_to_pixel_ms", 2_000.0)
-    assert found is not None
-    assert 500 <= found.p50 <= 700
-    assert found.p99 > 1000
-
-
-def test_nothing_painted_has_no_latency() -> None:
-    assert percentiles([]) is None

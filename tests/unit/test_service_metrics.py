@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from datetime import UTC, datetime, timedelta
 
 from prometheus_client.exposition import generate_latest
@@ -18,14 +17,14 @@ from controlplane.contract.facts import (
     PartState,
     Verdict,
 )
+from controlplane.contract.latency import BurnJudged
 from controlplane.contract.metrics.meter import Meter
 from controlplane.contract.metrics.serve import registry_of
 from controlplane.contract.metrics.table import CONTROL, METRICS
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import RejectsKept
 from controlplane.contract.scaling import ScalingDecided
-from controlplane.service.hub import Hub
-from controlplane.service.metrics import hub_samples, samples
+from controlplane.service.metrics import burn_samples, samples
 from controlplane.service.state import STALE_AFTER, Known
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -132,12 +131,13 @@ def test_what_is_wanted_of_a_target_is_said_for_a_minute() -> None:
     assert "tidegate_scaling_want{lake}" not in scraped(folded, NOW + timedelta(seconds=61))
 
 
-def test_latencies_of_the_last_minutes_are_in_seconds() -> None:
-    hub = Hub(frozenset(), now_ms=lambda: 0.0)
-    at = NOW.timestamp() * 1000
-    hub.latencies.samples["event_to_pixel_ms"] = deque([(at, 100.0, 1.0), (at, 300.0, 1.0)])
-    assert list(hub_samples(hub, NOW)) == [
-        ("tidegate_hub_clients", (), 0.0),
-        ("tidegate_latency_seconds", ("event_to_pixel", "50"), 0.1),
-        ("tidegate_latency_seconds", ("event_to_pixel", "99"), 0.3),
+def test_a_budget_of_which_nothing_is_known_has_no_sample() -> None:
+    said = {"stream": "shop", "level": "latency", "promised_s": 1.0}
+    known_one = BurnJudged(at=NOW, verdict="kept", rates={"5m": 0.5, "1h": None}, budget_left=0.9, **said)
+    unknown = BurnJudged(at=NOW, verdict="unknown", rates={"5m": None}, **said)
+    assert list(burn_samples([known_one], NOW)) == [
+        ("tidegate_burn_rate", ("shop", "latency", "", "5m"), 0.5),
+        ("tidegate_error_budget_left_ratio", ("shop", "latency", ""), 0.9),
     ]
+    assert list(burn_samples([unknown], NOW)) == []
+    assert list(burn_samples([known_one], NOW + timedelta(minutes=1))) == [], "nobody has said so for a while"

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from controlplane.contract.lag import LagPoint, LagVerdict
+from controlplane.contract.latency import LatencyKept, LatencyPoint, PromiseCounted
+from controlplane.contract.names import Hop
 from controlplane.contract.scaling import ScalingPoint
 from controlplane.contract.spark import BatchPoint, QueryPhases, StageSeen
-from controlplane.service.observations.tables import BATCHES, LAG, SCALING, STAGES
+from controlplane.contract.spread import MEDIAN, P99, Spread
+from controlplane.service.observations.tables import BATCHES, LAG, LATENCY, PROMISES, SCALING, STAGES
 
 if TYPE_CHECKING:
+    from controlplane.contract.latency import LatencyHop, Level
     from controlplane.service.frames import Query
 
 POINTS_AT_MOST = 720
 ROWS_AT_MOST = 2_000
 _LAG_EVERY_S = 5
+_LATENCY_EVERY_S = 30
 _PHASES = tuple(QueryPhases.model_fields)
 _BATCH = ("at", "batch_id", "rows", "took_s", "rows_per_s")
 _STAGE = tuple(StageSeen.model_fields)
@@ -95,6 +100,57 @@ class Past:
         )
         return [ScalingPoint.model_validate(dict(zip(_SCALING, row, strict=True))) for row in reversed(rows)]
 
+    def latency(self, stream: str, hop: LatencyHop, since: datetime, now: datetime) -> list[LatencyPoint]:
+        """A hop's percentiles, oldest first; what is in one of at most 720 buckets of time is added up."""
+        bucket_s = max(_LATENCY_EVERY_S, math.ceil((now - since).total_seconds() / (POINTS_AT_MOST - 1)))
+        rows = self._rows(
+            "SELECT toDateTime(intDiv(toUnixTimestamp(at), {bucket_s:UInt32}) * {bucket_s:UInt32}, 'UTC') AS began, "  # noqa: S608
+            f"sumMap(buckets, weights), sum(samples), max(max_ms) FROM {LATENCY.name} FINAL "
+            f"WHERE {_SINCE} AND stream = {{stream:String}} AND hop = {{hop:String}} GROUP BY began ORDER BY began",
+            since=_epoch_ms(since),
+            stream=stream,
+            hop=hop,
+            bucket_s=bucket_s,
+        )
+        return [_latency(*row) for row in rows]
+
+    def latencies(self, since: datetime) -> list[LatencyKept]:
+        """Every hop's half minutes."""
+        rows = self._rows(
+            f"SELECT at, stream, hop, since, buckets, weights, samples, max_ms FROM {LATENCY.name} FINAL WHERE {_SINCE}",  # noqa: S608
+            since=_epoch_ms(since),
+        )
+        names = ("at", "stream", "hop", "since")
+        return [
+            LatencyKept.model_validate({**dict(zip(names, row, strict=False)), "spread": _spread(*row[4:])})
+            for row in rows
+        ]
+
+    def promises(self, since: datetime) -> list[PromiseCounted]:
+        """What was counted of service levels, in half minutes."""
+        names = ("at", "stream", "level", "hop", "bad_s", "total_s")
+        rows = self._rows(
+            f"SELECT {', '.join(names)} FROM {PROMISES.name} FINAL WHERE {_SINCE}",  # noqa: S608
+            since=_epoch_ms(since),
+        )
+        said = (dict(zip(names, row, strict=True)) for row in rows)
+        return [PromiseCounted.model_validate({**each, "hop": each["hop"] or None}) for each in said]
+
+    def budgets(self, since: datetime) -> dict[tuple[str, Level, Hop | None], tuple[float, float]]:
+        """Of each service level the bad seconds, and all that were counted."""
+        rows = self._rows(
+            f"SELECT stream, level, hop, sum(bad_s), sum(total_s) FROM {PROMISES.name} FINAL WHERE {_SINCE} "  # noqa: S608
+            "GROUP BY stream, level, hop",
+            since=_epoch_ms(since),
+        )
+        return {
+            (str(stream), cast("Level", level), Hop(str(hop)) if hop else None): (
+                float(str(bad_s)),
+                float(str(total_s)),
+            )
+            for stream, level, hop, bad_s, total_s in rows
+        }
+
     def _rows(self, sql: str, **parameters: int | str) -> list[tuple[object, ...]]:
         """None while the table is not there: then nothing was ever kept."""
         try:
@@ -110,6 +166,19 @@ def _aware(cell: object) -> object:
 
 def _epoch_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
+
+
+def _latency(began: object, summed: object, samples: object, max_ms: object) -> LatencyPoint:
+    buckets, weights = cast("tuple[object, object]", summed)
+    spread = _spread(buckets, weights, samples, max_ms)
+    p50_ms, p99_ms = (round(spread.quantile(share) or 0.0, 1) for share in (MEDIAN, P99))
+    said = {"at": began, "p50_ms": p50_ms, "p99_ms": p99_ms, "max_ms": spread.max_ms, "samples": samples}
+    return LatencyPoint.model_validate(said)
+
+
+def _spread(buckets: object, weights: object, samples: object, max_ms: object) -> Spread:
+    pairs = zip(cast("list[int]", buckets), cast("list[float]", weights), strict=True)
+    return Spread.model_validate({"weights": dict(pairs), "samples": samples, "max_ms": max_ms})
 
 
 def _batch(row: tuple[object, ...]) -> BatchPoint:

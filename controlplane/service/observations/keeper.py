@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from clickhouse_connect.driver.client import Client
 
-    from controlplane.contract.facts import Fact
+    from controlplane.service.observations.tables import Kept
 
 _TIMEOUT_S = 5
 # An asynchronous insert is durable when it is answered too, but its token is another's.
@@ -37,7 +37,7 @@ class Keeper:
         self._client: Client | None = None
         self._told_dropped = 0
 
-    def fold(self, facts: Iterable[Fact]) -> None:
+    def fold(self, facts: Iterable[Kept]) -> None:
         """Take in what is to be kept."""
         self.waiting.fold(facts)
 

@@ -10,14 +10,16 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from controlplane.contract.facts import Fact
 from controlplane.contract.lag import LagJudged
+from controlplane.contract.latency import LatencyKept, PromiseCounted
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
 from controlplane.contract.spark import QueryPhases, QueryProgressed, SparkObserved
+from controlplane.contract.spread import MEDIAN, P99
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from controlplane.contract.facts import Fact
     from controlplane.contract.spark import StageSeen
 
 KEPT_DAYS = 30
@@ -36,6 +38,8 @@ _COUNTS = {
     ),
 }
 
+Kept = Fact | LatencyKept | PromiseCounted
+"""What history is made of: facts, and what the control plane itself has summed up of them."""
 Cell = object
 Row = tuple[Cell, ...]
 
@@ -136,10 +140,31 @@ SCALING = Table(
     },
     ("target", "at", "kind"),
 )
-TABLES = (LAG, BATCHES, STAGES, EXECUTORS, SCALING)
+LATENCY = Table(
+    "tidegate_latency",
+    {
+        "at": _MOMENT,
+        **dict.fromkeys(("stream", "hop", "since"), _WORD),
+        "samples": "UInt32",
+        **dict.fromkeys(("p50_ms", "p99_ms", "max_ms"), "Float64"),
+        "buckets": "Array(Int32)",
+        "weights": "Array(Float64)",
+    },
+    ("stream", "hop", "at"),
+)
+PROMISES = Table(
+    "tidegate_promises",
+    {
+        "at": _MOMENT,
+        **dict.fromkeys(("stream", "level", "hop"), _WORD),
+        **dict.fromkeys(("bad_s", "total_s"), "Float64"),
+    },
+    ("stream", "level", "hop", "at"),
+)
+TABLES = (LAG, BATCHES, STAGES, EXECUTORS, SCALING, LATENCY, PROMISES)
 
 
-def rows_of(fact: Fact) -> Iterator[tuple[Table, Row]]:
+def rows_of(fact: Kept) -> Iterator[tuple[Table, Row]]:
     """What is kept of a fact; nothing of most kinds."""
     match fact:
         case LagJudged():
@@ -159,8 +184,24 @@ def rows_of(fact: Fact) -> Iterator[tuple[Table, Row]]:
             said = {"at": fact.at, "target": fact.target, "kind": "executors", "have": fact.have, "want": fact.want}
             said |= {"is_acted_on": False, "is_dry_run": False, "reason": fact.waits_for, "inputs": "{}"}
             yield SCALING, _of(SCALING, said)
+        case LatencyKept():
+            yield LATENCY, _of(LATENCY, _spread(fact))
+        case PromiseCounted():
+            yield PROMISES, _of(PROMISES, {**fact.model_dump(), "hop": fact.hop or ""})
         case _:
             pass
+
+
+def _spread(fact: LatencyKept) -> dict[str, Cell]:
+    spread, ordered = fact.spread, sorted(fact.spread.weights.items())
+    return {
+        **fact.model_dump(exclude={"spread"}),
+        **spread.model_dump(include={"samples", "max_ms"}),
+        "p50_ms": spread.quantile(MEDIAN) or 0.0,
+        "p99_ms": spread.quantile(P99) or 0.0,
+        "buckets": [bucket for bucket, _ in ordered],
+        "weights": [weight for _, weight in ordered],
+    }
 
 
 def _stage(fact: SparkObserved, stage: StageSeen) -> Row:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from controlplane.contract.lag import LagJudged
+from controlplane.contract.latency import LatencyKept, PromiseCounted
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
 from controlplane.contract.spark import QueryProgressed, SparkObserved
 from controlplane.service.observations.tables import EXECUTORS, rows_of
@@ -22,8 +23,7 @@ from controlplane.service.observations.tables import EXECUTORS, rows_of
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
-    from controlplane.contract.facts import Fact
-    from controlplane.service.observations.tables import Row, Table
+    from controlplane.service.observations.tables import Kept, Row, Table
 
 WAITING_AT_MOST = 20_000
 """Rows, of all tables together: some ten minutes of a large platform, an hour of a small one."""
@@ -51,14 +51,14 @@ class Thinned:
     def __init__(self) -> None:
         self._last: dict[Hashable, tuple[datetime, object]] = {}
 
-    def keeps(self, fact: Fact) -> bool:
+    def keeps(self, fact: Kept) -> bool:
         """Is this one kept?"""
         match fact:
             case LagJudged():
                 return self._is_due(("lag", fact.consumer, fact.topic), fact.at, fact.verdict, LAG_EVERY)
             case ScalingDecided():
                 return self._is_due(("decided", fact.target), fact.at, (fact.want, fact.rule), SCALING_EVERY)
-            case QueryProgressed() | SparkObserved() | ExecutorsChanged():
+            case QueryProgressed() | SparkObserved() | ExecutorsChanged() | LatencyKept() | PromiseCounted():
                 return True
             case _:
                 return False
@@ -95,7 +95,7 @@ class Waiting:
         with self._lock:
             return self._count()
 
-    def fold(self, facts: Iterable[Fact]) -> None:
+    def fold(self, facts: Iterable[Kept]) -> None:
         """Take in what is to be kept of facts."""
         found = [fact for fact in facts if self._thinned.keeps(fact)]
         if not found:
