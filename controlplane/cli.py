@@ -24,6 +24,7 @@ from controlplane.commands.backfill import backfill
 from controlplane.commands.credentials import control_plane
 from controlplane.commands.gates import app as gate_app
 from controlplane.commands.lag import app as lag_app
+from controlplane.commands.latency import latency
 from controlplane.commands.load import app as load_app
 from controlplane.commands.login import login, logout
 from controlplane.commands.operations import app as operations_app
@@ -68,6 +69,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(operations_app, name="operations")
 app.command(name="sql")(sql)
 app.command()(send)
+app.command()(latency)
 app.command()(rollback)
 app.command()(watch)
 app.command()(backfill)

@@ -1,8 +1,7 @@
-"""What does the control plane answer about latency? How it is, how it was, and the histogram of a hop."""
+"""What does the control plane answer about latency? How it is, and the histogram of a hop. How it was is with other history."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,14 +11,12 @@ from controlplane.contract.access import Action, needs
 from controlplane.contract.burn import KEPT
 from controlplane.contract.latency import PROBE, LatencyHop
 from controlplane.service.latency_frame import bars
-from controlplane.service.observations.tables import KEPT_DAYS
 
 if TYPE_CHECKING:
     from controlplane.service.service import Service
 
 PATH = "/api/v1/latency"
 HOPS = f"{PATH}/hops"
-Minutes = Annotated[float, Query(gt=0, le=KEPT_DAYS * 24 * 60)]
 Held = Annotated[float, Query(gt=0, le=KEPT / timedelta(minutes=1))]
 """What is in memory."""
 
@@ -36,18 +33,6 @@ def add_latency(api: FastAPI, service: Service) -> None:
     async def latency() -> dict[str, Any]:
         """Every stream's hops over the last minutes and hours, and how its service levels are kept."""
         return service.latency().model_dump(mode="json")
-
-    @api.get(f"{PATH}/history")
-    @needs(Action.READ)
-    async def history(stream: str, hop: LatencyHop, minutes: Minutes = 60) -> list[dict[str, Any]]:
-        """A hop's percentiles over time, oldest first; 503 while they cannot be read."""
-        known(stream)
-        now = datetime.now(UTC)
-        try:
-            points = await asyncio.to_thread(service.past.latency, stream, hop, now - timedelta(minutes=minutes), now)
-        except OSError as error:
-            raise HTTPException(503, f"the history cannot be read: {error}") from error
-        return [each.model_dump(mode="json") for each in points]
 
     @api.get(HOPS)
     @needs(Action.READ)

@@ -16,6 +16,7 @@ from dash_app.pages.backfills import backfills_page
 from dash_app.pages.elements import message
 from dash_app.pages.lag import lag_page
 from dash_app.pages.lake import lake_page
+from dash_app.pages.latency import latency_page
 from dash_app.pages.ledger import ledger_page
 from dash_app.pages.live import live_page
 from dash_app.pages.load import load_page
@@ -74,6 +75,7 @@ PLACES = (
         names="stream", must_name=True,
     ),
     Place("/lag", "Lag", "d", WATCH, lambda *_: lag_page(), word="delay", names="one", range="1h"),
+    Place("/latency", "Latency", "m", WATCH, latency_page, word="milliseconds", names="one", range="1h"),
     Place("/spark", "Spark", "p", WATCH, spark_page, names="one", range="1h"),
     Place("/scaling", "Scaling", "c", WATCH, lambda *_: scaling_page(), word="capacity", range="1h"),
     Place("/alerts", "Alerts", "a", WATCH, lambda _, name: alerts_page(name), names="one", counts="alerts"),

@@ -1,4 +1,4 @@
-"""What does the control plane answer about the past of consumers, queries, stages and executors?"""
+"""What does the control plane answer about the past of consumers, queries, stages, executors and hops?"""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import FastAPI, HTTPException, Query
 from pydantic import AwareDatetime
 
 from controlplane.contract.access import Action, needs
+from controlplane.contract.latency import LatencyHop  # noqa: TC001 (FastAPI reads it)
 from controlplane.service.observations.tables import KEPT_DAYS
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ def add_observations(api: FastAPI, past: Past) -> None:
     @needs(Action.READ)
     async def scaling(target: str, minutes: Minutes = 60, until: Until = None) -> list[dict[str, Any]]:
         return await _told(lambda: past.scaling(target, *_within(minutes, until)))
+
+    @api.get("/api/v1/latency/history")
+    @needs(Action.READ)
+    async def latency(stream: str, hop: LatencyHop, minutes: Minutes = 60, until: Until = None) -> list[dict[str, Any]]:
+        return await _told(lambda: past.latency(stream, hop, *_within(minutes, until)))
 
 
 def _within(minutes: float, until: datetime | None) -> tuple[datetime, datetime]:

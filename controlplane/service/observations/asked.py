@@ -100,14 +100,15 @@ class Past:
         )
         return [ScalingPoint.model_validate(dict(zip(_SCALING, row, strict=True))) for row in reversed(rows)]
 
-    def latency(self, stream: str, hop: LatencyHop, since: datetime, now: datetime) -> list[LatencyPoint]:
+    def latency(self, stream: str, hop: LatencyHop, since: datetime, until: datetime) -> list[LatencyPoint]:
         """A hop's percentiles, oldest first; what is in one of at most 720 buckets of time is added up."""
-        bucket_s = max(_LATENCY_EVERY_S, math.ceil((now - since).total_seconds() / (POINTS_AT_MOST - 1)))
+        bucket_s = max(_LATENCY_EVERY_S, math.ceil((until - since).total_seconds() / (POINTS_AT_MOST - 1)))
         rows = self._rows(
             "SELECT toDateTime(intDiv(toUnixTimestamp(at), {bucket_s:UInt32}) * {bucket_s:UInt32}, 'UTC') AS began, "  # noqa: S608
             f"sumMap(buckets, weights), sum(samples), max(max_ms) FROM {LATENCY.name} FINAL "
-            f"WHERE {_SINCE} AND stream = {{stream:String}} AND hop = {{hop:String}} GROUP BY began ORDER BY began",
+            f"WHERE {_WITHIN} AND stream = {{stream:String}} AND hop = {{hop:String}} GROUP BY began ORDER BY began",
             since=_epoch_ms(since),
+            until=_epoch_ms(until),
             stream=stream,
             hop=hop,
             bucket_s=bucket_s,
@@ -117,8 +118,9 @@ class Past:
     def latencies(self, since: datetime) -> list[LatencyKept]:
         """Every hop's half minutes."""
         rows = self._rows(
-            f"SELECT at, stream, hop, since, buckets, weights, samples, max_ms FROM {LATENCY.name} FINAL WHERE {_SINCE}",  # noqa: S608
+            f"SELECT at, stream, hop, since, buckets, weights, samples, max_ms FROM {LATENCY.name} FINAL WHERE {_WITHIN}",  # noqa: S608
             since=_epoch_ms(since),
+            until=_epoch_ms(_OPEN),
         )
         names = ("at", "stream", "hop", "since")
         return [
@@ -130,8 +132,9 @@ class Past:
         """What was counted of service levels, in half minutes."""
         names = ("at", "stream", "level", "hop", "bad_s", "total_s")
         rows = self._rows(
-            f"SELECT {', '.join(names)} FROM {PROMISES.name} FINAL WHERE {_SINCE}",  # noqa: S608
+            f"SELECT {', '.join(names)} FROM {PROMISES.name} FINAL WHERE {_WITHIN}",  # noqa: S608
             since=_epoch_ms(since),
+            until=_epoch_ms(_OPEN),
         )
         said = (dict(zip(names, row, strict=True)) for row in rows)
         return [PromiseCounted.model_validate({**each, "hop": each["hop"] or None}) for each in said]
@@ -139,9 +142,10 @@ class Past:
     def budgets(self, since: datetime) -> dict[tuple[str, Level, Hop | None], tuple[float, float]]:
         """Of each service level the bad seconds, and all that were counted."""
         rows = self._rows(
-            f"SELECT stream, level, hop, sum(bad_s), sum(total_s) FROM {PROMISES.name} FINAL WHERE {_SINCE} "  # noqa: S608
+            f"SELECT stream, level, hop, sum(bad_s), sum(total_s) FROM {PROMISES.name} FINAL WHERE {_WITHIN} "  # noqa: S608
             "GROUP BY stream, level, hop",
             since=_epoch_ms(since),
+            until=_epoch_ms(_OPEN),
         )
         return {
             (str(stream), cast("Level", level), Hop(str(hop)) if hop else None): (
