@@ -1,7 +1,7 @@
 /* The Latency page: bars of hops, a hop's histogram and past, budgets. What it says is controlplane/contract/latency.py. */
 (function () {
   "use strict";
-  const make = (...how) => window.tidegate.make.element(...how), { redraw, copyButton } = window.tidegate.make, address = window.tidegate.address;
+  const make = (...how) => window.tidegate.make.element(...how), redraw = (...how) => window.tidegate.make.redraw(...how), address = window.tidegate.address;
   const HOPS = ["raw", "routed", "inserted", "served", "sent", "painted"], PROBE = "tidegate_probe", OLD_S = 90;
   const DONE = { raw: "the raw topic has it", routed: "the valid topic has it", inserted: "ClickHouse has it", served: "the hub has read it", sent: "it is sent to browsers", painted: "it is on a screen" };
   const VERDICTS = { kept: "kept", burns: "burns", burns_fast: "burns fast", unknown: "unknown" };
@@ -60,7 +60,7 @@
     redraw(find("since", name), since, () => [since]);
     const newest = Math.max(...known_.map(({ newest_at: at }) => Date.parse(at)), -Infinity);
     find("card", name).classList.toggle("is-old", known_.length > 0 && (window.tidegate.hubNow() - newest) / 1000 > OLD_S);
-    redraw(find("cli", name), name, () => [copyButton(`tidegate latency --stream ${called(name)}`)]);
+    redraw(find("cli", name), name, () => [window.tidegate.make.copyButton(`tidegate latency --stream ${called(name)}`)]);
     redraw(box, JSON.stringify([known_, hop, row.promised_ms]), () => (known_.length ? bars(row, known_, hop) : [make("p", "is-unknown", `Unknown in the last ${windowNow()}: ${[...new Set(hops.map(({ reason }) => reason))].join("; ")}.`)]));
     redraw(find("hops", name), JSON.stringify([hops, hop]), () => [table(name, hops, hop)]);
     redraw(find("burns", name), JSON.stringify([row.burns, name === PROBE && probeWords(frame.probe)]), () => (name === PROBE ? [make("p", frame.probe.reason ? "is-unknown" : "", probeWords(frame.probe))] : [burns(row.burns)]));
