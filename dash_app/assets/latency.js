@@ -91,8 +91,15 @@
       made.push(line);
     }
     const ends = make("div", "latency-ends");
-    ends.append(make("span", "", "0"), make("span", "latency-promised", row.promised_ms ? `promised: ${time(row.promised_ms)}` : ""), make("span", "", time(most)));
-    return [...made, ends];
+    ends.append(make("span", "", "0"), make("span", "", time(most)));
+    return [...made, ends, ...(row.promised_ms ? [promise(row.promised_ms, most)] : [])];
+  }
+
+  function promise(ms, most) {
+    const made = make("div", "latency-promise"), line = made.appendChild(make("i"));
+    made.append(make("span", "", ms > most ? `All of this is within the promised ${time(ms)}` : `Promised: ${time(ms)}`));
+    line.style.width = `${Math.min(1, ms / most) * 100}%`;
+    return made;
   }
 
   function headed(...columns) {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from controlplane.contract.lag import LagVerdict
 from controlplane.contract.names import arrivals_table, live_table
 from controlplane.contract.spark import QueryPhases
+from load_tests.shown.ages import ages, promises
 from load_tests.shown.moment import AT
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def clickhouse(streams: Sequence[StreamDefinition]) -> Callable[..., Rows]:
         for name, rows in (("tidegate_lag", _lag), ("tidegate_batches", _batches), ("tidegate_scaling", _scaling)):
             if f"FROM {name} " in sql:
                 return rows(asked)
-        return []
+        return ages(sql, asked) or promises(sql)
 
     return query
 

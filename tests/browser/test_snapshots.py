@@ -86,6 +86,10 @@ PICTURES = (
     Picture("overview", "/", ("20,160 events are on their way", "feed-shop"), on_phone=True),
     Picture("live", "/live/shop", ("Traffic by kind of event", "28.8"), '[data-rollup="live/shop/sales"] ' + _CHART, on_phone=True),
     Picture("lag", "/lag/lake%20shop", ("Likeliest small files", "412 of 640", "billing", "Partitions"), _CHART, on_phone=True),
+    Picture(
+        "latency", "/latency/shop?hop=painted",
+        ("since its event time", "it is on a screen", "burns fast", "measured by"), _CHART, on_phone=True,
+    ),
     Picture("spark", "/spark", ("findTouchedFiles", "took 13"), _CHART),
     Picture("scaling", "/scaling", ("2 of 4 are not there yet", "autoscaler on"), _CHART),
     Picture("alerts", "/alerts", ("windows until 14:10 sales halted", "A part is not running"), on_phone=True),

@@ -31,6 +31,7 @@ PAGES = {
     "",
     "/",
     "/lag",
+    "/latency",
     "/spark",
     "/scaling",
     "/alerts",

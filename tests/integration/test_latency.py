@@ -1,0 +1,54 @@
+"""How old events are on a real platform: every hop up to the hub, of probes and of a stream, and no list has the probes in it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import httpx
+
+from controlplane.contract.latency import PROBE, LatencyFrame, LatencyHop, StreamLatency
+from pipeline.feed.shop import event
+from pipeline.producer import EventProducer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from controlplane.contract.streams import StreamDefinition
+
+BY_LIVE = {LatencyHop.RAW, LatencyHop.ROUTED, LatencyHop.INSERTED}
+
+
+def get(running: Any, path: str) -> Any:
+    answer = httpx.get(f"{running.settings.api}{path}", headers=running.settings.authorization, timeout=5)
+    return answer.raise_for_status().json()
+
+
+def measured(stream: StreamLatency | None) -> set[LatencyHop]:
+    return set() if stream is None else {each.hop for each in stream.windows["5m"] if each.samples}
+
+
+def test_every_hop_is_measured_of_probes_and_of_a_stream(
+    running: Any, shop: StreamDefinition, eventually: Callable[..., Any]
+) -> None:
+    producer = EventProducer(shop, running.settings.kafka, running.settings.registry, transactional_id=uuid4().hex)
+    with producer.transaction() as send:
+        for number in range(50):
+            send(event(11, number, 0.0, datetime.now(UTC)).value)
+
+    def look() -> LatencyFrame | None:
+        frame = LatencyFrame.model_validate(get(running, "/api/v1/latency"))
+        of_shop = next(each for each in frame.streams if each.name == "shop")
+        has_all = measured(frame.probes) >= {*BY_LIVE, LatencyHop.SERVED} and measured(of_shop) >= BY_LIVE
+        return frame if has_all else None
+
+    frame = eventually(look, "every hop is measured")
+    assert frame.probes is not None
+    medians = [each.p50_ms for each in frame.probes.windows["5m"] if each.p50_ms is not None]
+    assert medians == sorted(medians), "an event is older at each hop than at the one before"
+    assert frame.probe.reason is None
+    names = {each["name"] for each in get(running, "/api/v1/streams")}
+    assert PROBE not in {*names, *(each["stream"] for each in get(running, "/api/v1/ledger"))}
+    told = [each["consumer"] for each in get(running, "/api/v1/facts?kind=lag_judged")]
+    assert not [each for each in told if PROBE in each]
