@@ -19,6 +19,11 @@
     return [{ subject: "The control plane", reason, since: null, page: null }];
   }
 
+  function unknownOf({ name, verdict, verdict_reason: reason, hops }) {
+    if (verdict === "unknown") return { why: `the ledger of ${name}: ${reason}`, page: `/ledger/${name}` };
+    const hop = hops.find(({ events }) => events === null);
+    return hop ? { why: `${name}.${hop.hop}: ${hop.reason}`, page: "/" } : null;
+  }
   /* { state: ok | problems | unknown | lost, said, why, page, problems }; `why` is of what is unknown without being a problem. */
   function health() {
     const lost = silence(), update = window.tidegate.latest.get("overview");
@@ -26,8 +31,8 @@
     if (lost.length) return { state: "lost", said: "Not connected", why: "", page: null, problems };
     if (!update) return { state: "unknown", said: "Not known yet", why: "", page: "/", problems };
     if (problems.length) return { state: "problems", said: problems.length === 1 ? "1 problem" : `${problems.length} problems`, why: "", page: problems[0].page, problems };
-    const unknown = update.data.streams.find(({ verdict }) => verdict === "unknown");
-    if (unknown) return { state: "unknown", said: "Unknown", why: `the ledger of ${unknown.name}: ${unknown.verdict_reason}`, page: `/ledger/${unknown.name}`, problems };
+    const unknown = update.data.streams.map(unknownOf).find(Boolean);
+    if (unknown) return { state: "unknown", said: "Unknown", ...unknown, problems };
     return { state: "ok", said: "All is well", why: "", page: "/", problems };
   }
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from controlplane.contract.facts import LedgerPartition, LedgerTaken, PartChanged, PartState, Verdict
+from controlplane.contract.facts import HopMeasured, LedgerPartition, LedgerTaken, PartChanged, PartState, Verdict
+from controlplane.contract.names import Hop
 from dash_app.pages.places import PLACES
 from load_tests.bench.browser import says
 
@@ -31,6 +32,11 @@ def _account(verdict: Verdict) -> LedgerTaken:
     return LedgerTaken(
         at=datetime.now(UTC), stream="shop", partitions=(partition,), verdict=verdict, reason="as counted"
     )
+
+
+def _hops() -> list[HopMeasured]:
+    now = datetime.now(UTC)
+    return [HopMeasured(at=now, stream="shop", hop=hop, events=8, events_per_s=0, lag_s=0, newest_at=now) for hop in Hop]
 
 
 def _part(state: PartState) -> PartChanged:
@@ -66,6 +72,8 @@ def _says_whether_all_is_well(console: Any, looked_at: Callable[[Any, str], None
     page = console.page
     _says(page, "#health", "Unknown", "the ledger of shop")
     console.report(_part(PartState.RUNNING), _account(Verdict.BALANCED))
+    _says(page, "#health", "Unknown", "shop.raw: ")
+    console.report(*_hops())
     _says(page, "#health-said", "All is well")
     _says(page, "#overview-said", "All is well: every event of 1 stream is accounted for")
     console.report(_part(PartState.HELD))
@@ -78,7 +86,7 @@ def _says_whether_all_is_well(console: Any, looked_at: Callable[[Any, str], None
     page.wait_for_selector("#palette [data-copies='tidegate ledger']", timeout=_WITHIN_MS)
     looked_at(page, "frame-palette")
     page.keyboard.press("Escape")
-    console.report(_part(PartState.RUNNING))
+    console.report(_part(PartState.RUNNING), _account(Verdict.BALANCED), *_hops())
     _says(page, "#health-said", "All is well")
 
 
