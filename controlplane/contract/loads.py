@@ -40,6 +40,8 @@ class LoadTarget(StrEnum):
 
     KAFKA = "kafka"
     """A stream's raw topic, by the SDK's transactional producer."""
+    COLLECTOR = "collector"
+    """The same over HTTP."""
     CONSOLE = "console"
     """What the console's pages ask the API for."""
     HUB = "hub"
@@ -48,7 +50,7 @@ class LoadTarget(StrEnum):
     @property
     def writes(self) -> bool:
         """Does it send events into a stream?"""
-        return self is LoadTarget.KAFKA
+        return self in (LoadTarget.KAFKA, LoadTarget.COLLECTOR)
 
 
 class LoadShape(StrEnum):

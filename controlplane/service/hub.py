@@ -93,14 +93,14 @@ class Hub:
         self._most = most
 
     def join(self, person: str = "", write: Callable[[bytes], bool] = lambda _: False) -> Client:
-        """A new client; it is greeted first.
+        """A new client; it is greeted first. Nobody's (a part's) counts among all only.
 
         Raises:
             TooManyError: if there are as many as there may be.
         """
         if len(self.clients) >= self._most.in_all:
             raise TooManyError(f"there are {len(self.clients)} watchers, and may be no more (TIDEGATE_PUSH_CLIENTS)")
-        if (own := self._persons[person]) >= self._most.each:
+        if person and (own := self._persons[person]) >= self._most.each:
             raise TooManyError(f"{person} has {own} watchers, and may have no more (TIDEGATE_PUSH_CLIENTS_EACH)")
         client = Client(person=person, write=write)
         client.reply(Welcome(epoch=self.epoch).model_dump_json())

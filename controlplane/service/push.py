@@ -45,11 +45,17 @@ def add_push(api: FastAPI, hub: Hub, authenticator: Authenticator) -> None:
             return
         wire = wire_of(socket)
         try:
-            client = hub.join(socket.state.principal.name, *(() if wire is None else (wire.write,)))
+            client = hub.join(_person(socket), *(() if wire is None else (wire.write,)))
         except TooManyError as error:
             await _refuse(socket, CloseCode.TOO_MANY, str(error))
             return
         await _watch(socket, hub, client, wire, authenticator)
+
+
+def _person(socket: WebSocket) -> str:
+    """Whose watcher it is; of a part nobody's."""
+    principal = socket.state.principal
+    return "" if principal.is_service else str(principal.name)
 
 
 async def _let_in(socket: WebSocket) -> str | None:

@@ -9,7 +9,7 @@
   const AGAIN_MS = 1000, PREVIEW_AFTER_MS = 250, UNDER_WAY = ["queued", "running", "paused"];
   const defaults = { target: "kafka", shape: "steady", rate: "200", lasts: "1m", users: "4", why: "" };
   const fields = [
-    ["target", "by", "select", [["kafka", "Kafka"], ["console", "the console\u2019s API"], ["hub", "the hub\u2019s watchers"]], "What is loaded"],
+    ["target", "by", "select", [["kafka", "Kafka"], ["collector", "the collector, over HTTP"], ["console", "the console\u2019s API"], ["hub", "the hub\u2019s watchers"]], "What is loaded"],
     ["shape", "shape", "select", [["steady", "steady"], ["flash-sale", "flash sale"], ["step", "steps"], ["soak", "soak"]], "How the load goes over time"],
     ["rate", "at the peak", "number", null, "Events, or requests, a second at the peak"],
     ["lasts", "for", "text", null, "How long: 30s, 2m, 1h"],
@@ -79,7 +79,7 @@
     const box = place("said", "form");
     if (!box) return;
     box.classList.toggle("is-refused", Boolean(reason));
-    const what = said && said.events ? `${said.events.toLocaleString("en")} ${given("target") === "kafka" ? `real events into ${stream()}, which stay` : "requests"}. ` : "";
+    const what = said && said.events ? `${said.events.toLocaleString("en")} ${["kafka", "collector"].includes(given("target")) ? `real events into ${stream()}, which stay` : "requests"}. ` : "";
     box.textContent = reason || `${what}A plan first: nothing is done before it is confirmed.`;
   }
 

@@ -16,17 +16,19 @@ from locust.env import Environment
 from controlplane.contract.loads import LoadTarget
 from controlplane.contract.settings import Settings
 from load_tests.users.load import Load
-from load_tests.users.senders import kafka_user
+from load_tests.users.senders import collector_user, kafka_user
 from load_tests.users.shapes import shape_of
 from load_tests.users.watchers import console_user, hub_user
 from pipeline.loads.addresses import addresses_of, refused, why_refused
 from pipeline.loads.folder import LoadFolder
+from pipeline.loads.observe import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 USERS: Mapping[LoadTarget, Callable[[Load], type[Any]]] = {
     LoadTarget.KAFKA: kafka_user,
+    LoadTarget.COLLECTOR: collector_user,
     LoadTarget.CONSOLE: console_user,
     LoadTarget.HUB: hub_user,
 }
@@ -49,20 +51,30 @@ def run(number: str) -> None:
         user_classes=[USERS[load.run.asked.target](load)], shape_class=shape_of(load), stop_timeout=_ENDS_WITHIN_S
     )
     runner = environment.create_local_runner()
-    gevent.signal_handler(signal.SIGTERM, runner.quit)
     gevent.spawn(_end_with_the_operation)
-    telling = gevent.spawn(_tell, load, folder, runner)
+    beside = [gevent.spawn(_tell, load, folder, runner), gevent.spawn(_observe, load, folder)]
     runner.start_shape()
+    # No more than that: what is under way is waited for below, and told.
+    gevent.signal_handler(signal.SIGTERM, lambda: gevent.kill(runner.shape_greenlet, block=False))
     gevent.joinall([runner.shape_greenlet])
     runner.quit()
-    telling.kill()
+    gevent.killall(beside)
     _tell_once(load, folder, runner)
 
 
 def _tell(load: Load, folder: LoadFolder, runner: Any) -> None:  # noqa: ANN401 (locust has no types)
     while True:
         gevent.sleep(_EVERY_S - load.now_s() % _EVERY_S)
-        _tell_once(load, folder, runner)
+        if load.now_s() > _EVERY_S / 2:  # before that it has not begun
+            _tell_once(load, folder, runner)
+
+
+def _observe(load: Load, folder: LoadFolder) -> None:
+    """Here, and not in the operation, which gives way to everything else: at the peak it would hardly look."""
+    observer = Observer(load.settings, load.run.asked)
+    while True:
+        gevent.sleep(_EVERY_S - load.now_s() % _EVERY_S)
+        folder.add(observer.look(load.now_s()))
 
 
 def _tell_once(load: Load, folder: LoadFolder, runner: Any) -> None:  # noqa: ANN401 (the same)
@@ -88,4 +100,6 @@ if __name__ == "__main__":
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # It finds more than a hundred new users a second too many, again and again.
+    logging.getLogger("locust.runners").setLevel(logging.ERROR)
     typer.run(run)

@@ -1,11 +1,13 @@
-"""Who sends events? Producers of the SDK. Each takes what is due, and sends it."""
+"""Who sends events? Producers of the SDK, or programs that speak HTTP to the collector. Each takes what is due, and sends it."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import gevent
 from locust import User, task
+from locust.contrib.fasthttp import FastHttpUser
 
 from controlplane.contract.folders import load_streams
 from load_tests.users.events import generator
@@ -13,6 +15,7 @@ from pipeline.producer import EventProducer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from load_tests.users.load import Load
 
@@ -48,6 +51,31 @@ def kafka_user(load: Load) -> type[User]:
             return COMMITTED
 
     return KafkaUser
+
+
+def collector_user(load: Load) -> type[User]:
+    """A connection a user, a request a piece."""
+    stream, events = load.run.asked.stream, generator(load.run.asked.stream, load.run.run)
+    path = f"/v1/streams/{stream}/events"
+    headers = {"Content-Type": "application/json", **load.settings.authorization}
+
+    class CollectorUser(FastHttpUser):
+        host = load.settings.collector
+
+        @task
+        def send(self) -> None:
+            _send_next(load, self.environment, events, self._post)
+
+        def _post(self, found: Events) -> str:
+            """Once: what was refused by 429 is counted, not offered again."""
+            answer = self.client.post(path, data=json.dumps(found, default=_iso), headers=headers)
+            return str(answer.status_code or NO_ANSWER)
+
+    return CollectorUser
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _send_next(load: Load, environment: Any, events: Callable[..., Events], send: Callable[[Events], str]) -> None:  # noqa: ANN401 (locust has no types)

@@ -23,6 +23,8 @@ def addresses_of(target: LoadTarget, settings: Settings) -> tuple[str, ...]:
     match target:
         case LoadTarget.KAFKA:
             return (*settings.kafka.split(","), settings.registry)
+        case LoadTarget.COLLECTOR:
+            return (settings.collector,)
         case LoadTarget.CONSOLE | LoadTarget.HUB:
             return (settings.api,)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _WIDE, _HIGH, _LEFT, _BELOW = 960, 170, 56, 18
 _TICKS = 4
+_WHOLE_FROM = 100
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ LINES: Mapping[str, tuple[str, Callable[[Sequence[LoadSecond]], list[Line]]]] = 
 def chart(lines: Sequence[Line], seconds: float, peak: tuple[float, float]) -> str:
     """An SVG of lines from 0 on; the peak is shaded."""
     wide = max([seconds, *(at for line in lines for at, _ in line.points)]) or 1.0
-    most = max([1e-9, *(value for line in lines for _, value in line.points if value is not None)])
+    most = max((value for line in lines for _, value in line.points if value is not None), default=0) or 1.0
 
     def place(at: float, value: float) -> tuple[float, float]:
         return _LEFT + at / wide * (_WIDE - _LEFT), (_HIGH - _BELOW) * (1 - value / most) + 4
@@ -74,9 +75,13 @@ def _grid(wide: float, most: float, place: Callable[[float, float], tuple[float,
     for tick in range(_TICKS + 1):
         x, y = place(wide * tick / _TICKS, most * tick / _TICKS)
         yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDE}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{most * tick / _TICKS:,.3g}</text>'
+        yield f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_figure(most * tick / _TICKS)}</text>'
         side = "end" if tick == _TICKS else "middle" if tick else "start"
         yield f'<text x="{x:.1f}" y="{_HIGH + 4}" text-anchor="{side}">{wide * tick / _TICKS:,.0f} s</text>'
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= _WHOLE_FROM else f"{value:.3g}"
 
 
 def _path(line: Line, place: Callable[[float, float], tuple[float, float]]) -> str:

@@ -1,4 +1,4 @@
-"""How is the load begun, watched and ended? The process that loads is another room's command; this one watches the platform.
+"""How is the load begun, watched and ended? The process that loads is another room's command, which watches the platform as well.
 
 A load is offered once: its time axis cannot be gone on with. So a pause ends it early and what follows waits, and a run that was
 killed is not begun again.
@@ -18,7 +18,7 @@ from pipeline.loads.balance import ends_of
 from pipeline.loads.folder import LoadFolder, LoadRun
 from pipeline.loads.ids import run_number
 from pipeline.loads.observe import Observer
-from pipeline.loads.recovery import all_back, recoveries
+from pipeline.loads.recovery import all_back, peak_reached, recoveries
 from pipeline.operate.kind import PausedError, RefusedError, RestsError
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ def load(work: Work, asked: LoadAsked) -> Mapping[str, JsonValue]:
 def settle(work: Work) -> Mapping[str, JsonValue]:
     """Watch until every query is back where it was, two minutes at most."""
     folder = LoadFolder(work.settings, work.operation.id)
-    run, observer = folder.run(), Observer(work.settings, work.operation.stream)
+    run = folder.run()
+    observer, peak = Observer(work.settings, run.asked), peak_reached(run.asked.corners, folder.offered())
     until = time.monotonic() + _SETTLES_WITHIN_S
     try:
         while time.monotonic() < until:
             work.check()
             folder.add(observer.look(_now_s(run)))
-            found = recoveries(folder.observed(), run.asked.corners)
+            found = recoveries(folder.observed(), peak)
             back = sum(each.seconds is not None for each in found)
             work.progress(back, len(found), "queries", "until their lag is what it was")
             if all_back(found):
@@ -90,23 +91,16 @@ def settle(work: Work) -> Mapping[str, JsonValue]:
 
 
 def _watch(work: Work, run: LoadRun, folder: LoadFolder, process: subprocess.Popen[bytes]) -> None:
-    observer = Observer(work.settings, run.asked.stream)
     late_s = run.asked.seconds + _ENDS_WITHIN_S
     unit = "events" if run.asked.target.writes else "requests" if run.asked.events else "s"
-    try:
-        while process.poll() is None:
-            work.check()
-            now_s = _now_s(run)
-            folder.add(observer.look(now_s))
-            done, total = (
-                (folder.sent(), run.asked.events) if run.asked.events else (int(now_s), int(run.asked.seconds))
-            )
-            work.progress(max(0, min(done, total)), total, unit)
-            if now_s > late_s:
-                raise RefusedError(f"the process that loads has not ended {_ENDS_WITHIN_S:.0f} s after its time")
-            time.sleep(_EVERY_S)
-    finally:
-        observer.close()
+    while process.poll() is None:
+        work.check()
+        now_s = _now_s(run)
+        done, total = (folder.sent(), run.asked.events) if run.asked.events else (int(now_s), int(run.asked.seconds))
+        work.progress(max(0, min(done, total)), total, unit)
+        if now_s > late_s:
+            raise RefusedError(f"the process that loads has not ended {_ENDS_WITHIN_S:.0f} s after its time")
+        time.sleep(_EVERY_S)
 
 
 @contextmanager

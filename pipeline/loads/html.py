@@ -56,7 +56,7 @@ def figures(report: LoadReport) -> Iterator[tuple[str, str]]:
         "response at the peak",
         f"p50 {_known(report.p50_ms, 'ms')}, p99 {_known(report.p99_ms, 'ms')}, since an event was due",
     )
-    yield "event to pixel", f"p99 {_known(report.pixel_p99_ms, 'ms')} at the worst"
+    yield "event to pixel", f"p99 at the worst {_known(report.pixel_p99_ms, 'ms')}"
     yield "recovered after", _known(report.recovery_s, "s")
 
 
@@ -87,7 +87,7 @@ def _drawn(report: LoadReport, name: str) -> str:
     lines = [line for line in lines_of(report.seconds) if any(value is not None for _, value in line.points)]
     if not lines:
         return f'<h2>{escape(name)}</h2><p class="unknown">Not measured.</p>'
-    return f"<h2>{escape(name)}, {unit}</h2>{chart(lines, report.corners[-1][0], report.peak_s)}{_legend(lines)}"
+    return f"<h2>{escape(name)}{unit and f', {unit}'}</h2>{chart(lines, report.corners[-1][0], report.peak_s)}{_legend(lines)}"
 
 
 def _legend(lines: list[Line]) -> str:

@@ -18,7 +18,7 @@ from pipeline.loads.folder import LoadFolder
 from pipeline.loads.html import written
 from pipeline.loads.ids import bounds, field_of
 from pipeline.loads.plan import plan_of
-from pipeline.loads.report import report_of
+from pipeline.loads.report import NOT_ENDED, report_of
 from pipeline.operate.kind import RefusedError
 from pipeline.reason import first_line
 
@@ -63,7 +63,7 @@ class LoadKind:
         """What was sent stays; what was seen until then is reported, uncounted."""
         folder = LoadFolder(work.settings, work.operation.id)
         if folder.has_begun and folder.report() is None:
-            _keep(work, "it did not end by itself", None)
+            _keep(work, NOT_ENDED, None)
 
     def undo(self, work: Work) -> OperationAsked | None:  # noqa: ARG002 (the port's)
         """See `OperationKind`. Events that were sent are part of the stream."""

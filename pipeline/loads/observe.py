@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from controlplane.contract.lag import ConsumerKind, LagFrame
-from controlplane.contract.loads import Observed
+from controlplane.contract.loads import LoadTarget, Observed
 
 if TYPE_CHECKING:
+    from controlplane.contract.loads import LoadAsked
     from controlplane.contract.settings import Settings
 
 _TIMEOUT_S = 2.0
+_WAITING = re.compile(r"^tidegate_collector_waiting_events ([0-9.e+]+)$", re.MULTILINE)
 
 
 class Observer:
     """Asks for one stream; one thread's own."""
 
-    def __init__(self, settings: Settings, stream: str) -> None:
-        self._stream = stream
+    def __init__(self, settings: Settings, asked: LoadAsked) -> None:
+        self._stream = asked.stream
+        self._collector = settings.collector if asked.target is LoadTarget.COLLECTOR else None
         self._client = httpx.Client(base_url=settings.api, headers=settings.authorization, timeout=_TIMEOUT_S)
 
     def look(self, t_s: float) -> Observed:
@@ -30,6 +34,7 @@ class Observer:
             lag_s={} if lag is None else lags(LagFrame.model_validate(lag), self._stream),
             pixel_p99_ms=_pixel(overview),
             executors=_executors(scaling),
+            waiting=None if self._collector is None else self._waiting(self._collector),
         )
 
     def close(self) -> None:
@@ -41,6 +46,13 @@ class Observer:
             return self._client.get(path).raise_for_status().json()
         except (httpx.HTTPError, ValueError):
             return None
+
+    def _waiting(self, collector: str) -> float | None:
+        try:
+            found = _WAITING.search(self._client.get(f"{collector}/metrics").raise_for_status().text)
+        except httpx.HTTPError:
+            return None
+        return None if found is None else float(found[1])
 
 
 def lags(frame: LagFrame, stream: str) -> dict[str, float | None]:

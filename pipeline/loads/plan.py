@@ -24,7 +24,7 @@ _EVENT_BYTES = 700
 _DISK_AT_MOST = 0.5
 """Of what is free."""
 _PROCESS_MIB = 110
-_MIB_A_USER = {LoadTarget.KAFKA: 8.0, LoadTarget.CONSOLE: 0.3, LoadTarget.HUB: 0.25}
+_MIB_A_USER = {LoadTarget.KAFKA: 8.0, LoadTarget.COLLECTOR: 0.3, LoadTarget.CONSOLE: 0.3, LoadTarget.HUB: 0.25}
 _SETTLE_S = 20.0
 _COUNTED_PER_S = 60_000
 TOPIC = "topic:raw"
@@ -40,6 +40,8 @@ def plan_of(asked: LoadAsked, settings: Settings, now: datetime | None = None) -
         raise RefusedError(why_refused(not_ours))
     if asked.target.writes and asked.stream not in LOADED:
         raise RefusedError(f"nothing makes events of {asked.stream}; a load can be sent to: {', '.join(LOADED)}")
+    if asked.target is LoadTarget.HUB and asked.users > settings.push_clients:
+        raise RefusedError(f"users: the hub takes {settings.push_clients:,} watchers in all (TIDEGATE_PUSH_CLIENTS)")
     disk = asked.events * _EVENT_BYTES if asked.target.writes else None
     _refuse_without_room(settings.data, disk or 0)
     stages, touches = tuple(_stages(asked)), _touches(asked)
@@ -89,8 +91,12 @@ def curve_top(asked: LoadAsked) -> str:
 
 
 def _touches(asked: LoadAsked) -> tuple[Touch, ...]:
-    """Two loads of a stream at once would measure one another; so would a load and what writes its tables."""
-    return (Touch(stream=asked.stream, table=TOPIC, writes=True),)
+    """Who writes is alone: two loads of a stream would measure one another, and so would a load and a rollback."""
+    return (
+        Touch(
+            stream=asked.stream, table=TOPIC if asked.target.writes else str(asked.target), writes=asked.target.writes
+        ),
+    )
 
 
 def _notes(asked: LoadAsked, settings: Settings) -> Iterator[str]:

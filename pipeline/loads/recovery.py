@@ -9,7 +9,7 @@ from controlplane.contract.loads import Recovery, peak_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from controlplane.contract.loads import Corners, Observed
+    from controlplane.contract.loads import Corners, Observed, Offered
 
 _LEAST_S = {"route": 1.0, "live": 1.0, "lake": 15.0}
 """By part: below this nobody is behind; lake begins a micro-batch every ten seconds."""
@@ -18,10 +18,17 @@ _IN_A_ROW = 3
 """Looks below the level: one may be between two batches."""
 
 
-def recoveries(observed: Sequence[Observed], corners: Corners) -> list[Recovery]:
+def peak_reached(corners: Corners, offered: Sequence[Offered]) -> tuple[float, float]:
+    """From when until when the peak was; it ends with the load where that was cut short."""
+    begins, ends = peak_of(corners)
+    last = max((each.t_s for each in offered), default=ends)
+    return min(begins, last), min(ends, last)
+
+
+def recoveries(observed: Sequence[Observed], peak: tuple[float, float]) -> list[Recovery]:
     """One for each query that was seen."""
     names = sorted({name for each in observed for name in each.lag_s})
-    return [_recovery(name, observed, *peak_of(corners)) for name in names]
+    return [_recovery(name, observed, *peak) for name in names]
 
 
 def all_back(found: Sequence[Recovery]) -> bool:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from controlplane.contract.loads import Judgement, LoadReport, peak_of
+from controlplane.contract.loads import Judgement, LoadReport
 from pipeline.loads.balance import ACCEPTED
 from pipeline.loads.numbers import TOO_MANY, at_peak, middle, percentile, seconds_of, thinned, totals
-from pipeline.loads.recovery import recoveries
+from pipeline.loads.recovery import peak_reached, recoveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from controlplane.contract.settings import Settings
     from pipeline.loads.folder import LoadFolder
 
+NOT_ENDED = "it did not end by itself"
 _ROWS = 1200
 _KEPT_UP = 0.98
 """Share of what was due that has to be sent; less, and the process that loads was too slow."""
@@ -47,10 +48,10 @@ def report_of(folder: LoadFolder, settings: Settings, by: str, ended: str, balan
         balance: None when its events were not counted.
     """
     run, offered, observed = folder.run(), folder.offered(), folder.observed()
-    asked, peak = run.asked, peak_of(run.asked.corners)
+    asked, peak = run.asked, peak_reached(run.asked.corners, offered)
     seconds = seconds_of(asked, offered, observed)
     times = at_peak(offered, peak)
-    back = recoveries(observed, asked.corners)
+    back = recoveries(observed, peak)
     return LoadReport(
         id=run.id,
         asked=asked,
@@ -67,7 +68,7 @@ def report_of(folder: LoadFolder, settings: Settings, by: str, ended: str, balan
         pixel_p99_ms=max((each.pixel_p99_ms for each in observed if each.pixel_p99_ms is not None), default=None),
         recoveries=tuple(back),
         balance=balance,
-        judgements=tuple(judged(asked, offered, back, balance)),
+        judgements=tuple(judged(asked, offered, back, balance, was_settled=ended != NOT_ENDED)),
         seconds=tuple(thinned(seconds, _ROWS)),
         settings={name: str(getattr(settings, name)) for name in _SETTINGS},
         machine=_machine(),
@@ -76,17 +77,26 @@ def report_of(folder: LoadFolder, settings: Settings, by: str, ended: str, balan
 
 
 def judged(
-    asked: LoadAsked, offered: Sequence[Offered], back: Sequence[Recovery], balance: Balance | None
+    asked: LoadAsked,
+    offered: Sequence[Offered],
+    back: Sequence[Recovery],
+    balance: Balance | None,
+    *,
+    was_settled: bool = True,
 ) -> Iterator[Judgement]:
     """What is to be thought of it."""
     if not offered:
-        yield Judgement(about="load", state="unknown", text="Nothing was said by the process that loads.")
+        yield _unknown("load", "Nothing was said by the process that loads.")
     elif asked.events:
         yield _kept_up(offered[-1])
     yield _answered(totals(offered))
-    yield _recovered(back)
+    yield _recovered(back) if was_settled else _unknown("recovery", "Nobody watched until lag was what it had been.")
     if asked.target.writes:
         yield _balanced(balance)
+
+
+def _unknown(about: str, why: str) -> Judgement:
+    return Judgement(about=about, state="unknown", text=why)
 
 
 def _kept_up(last: Offered) -> Judgement:
@@ -103,7 +113,7 @@ def _answered(statuses: dict[str, int]) -> Judgement:
     taken, refused = sum(statuses.get(each, 0) for each in ACCEPTED), statuses.get(TOO_MANY, 0)
     failed = sum(statuses.values()) - taken - refused
     if not taken and not refused and not failed:
-        return Judgement(about="answers", state="unknown", text="Nothing was answered.")
+        return _unknown("answers", "Nothing was answered.")
     others = [
         f"{refused:,} refused by 429" if refused else "",
         f"{failed:,} failed or without an answer" if failed else "",
@@ -116,9 +126,7 @@ def _recovered(back: Sequence[Recovery]) -> Judgement:
     open_ones = [each for each in back if each.seconds is None]
     if not back or any(each.worst_s is None for each in open_ones):
         names = ", ".join(each.consumer for each in open_ones)
-        return Judgement(
-            about="recovery", state="unknown", text=f"The lag{f' of {names}' if names else ''} was not known."
-        )
+        return _unknown("recovery", f"The lag{f' of {names}' if names else ''} was not known.")
     if open_ones:
         names = ", ".join(f"{each.consumer} ({each.worst_s:.1f} s at the worst)" for each in open_ones)
         return Judgement(about="recovery", state="bad", text=f"Not seen to be back where it was: {names}.")
@@ -129,7 +137,7 @@ def _recovered(back: Sequence[Recovery]) -> Judgement:
 
 def _balanced(balance: Balance | None) -> Judgement:
     if balance is None:
-        return Judgement(about="balance", state="unknown", text="Its events were not counted.")
+        return _unknown("balance", "Its events were not counted.")
     there = f"{balance.valid:,} valid, {balance.dead:,} dead, {balance.quarantined:,} quarantined"
     served = "" if balance.served is None else f"; ClickHouse has {balance.served:,}"
     said = f"{balance.acknowledged:,} acknowledged: {there}{served}. "

@@ -43,7 +43,7 @@ from pipeline.loads.html import written
 from pipeline.loads.ids import mark, position_of, run_number
 from pipeline.loads.numbers import percentile, seconds_of, thinned
 from pipeline.loads.plan import plan_of
-from pipeline.loads.recovery import all_back, recoveries
+from pipeline.loads.recovery import all_back, peak_reached, recoveries
 from pipeline.loads.report import judged, report_of
 from pipeline.operate.kind import RefusedError
 
@@ -256,11 +256,16 @@ def watched(*lags: float | None) -> list[Observed]:
 def test_a_query_is_back_when_its_lag_stays_where_it_was(
     lags: Sequence[float | None], seconds: float | None, reason: str
 ) -> None:
-    [found] = recoveries(watched(*lags), FLASH)
+    [found] = recoveries(watched(*lags), peak_of(FLASH))
     assert found.seconds == seconds
     assert reason in found.reason
     assert all_back([found]) == (seconds is not None)
     assert not all_back([]), "nothing known is not all back"
+
+
+def test_a_load_that_was_cut_short_ended_then() -> None:
+    sent = [Offered(t_s=at, users=1) for at in (1, 2, 40)]
+    assert [peak_reached(FLASH, each) for each in (sent, sent[:2], [])] == [(30, 40), (2, 2), (30, 50)]
 
 
 def seen(positions: Sequence[int], routed: Sequence[tuple[Hop, int]], events: int = 6) -> Seen:
@@ -356,6 +361,11 @@ def test_what_was_not_counted_is_unknown_and_what_was_refused_is_not_good() -> N
         "recovery": "unknown",
         "balance": "unknown",
     }
+    cut = {
+        each.about: each.state
+        for each in judged(asked(), sent, recoveries(watched(9, 9, 9), (0, 10)), None, was_settled=False)
+    }
+    assert cut["recovery"] == "unknown"
     late = [sent[0].model_copy(update={"due": 200})]
     assert next(iter(judged(asked(), late, [], None))) == Judgement(
         about="load", state="bad", text="100 of the 200 that were due were sent: the process that loads was too slow."
