@@ -12,8 +12,19 @@
   function redraw(box, key, build) {
     if (!box || drawn.get(box) === key) return;
     drawn.set(box, key);
+    const focus = box.contains(document.activeElement) ? nameOf(document.activeElement) : null;
     box.replaceChildren(...build());
+    if (focus) refocus(box, focus);
     requestAnimationFrame(reach);
+  }
+  /* Who has the focus on a button of a row keeps it when the row is drawn anew; on another row's it must not land. */
+  function nameOf(control) {
+    const row = control.closest("tr, li, article, section");
+    return JSON.stringify([control.tagName, control.type, control.textContent, control.name, { ...control.dataset }, row && { ...row.dataset }]);
+  }
+  function refocus(box, name) {
+    const same = Array.from(box.querySelectorAll("a, button, input, select, summary")).filter((each) => nameOf(each) === name);
+    if (same.length === 1) same[0].focus({ preventScroll: true });
   }
   function copyButton(command) {
     const button = element("button", "copy", "Copy as CLI");

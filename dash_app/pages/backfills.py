@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dash import html
 
-from dash_app.pages.elements import data, no_such_stream
+from dash_app.pages.elements import copied, data, no_such_stream
 from dash_app.pages.operations import operations_table, worker_said
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def backfills_page(streams: Mapping[str, StreamDefinition], name: str | None) ->
 
 
 def _card(title: str, *inside: Component, cli: str = "") -> Component:
-    said = [html.Code(cli, className="quiet")] if cli else []
+    said = [html.Div(copied(cli), className="verdict")] if cli else []
     return html.Section([html.Div([html.H2(title), *said], className="card-head"), *inside], className="card")
 
 

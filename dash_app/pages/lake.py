@@ -108,7 +108,10 @@ def _overview(streams: Mapping[str, StreamDefinition]) -> Component:
             html.Section(
                 [
                     html.Div(
-                        [html.H2("What maintenance did"), html.Code("tidegate maintain run", className="quiet")],
+                        [
+                            html.H2("What maintenance did"),
+                            html.Div(copied("tidegate maintain run"), className="verdict"),
+                        ],
                         className="card-head",
                     ),
                     _table(_RUNS, "Nothing yet.", "runs", lake_runs="all"),

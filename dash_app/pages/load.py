@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dash import dcc, html
 
 from dash_app.figures import empty_figure
-from dash_app.pages.elements import data
+from dash_app.pages.elements import copied, data
 from dash_app.pages.operations import operations_table, worker_said
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def load_page(streams: Mapping[str, StreamDefinition]) -> Component:
 
 
 def _card(title: str, *inside: Component, cli: str = "") -> Component:
-    said = [html.Code(cli, className="quiet")] if cli else []
+    said = [html.Div(copied(cli), className="verdict")] if cli else []
     return html.Section([html.Div([html.H2(title), *said], className="card-head"), *inside], className="card")
 
 

@@ -105,6 +105,7 @@ _AA: dict[str, Any] = {
     "resultTypes": ["violations"],
 }
 _SCREEN, _PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 844}
+_TABS_AT_MOST = 200
 _COPIED = "[...document.querySelectorAll('[data-copies]')].flatMap((each) => each.dataset.copies.split('\\n'))"
 _TOO_WIDE = """() => {
   const scrolls = (each) => getComputedStyle(each).overflowX !== "visible";
@@ -136,6 +137,27 @@ def looked_at() -> Callable[[Any, str], None]:
         assert not wrong, "\n".join([f"{name}:", *wrong])
 
     return look
+
+
+@pytest.fixture
+def by_keyboard() -> Callable[[Any, str], None]:
+    """Goes to what a selector finds by Tab alone, from the beginning of the page; the focus is seen there."""
+
+    def go(page: Any, selector: str) -> None:
+        page.evaluate("() => { document.activeElement.blur(); getSelection().collapse(document.body, 0); }")
+        for _ in range(_TABS_AT_MOST):
+            page.keyboard.press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                break
+        found = page.evaluate(
+            "() => [document.activeElement.outerHTML, getComputedStyle(document.activeElement).outlineStyle]"
+        )
+        assert page.evaluate("selector => document.activeElement.matches(selector)", selector), (
+            f"Tab ends at {found[0]}"
+        )
+        assert found[1] != "none", f"no focus is seen on {found[0]}"
+
+    return go
 
 
 def _broken(page: Any) -> list[str]:

@@ -101,7 +101,7 @@ def _type(page: Any, text: str) -> None:
 
 
 def test_a_backfill_is_planned_confirmed_followed_undone_and_scheduled(
-    opened: Any, tmp_path: Path, looked_at: Any
+    opened: Any, tmp_path: Path, looked_at: Any, by_keyboard: Any
 ) -> None:
     engine = engine_of(f"sqlite:///{tmp_path / 'operations.sqlite'}")
     create_all(engine)
@@ -116,7 +116,8 @@ def test_a_backfill_is_planned_confirmed_followed_undone_and_scheduled(
         copies = page.get_attribute("[data-backfills-form] button[data-copies]", "data-copies")
         assert copies == f"tidegate backfill shop --since {_DAYS[0]} --until {_DAYS[-1]}"
         assert f"since={_DAYS[0]}" in page.url, "a link asks for the same"
-        page.click('[data-backfills-do="plan"]')
+        by_keyboard(page, '[data-backfills-do="plan"]')
+        page.keyboard.press("Space")
         _says(page, "dialog", "Backfill of shop", "The plan is being made; nothing is done yet")
         worker.plans(_plan(*_DAYS))
         _confirms_with_the_right_word_only(page, looked_at)

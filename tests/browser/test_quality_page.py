@@ -90,7 +90,7 @@ def _facts() -> list[Any]:
 
 
 def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
-    shop: StreamDefinition, who: Signed, looked_at: Any
+    shop: StreamDefinition, who: Signed, looked_at: Any, by_keyboard: Any
 ) -> None:
     api, console = free_port(), free_port()
     address, hub = f"http://127.0.0.1:{console}", f"http://127.0.0.1:{api}"
@@ -131,7 +131,8 @@ def test_the_quality_page_shows_gates_rules_and_the_past_and_takes_orders(
             timeout=_WITHIN_MS,
         )
 
-        page.click('[data-gate="ingest"] .order button >> text=Resume')
+        by_keyboard(page, '[data-gate="ingest"] .order button:first-child')
+        page.keyboard.press("Enter")
         _says(page, '[data-quality-said="shop"]', "Ordered: resume ingest of shop")
         page.click('[data-gate="lake"] .order button >> text=Divert it')
         page.click('[data-gate="lake"] .order button >> text=Yes, divert it')
