@@ -86,7 +86,7 @@ def _rollup(frame: LiveFrame, stream: StreamDefinition, now: datetime) -> Iterat
     if rollup is None or frame.reason is not None:
         return
     live_for = LIVE_FOR + (_OPEN_BUCKETS + 1) * timedelta(seconds=frame.bucket_s)
-    closed = [*enumerate(frame.buckets)][: -_OPEN_BUCKETS or None][-_BUCKETS_AT_MOST:]
+    closed = [*enumerate(frame.buckets)][:-_OPEN_BUCKETS][-_BUCKETS_AT_MOST:]
     for index, start in closed:
         at = datetime.fromtimestamp(start, UTC)
         if not timedelta(0) <= now - at <= live_for:
