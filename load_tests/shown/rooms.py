@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 _DAY = date(2026, 11, 24)
 _REJECTED = 18
+_SWAPPED = 5
+"""Version that a backfill has written."""
 _NAMES = ("Ada", "Bo", "Cleo", "Dan", "Eve")
 QUERY = "SELECT region, sum(revenue) AS revenue, sum(orders) AS orders FROM shop_sales GROUP BY region ORDER BY revenue DESC"
 
@@ -166,20 +168,24 @@ def _versions(lake: Path) -> None:
     events = str(lake / "events")
     for number in range(9):
         day = _DAY + timedelta(days=number // 4)
-        if number == 5:  # noqa: PLR2004 (of a picture)
-            said: dict[str, Any] = {"backfill": {"operation": "b41c7d20e9aa", "days": [str(_DAY)]}}
-            rows, how = _events(range(40), 19.0, _DAY), {"mode": "overwrite", "predicate": f"event_date = '{_DAY}'"}
+        if number == _SWAPPED:
+            swap = _said(backfill={"operation": "b41c7d20e9aa", "days": [str(_DAY)]})
+            again, of_day = _events(range(40), 19.0, _DAY), f"event_date = '{_DAY}'"
+            write_deltalake(events, again, mode="overwrite", predicate=of_day, commit_properties=swap)
         else:
-            said = {"offsets": {"0": [10 * number, 10 * number + 10]}}
-            rows, how = _events(range(10 * number, 10 * number + 10), 17.5, day), {"mode": "append"}
-        properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(said)})
-        write_deltalake(events, rows, partition_by=["event_date"], commit_properties=properties, **how)  # type: ignore[arg-type]
+            offsets = range(10 * number, 10 * number + 10)
+            said, rows = _said(offsets={"0": [offsets.start, offsets.stop]}), _events(offsets, 17.5, day)
+            write_deltalake(events, rows, mode="append", partition_by=["event_date"], commit_properties=said)
     DeltaTable(events).optimize.compact()
     for number in range(4):
         visitors = pa.table({"user_id": [*_NAMES], "seen": [number + len(each) for each in _NAMES]})
         write_deltalake(str(lake / "entity_visitor"), visitors, mode="overwrite")
     for table, every_s in (("events", 3600), ("entity_visitor", 9000)):
         _dated(lake / table / "_delta_log", every_s)
+
+
+def _said(**said: Any) -> CommitProperties:  # noqa: ANN401 (JSON)
+    return CommitProperties(custom_metadata={"userMetadata": json.dumps(said)})
 
 
 def _events(offsets: range, price: float, day: date) -> pa.Table:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from dash_app.pages.places import PLACES
-from load_tests.bench.browser import opened_console, says
+from load_tests.bench.browser import opened_console
 from load_tests.shown.loads import BEFORE
 from load_tests.shown.moment import AT
 from load_tests.shown.rooms import QUERY
@@ -73,18 +74,24 @@ class Picture:
     path: str
     """With the ids of operations by kind, such as {trial}."""
     says: tuple[str, ...]
-    """In `main`."""
+    """In its `body`."""
     has: str = "main"
     """A selector that is there then, such as that of a chart."""
     press: str = ""
     """What is clicked before."""
     on_phone: bool = False
+    is_wall: bool = False
+    """The wall board: a page of its own, which is loaded anew for each theme."""
 
 
 _CHART = ".main-svg .trace"
 PICTURES = (
     Picture("overview", "/", ("20,160 events are on their way", "feed-shop"), on_phone=True),
     Picture("live", "/live/shop", ("Traffic by kind of event", "28.8"), '[data-rollup="live/shop/sales"] ' + _CHART, on_phone=True),
+    Picture(
+        "wall", "/live", ("3 problems", "events a second", "Flights out of New York"), '[data-stream="shop"] canvas',
+        on_phone=True, is_wall=True,
+    ),
     Picture("lag", "/lag/lake%20shop", ("Likeliest small files", "412 of 640", "billing", "Partitions"), _CHART, on_phone=True),
     Picture(
         "latency", "/latency/shop?hop=painted",
@@ -127,66 +134,80 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield one
 
 
+@dataclass(frozen=True)
+class Look:
+    """A page that is open on the stage, whose clock stands still."""
+
+    stage: Stage
+    page: Any
+    beside: Any
+    """A page of nobody's, to compare pictures in."""
+    complaints: list[str] = field(default_factory=list)
+    """Errors of scripts, and answers of 500 and more."""
+
+    def goes(self, picture: Picture, theme: str) -> None:
+        """The console is loaded once, and gone through after that."""
+        self.page.emulate_media(color_scheme=theme)
+        self.page.set_viewport_size(_DRAWN)
+        path = picture.path.format(**{kind.value: each for kind, each in self.stage.operations.items()})
+        is_console = self.page.evaluate("Boolean(window.tidegate && window.tidegate.address)")
+        if is_console and not picture.is_wall:
+            self.page.evaluate("path => window.tidegate.address.go(path)", path)
+        else:
+            self.page.goto(self.stage.address + path)
+
+    def is_drawn(self, picture: Picture) -> None:
+        """Wait until it is."""
+        for text in picture.says:
+            expect(self.page.locator("body")).to_contain_text(text, timeout=_WITHIN_MS)
+        self.page.wait_for_selector(picture.has, state="attached", timeout=_WITHIN_MS)
+
+
 @pytest.fixture(scope="module")
-def page(stage: Stage) -> Iterator[Any]:
-    """A page in the dark theme whose clock stands still; `page.complaints` are its errors, and the wrong answers that it got."""
-    with opened_console("about:blank", stage.cookie) as one:
-        one.complaints = []
-        one.on("pageerror", lambda error: one.complaints.append(str(error)))
-        one.on("response", lambda answer: one.complaints.append(answer.url) if answer.status >= 500 else None)
-        one.add_init_script(f"({_FLASHES})()")
-        one.clock.set_fixed_time(AT)
-        one.add_init_script(f"({_STANDING})({AT.timestamp() * 1000})")
+def look(stage: Stage) -> Iterator[Look]:
+    with opened_console("about:blank", stage.cookie) as page:
+        one = Look(stage, page, page.context.new_page())
+        page.on("pageerror", lambda error: one.complaints.append(str(error)))
+        page.on("response", lambda answer: one.complaints.append(answer.url) if answer.status >= 500 else None)
+        page.add_init_script(f"({_FLASHES})()")
+        page.clock.set_fixed_time(AT)
+        page.add_init_script(f"({_STANDING})({AT.timestamp() * 1000})")
         yield one
 
 
-def test_the_dark_theme_is_there_from_the_first_frame_on(stage: Stage, page: Any) -> None:
-    page.emulate_media(color_scheme="dark")
-    page.goto(stage.address)
-    says(page, "main", "Overview", within_ms=_WITHIN_MS)
-    seen = page.evaluate("[...window.backgrounds]")
+@pytest.mark.parametrize("path", ["/", "/live"])
+def test_the_dark_theme_is_there_from_the_first_frame_on(path: str, look: Look) -> None:
+    look.page.emulate_media(color_scheme="dark")
+    look.page.goto(look.stage.address + path)
+    expect(look.page.locator("body")).to_contain_text("problems", timeout=_WITHIN_MS)
+    seen = look.page.evaluate("[...window.backgrounds]")
     assert seen
     assert not [each for each in seen if each.startswith(_LIGHT)]
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=[each.name for each in PICTURES])
 def test_a_page_looks_as_it_should_in_both_themes_and_on_a_phone(
-    picture: Picture, stage: Stage, page: Any, looked_at: Any, pytestconfig: pytest.Config
+    picture: Picture, look: Look, looked_at: Any, pytestconfig: pytest.Config
 ) -> None:
-    page.complaints.clear()
-    page.emulate_media(color_scheme="dark")
-    page.set_viewport_size(_DRAWN)
-    goes(page, stage.address, picture.path.format(**{kind.value: each for kind, each in stage.operations.items()}))
-    if picture.press:
-        page.click(picture.press, timeout=_WITHIN_MS)
-        page.mouse.move(_DRAWN["width"] - 1, _DRAWN["height"] - 1)
-    says(page, "main", *picture.says, within_ms=_WITHIN_MS)
-    page.wait_for_selector(picture.has, state="attached", timeout=_WITHIN_MS)
+    page = look.page
+    look.complaints.clear()
     for theme in ("dark", "light"):
+        if theme == "dark" or picture.is_wall:
+            look.goes(picture, theme)
         page.emulate_media(color_scheme=theme)
-        page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'", timeout=_WITHIN_MS)
+        if picture.press and theme == "dark":
+            page.click(picture.press, timeout=_WITHIN_MS)
+            page.mouse.move(_DRAWN["width"] - 1, _DRAWN["height"] - 1)
+        look.is_drawn(picture)
         if theme == "light" or keeps(pytestconfig):
-            keep_or_compare(f"{picture.name}-{theme}", taken(page), page, pytestconfig)
+            keep_or_compare(f"{picture.name}-{theme}", look, pytestconfig)
     looked_at(page, picture.name)
     page.set_viewport_size(_PHONE)
     if picture.on_phone:
-        keep_or_compare(f"{picture.name}-phone", taken(page), page, pytestconfig)
+        keep_or_compare(f"{picture.name}-phone", look, pytestconfig)
     wrong = _WRONG_WORDS.search(page.inner_text("body"))
     assert wrong is None, page.inner_text("body")[max(0, wrong.start() - 60) :][:160]
-    assert page.complaints == []
-
-
-def keeps(config: pytest.Config) -> bool:
-    """Is this `make snapshots`?"""
-    return bool(config.getoption("--keep-snapshots", default=False))
-
-
-def goes(page: Any, address: str, path: str) -> None:
-    """The first time the console is loaded; after that it is not loaded anew."""
-    if not page.url.startswith(address):
-        page.goto(address)
-        page.wait_for_function("document.body.dataset.connection === 'live'", timeout=_WITHIN_MS)
-    page.evaluate("path => window.tidegate.address.go(path)", path)
+    assert look.complaints == []
 
 
 def taken(page: Any) -> bytes:
@@ -195,25 +216,29 @@ def taken(page: Any) -> bytes:
     size = page.viewport_size
     ends = page.evaluate("Math.ceil(document.querySelector('main').getBoundingClientRect().bottom)")
     clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], max(ends, 720)), "scale": 1}
-    asked = {"format": "webp", "quality": _QUALITY, "clip": clip}
     session = page.context.new_cdp_session(page)
-    found = session.send("Page.captureScreenshot", asked)
+    found = session.send("Page.captureScreenshot", {"format": "webp", "quality": _QUALITY, "clip": clip})
     session.detach()
     return base64.b64decode(found["data"])
 
 
-def keep_or_compare(name: str, now: bytes, page: Any, config: pytest.Config) -> None:
+def keep_or_compare(name: str, look: Look, config: pytest.Config) -> None:
     """Keep the picture where that is asked for; else say how it differs from the one that was kept."""
-    file = KEPT / f"{name}.webp"
+    file, now = KEPT / f"{name}.webp", taken(look.page)
     assert len(now) < _BYTES_AT_MOST, f"{name} has {len(now):,} bytes"
     if keeps(config):
         file.write_bytes(now)
+        return
     assert file.exists(), f"there is no {file.name}: run `make snapshots`"
-    pair = [base64.b64encode(each).decode() for each in (file.read_bytes(), now)]
-    found = page.evaluate(_TILES, pair)
+    found = look.beside.evaluate(_TILES, [base64.b64encode(each).decode() for each in (file.read_bytes(), now)])
     if found["kept"] != found["now"] or found["most"] > _DIFFERS:
         said = f"{file.name} is not as kept: {found['kept']} is {found['now']} now, a tile differs by {found['most']:.0f} of 256"
         config.get_terminal_writer().line(f"\n{said}")
+
+
+def keeps(config: pytest.Config) -> bool:
+    """Is this `make snapshots`?"""
+    return bool(config.getoption("--keep-snapshots", default=False))
 
 
 def test_the_index_names_every_picture_and_no_other(pytestconfig: pytest.Config) -> None:
