@@ -25,7 +25,7 @@ _CLOSED_WITHIN_S = 2.0
 CLIENT_MESSAGE_BYTES = 65_536
 """A client's message may be so long."""
 UVICORN: dict[str, Any] = {"ws_per_message_deflate": False, "ws_max_size": CLIENT_MESSAGE_BYTES}
-"""Compression is for each client: that would cost more than all else together."""
+"""Compressed is for each client anew, though it is the same to all."""
 
 
 class Wire(WebSocketsSansIOProtocol):

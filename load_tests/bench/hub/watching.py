@@ -31,16 +31,16 @@ _SENT = re.compile(rb'"seq":(\d+),"sent_at_ms":([0-9.]+)')
 _HEAD = 300
 """`seq` and `sent_at_ms` are among the first bytes of an update."""
 _UPGRADED = b"HTTP/1.1 101"
+_PING, _PONG = 0x89, 0x8A
 _SHORT, _TWO_BYTES, _EIGHT_BYTES = 126, 126, 127
 
 
-def packet(text: str) -> bytes:
-    """A client's text packet; its mask is zero, which changes nothing."""
-    body = text.encode()
+def packet(body: bytes, opcode: int = 0x81) -> bytes:
+    """A client's packet, text if nothing else is said; its mask is zero, which changes nothing."""
     size = (
         bytes([0x80 | len(body)]) if len(body) < _SHORT else bytes([0x80 | _TWO_BYTES]) + struct.pack("!H", len(body))
     )
-    return b"\x81" + size + bytes(4) + body
+    return bytes([opcode]) + size + bytes(4) + body
 
 
 def request(port: int, cookie: str) -> bytes:
@@ -57,7 +57,7 @@ def request(port: int, cookie: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-SUBSCRIBE = packet(Subscribe(topics=(TOPIC,)).model_dump_json())
+SUBSCRIBE = packet(Subscribe(topics=(TOPIC,)).model_dump_json().encode())
 
 
 class Watched:
@@ -91,7 +91,10 @@ class Watcher(asyncio.Protocol):
             self._open()
         else:
             while (size := self._packet()) is not None:
-                self._take(bytes(self._buffer[:_HEAD]), at_ms)
+                if self._buffer[0] == _PING:
+                    self._answer(bytes(self._buffer[2:size]))
+                else:
+                    self._take(bytes(self._buffer[:_HEAD]), at_ms)
                 del self._buffer[:size]
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's)
@@ -117,6 +120,11 @@ class Watcher(asyncio.Protocol):
         elif size == _EIGHT_BYTES:
             size, head = int.from_bytes(self._buffer[2:10], "big"), 10
         return size + head if len(self._buffer) >= size + head else None
+
+    def _answer(self, asked: bytes) -> None:
+        """Who does not answer WebSocket's own ping is taken for gone."""
+        if self.transport is not None:
+            self.transport.write(packet(asked, _PONG))
 
     def _take(self, head: bytes, at_ms: float) -> None:
         found = _SENT.search(head)
@@ -155,7 +163,7 @@ async def watch(port: int, cookies: list[str]) -> None:
 async def _ping(watcher: Watcher, share: float) -> None:
     await asyncio.sleep(share * _PING_EVERY_S)
     while watcher.transport is not None and not watcher.transport.is_closing():
-        watcher.transport.write(packet(Ping(at_ms=time.time() * 1000).model_dump_json()))
+        watcher.transport.write(packet(Ping(at_ms=time.time() * 1000).model_dump_json().encode()))
         await asyncio.sleep(_PING_EVERY_S)
 
 
