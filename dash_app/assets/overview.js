@@ -52,7 +52,8 @@
     if (subject.startsWith(`${name}.`)) return ["box", subject.slice(name.length + 1)];
     if (subject.startsWith("part ") && of in BY) return ["pipe", BY[of]];
     if (subject === `${first} ${name}` && first in BY) return ["pipe", BY[first]];
-    if (subject === `${first} of ${name}` && first in OF_GATE) return ["pipe", OF_GATE[first]];
+    /* `rollup of shop, sales,` is of its table. */
+    if (`${subject},`.startsWith(`${first} of ${name},`) && first in OF_GATE) return ["pipe", OF_GATE[first]];
     return null;
   }
   function worstOf(stream, problems) {
