@@ -25,18 +25,17 @@
   function operations({ operations: all }) {
     const now = Object.fromEntries(all.map((each) => [each.id, each.state])), before = change("operations", now);
     if (!before) return;
-    for (const each of all.filter(({ id, state }) => ENDED.includes(state) && !ENDED.includes(before[id]))) {
+    for (const each of all.filter(({ id, state }) => ENDED.includes(state) && before[id] && !ENDED.includes(before[id]))) {
       add({ text: `${each.kind} of ${each.stream || each.id}: ${each.state}`, href: `/operations/${encodeURIComponent(each.id)}`, state: each.state === "done" ? "good" : "bad" });
     }
   }
   function overview({ streams, problems, alerts }) {
     const verdicts = Object.fromEntries(streams.map(({ name, verdict }) => [name, verdict])), before = change("ledgers", verdicts) || {};
     const settled = { balanced: "adds up again", unbalanced: "does not add up", unknown: "is unknown" };
-    /* In flight is on the way from one to the other: only where it ends is news. */
     for (const { name, verdict } of streams) {
-      if (verdict === "unknown" && !before[name]) delete verdicts[name]; /* not known yet: nothing has changed when it is */
-      if (verdict === "in_flight") { if (before[name]) verdicts[name] = before[name]; continue; }
-      if (before[name] && before[name] !== verdict) add({ text: `The ledger of ${name} ${settled[verdict]}`, href: `/ledger/${name}`, state: verdict === "balanced" ? "good" : "bad" });
+      /* In flight is on the way from one to the other: only where it ends is news. What was never known has not changed. */
+      if (verdict === "in_flight" || (verdict === "unknown" && !before[name])) verdicts[name] = before[name];
+      else if (before[name] && before[name] !== verdict) add({ text: `The ledger of ${name} ${settled[verdict]}`, href: `/ledger/${name}`, state: verdict === "balanced" ? "good" : "bad" });
     }
     const refused = problems.filter(({ subject }) => subject.startsWith("suites of ")), known = change("suites", refused.map(({ subject }) => subject));
     if (known) for (const { subject, page } of refused.filter((each) => !known.includes(each.subject))) add({ text: `The ${subject} are refused`, href: page, state: "bad" });
