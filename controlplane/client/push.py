@@ -80,6 +80,7 @@ class Watch:
         self._epoch: str | None = None
         self._awaited: set[str] = set()
         self._asked: set[str] = set()
+        self._asks_painted = True
         self._heard_at_ms: float | None = None
         self._lost_at_ms: float | None = None
         self._tries = 0
@@ -106,8 +107,9 @@ class Watch:
         return None if known is None else max(0.0, (self.hub_now_ms() - known.sent_at_ms) / 1000)
 
     async def painted(self, told: Told) -> None:
-        """Somebody has seen it: counts as a picture in the latency from event to pixel."""
-        await self._send(Painted(topic=told.topic, seq=told.seq, at_ms=self.hub_now_ms()))
+        """Somebody has seen it: a picture in the latency from event to pixel. Not told where the hub has enough of these."""
+        if self._asks_painted:
+            await self._send(Painted(topic=told.topic, seq=told.seq, at_ms=self.hub_now_ms()))
 
     async def _run(self) -> AsyncGenerator[Told, None]:
         while True:
@@ -163,6 +165,7 @@ class Watch:
     async def _welcome(self, message: dict[str, Any]) -> None:
         """Another epoch is another process of the hub, which counts anew."""
         epoch = message.get("epoch")
+        self._asks_painted = message.get("asks_painted", True)
         since = {topic: told.seq for topic, told in self.latest.items() if told.epoch == epoch}
         self._epoch, self._asked, self._awaited = epoch, set(), {*self._topics} & self.latest.keys()
         if self._lost_at_ms is not None and self.state.connection != "connecting":

@@ -104,6 +104,8 @@ class Welcome(Frozen):
     type: Literal["welcome"] = "welcome"
     version: int = PROTOCOL_VERSION
     epoch: str
+    asks_painted: bool = True
+    """Say `painted` of what you draw. A hundred watchers say it well enough; of a thousand it would be most of the hub's work."""
 
 
 class Resumption(StrEnum):

@@ -46,6 +46,8 @@ LATENCY = "latency"
 SPARK = "spark"
 SCALING = "scaling"
 OPERATIONS = "operations"
+PAINTERS_AT_MOST = 100
+"""So many clients are asked to say what they have drawn."""
 KEPT_UP_MS = 30_000.0
 """A topic without watchers is told on for so long, if the connection of its last one was lost."""
 
@@ -89,6 +91,7 @@ class Hub:
         self._kept_up: dict[str, float] = {}
         """Topics that nobody watches: until when they are told all the same."""
         self._persons = Counter[str]()
+        self._painters = 0
         self._now_ms = now_ms
         self._most = most
 
@@ -102,8 +105,9 @@ class Hub:
             raise TooManyError(f"there are {len(self.clients)} watchers, and may be no more (TIDEGATE_PUSH_CLIENTS)")
         if person and (own := self._persons[person]) >= self._most.each:
             raise TooManyError(f"{person} has {own} watchers, and may have no more (TIDEGATE_PUSH_CLIENTS_EACH)")
-        client = Client(person=person, write=write)
-        client.reply(Welcome(epoch=self.epoch).model_dump_json())
+        client = Client(person=person, write=write, asks_painted=self._painters < PAINTERS_AT_MOST)
+        client.reply(Welcome(epoch=self.epoch, asks_painted=client.asks_painted).model_dump_json())
+        self._painters += client.asks_painted
         self._persons[person] += 1
         self.clients[client.id] = client
         return client
@@ -113,6 +117,7 @@ class Hub:
         if self.clients.pop(client.id, None) is None:
             return
         self._persons[client.person] -= 1
+        self._painters -= client.asks_painted
         self.latencies.forget(client.id)
         until = self._now_ms() + KEPT_UP_MS
         for name in client.topics:

@@ -28,6 +28,8 @@ class Client:
 
     id: str = field(default_factory=lambda: uuid4().hex)
     person: str = ""
+    asks_painted: bool = True
+    """It was asked to say what it has drawn."""
     write: Callable[[bytes], bool] = lambda _: False
     """Writes to the socket at once; False: it does not take anything now."""
     topics: frozenset[str] = frozenset()

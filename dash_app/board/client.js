@@ -62,7 +62,7 @@ class Held {
    and of some topics there is only what was told before. `meta` is { seq, sentAtMs, receivedAtMs, full }: the hub's clock, then this one's. */
 export function watch({ url, token, topics = [], onUpdate = () => {}, onState = () => {} }) {
   const held = new Map();
-  let socket = null, wanted = [...new Set(topics)], epoch = null, awaited = new Set();
+  let socket = null, wanted = [...new Set(topics)], epoch = null, asksPainted = true, awaited = new Set();
   let hasBeenLive = false, isClosed = false, tries = 0, retry = 0, triedAt = 0, heardAt = 0, lostAt = null;
   let offset = 0, bestRoundTrip = Infinity;
   let state = { connection: "connecting", since: now(), reason: null };
@@ -161,6 +161,7 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
   function welcome(message) {
     if (message.epoch !== epoch) for (const each of held.values()) each.seq = null;
     epoch = message.epoch || null;
+    asksPainted = message.asks_painted !== false;
     awaited = new Set(wanted.filter((topic) => held.has(topic)));
     if (hasBeenLive) say("resuming", lostAt || now());
     else isLive();
@@ -222,7 +223,7 @@ export function watch({ url, token, topics = [], onUpdate = () => {}, onState = 
       subscribe();
       settle();
     },
-    painted: (topic, seq) => send({ type: "painted", topic, seq, at_ms: hubNow() }),
+    painted: (topic, seq) => { if (asksPainted) send({ type: "painted", topic, seq, at_ms: hubNow() }); },
     hubNow,
     close() {
       isClosed = true;

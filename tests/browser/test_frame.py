@@ -36,7 +36,9 @@ def _account(verdict: Verdict) -> LedgerTaken:
 
 def _hops() -> list[HopMeasured]:
     now = datetime.now(UTC)
-    return [HopMeasured(at=now, stream="shop", hop=hop, events=8, events_per_s=0, lag_s=0, newest_at=now) for hop in Hop]
+    return [
+        HopMeasured(at=now, stream="shop", hop=hop, events=8, events_per_s=0, lag_s=0, newest_at=now) for hop in Hop
+    ]
 
 
 def _part(state: PartState) -> PartChanged:

@@ -51,7 +51,12 @@ def test_the_latency_page_says_how_old_events_are_and_what_is_left(
             timed("shop"), timed(PROBE, 0.5), ProbeSent(at=datetime.now(UTC), sent_at=datetime.now(UTC)), fresh
         )
         _says(
-            page, '[data-latency-hops="shop"]', "routed", "21\u00a0ms", "189\u00a0ms", "unknown: nobody has watched this stream"
+            page,
+            '[data-latency-hops="shop"]',
+            "routed",
+            "21\u00a0ms",
+            "189\u00a0ms",
+            "unknown: nobody has watched this stream",
         )
         _says(page, '[data-latency-since="shop"]', "since its event time")
         assert page.locator('[data-latency-bars="shop"] .latency-track button').count() == 2 * len(_AGES)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from controlplane.contract.push import LiveFrame, Marks, Series
-from controlplane.service.hub import KEPT_UP_MS, Hub, Most, TooManyError
+from controlplane.service.hub import KEPT_UP_MS, PAINTERS_AT_MOST, Hub, Most, TooManyError
 
 if TYPE_CHECKING:
     from controlplane.service.watcher import Client
@@ -163,3 +163,11 @@ def test_a_person_and_all_together_may_have_so_many_watchers() -> None:
     hub.leave(first)
     hub.leave(first)
     hub.join("ana")
+
+
+def test_a_hundred_are_asked_to_say_what_they_have_drawn_and_the_others_are_not() -> None:
+    hub = Hub(frozenset())
+    clients = [hub.join(str(number)) for number in range(PAINTERS_AT_MOST)]
+    assert taken(hub.join("late"))[0]["asks_painted"] is False
+    hub.leave(clients[0])
+    assert taken(hub.join("next"))[0]["asks_painted"] is True

@@ -41,7 +41,7 @@ def subscribed() -> tuple[Hub, Client]:
 
 def test_a_client_is_greeted_first() -> None:
     hub = Hub(frozenset())
-    assert taken(hub.join())[0] == {"type": "welcome", "version": 1, "epoch": hub.epoch}
+    assert taken(hub.join())[0] == {"type": "welcome", "version": 1, "epoch": hub.epoch, "asks_painted": True}
 
 
 def test_operations_are_pushed_as_they_are() -> None:
