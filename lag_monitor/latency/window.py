@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from datetime import datetime, timedelta
 
 from controlplane.contract.spark import LatencyMeasured
+from controlplane.contract.spread import MEDIAN, P99, gathered
 
 WITHIN = timedelta(seconds=30)
 SAMPLES_AT_MOST = 4_000
@@ -32,16 +32,17 @@ class Window:
             now: the time.
             reason: why nothing could be read; then nothing is known.
         """
-        found = sorted(latency for at, latency in self._samples if now - at <= WITHIN)
-        if reason is None and not found:
+        found = gathered((latency, 1.0) for at, latency in self._samples if now - at <= WITHIN)
+        if reason is None and not found.samples:
             reason = self._nothing(now)
-        latency_ms = None if reason is not None else (_quantile(found, 0.5), _quantile(found, 0.99), found[-1])
+        p50, p99 = (round(found.quantile(share) or 0.0, 1) for share in (MEDIAN, P99))
+        latency_ms = None if reason is not None else (p50, p99, found.max_ms)
         return LatencyMeasured(
             at=now,
             query=f"route {self._stream}",
             stream=self._stream,
             latency_ms=latency_ms,
-            samples=0 if latency_ms is None else len(found),
+            samples=0 if latency_ms is None else found.samples,
             newest_at=self._newest,
             reason=reason,
         )
@@ -50,8 +51,3 @@ class Window:
         if self._newest is None:
             return "route has written no valid event since the lag monitor began to look"
         return f"route has written no valid event for {(now - self._newest).total_seconds():.0f} s"
-
-
-def _quantile(ascending: list[float], share: float) -> float:
-    """The smallest value that so large a share is not above."""
-    return ascending[max(0, math.ceil(share * len(ascending)) - 1)]
