@@ -69,6 +69,14 @@ def test_a_picture_that_is_told_twice_counts_once() -> None:
     assert watched(marks(1000), marks(0), marks(0)).spread("shop", LatencyHop.PAINTED, NOW, HOUR).samples == 10
 
 
+def test_of_very_many_watchers_some_pictures_stand_for_all() -> None:
+    latencies = Latencies()
+    for each in (marks(1000), marks(0)):
+        for client in range(1000):
+            latencies.painted(str(client), TOPIC, each, NOW_MS, NOW_MS)
+    assert 300 < latencies.spread("shop", LatencyHop.PAINTED, NOW, HOUR).samples < 3000
+
+
 def test_a_pause_of_the_stream_is_no_wait() -> None:
     assert p99(watched(marks(9000), marks(0)), LatencyHop.PAINTED) is None
 
