@@ -30,9 +30,12 @@
     refresh({ data, colDef }) { this.gui.replaceChildren(...[colDef.context.draw(data)].flat().filter((each) => each !== null && each !== undefined)); return true; }
   }
   /* What is not known stands last, whichever way. */
-  const byNumber = (one, other) => (one === null || other === null ? (one === null) - (other === null) : Number(one) - Number(other));
+  function byNumber(one, other, _, __, isDescending) {
+    if (one !== null && other !== null) return Number(one) - Number(other);
+    return ((one === null) - (other === null)) * (isDescending ? -1 : 1);
+  }
   function definition({ field, title, hint, width, flex, isNumber, hasFilter = true, draw }) {
-    const own = draw ? { cellRenderer: Cell, context: { draw }, autoHeight: false } : {};
+    const own = draw ? { cellRenderer: Cell, context: { draw } } : {};
     return {
       field, headerName: title, headerTooltip: hint || undefined, width, flex, minWidth: flex ? width || 120 : undefined, sortable: true, resizable: true,
       filter: !hasFilter ? false : isNumber ? "agNumberColumnFilter" : "agTextColumnFilter", floatingFilter: hasFilter, suppressHeaderMenuButton: true, suppressFloatingFilterButton: true,
@@ -44,8 +47,7 @@
     const place = placeOf(name);
     if (!place) return;
     place.hidden = false;
-    if (place.previousElementSibling) place.previousElementSibling.hidden = false;
-    place.style.height = `${HEAD_PX + ROW_PX * Math.max(2, Math.min(ROWS_IN_VIEW, wanted.rows.length))}px`;
+    place.lastChild.style.height = `${HEAD_PX + ROW_PX * Math.max(2, Math.min(ROWS_IN_VIEW, wanted.rows.length))}px`;
     place.setAttribute("aria-label", place.dataset.title);
     const held = tables.get(place);
     if (held) {
@@ -59,11 +61,11 @@
     try {
       await loaded();
       table.api = await made(name);
-      place.before(bar(name, table));
+      place.firstChild.replaceChildren(...bar(name, table));
       listen(table);
       put(table);
     } catch (error) {
-      place.replaceChildren(window.tidegate.make.element("p", "is-unknown", `The table can\u2019t be shown: ${error.message}. Load the page again.`));
+      place.firstChild.replaceChildren(window.tidegate.make.element("p", "is-unknown", `The table can\u2019t be shown: ${error.message}. Load the page again.`));
     }
   }
   async function made(name) {
@@ -98,14 +100,13 @@
     try { return JSON.parse(localStorage.getItem(kept(name))) || []; } catch { return []; }
   }
   function bar(name, table) {
-    const { element } = window.tidegate.make, box = element("div", "grid-bar"), columns = box.appendChild(element("details", "grid-columns")), file = box.appendChild(element("button", "copy", "As CSV"));
-    const list = element("div", "grid-list");
+    const { element } = window.tidegate.make, columns = element("details", "grid-columns"), file = element("button", "copy", "As CSV"), list = element("div", "grid-list");
     columns.append(element("summary", "copy", "Columns"), list);
     file.type = "button";
     file.title = "The rows that are shown, as they are filtered and sorted";
     file.addEventListener("click", () => table.api.exportDataAsCsv({ fileName: `${name}.csv` }));
     table.listColumns = () => list.replaceChildren(...table.wanted.columns.map((each) => choice(name, table, each)));
-    return box;
+    return [columns, file];
   }
   function choice(name, table, { field, title }) {
     const { element } = window.tidegate.make, label = element("label"), box = label.appendChild(element("input"));
@@ -120,7 +121,6 @@
   function hide(name) {
     const place = placeOf(name);
     if (place) place.hidden = true;
-    if (place && place.previousElementSibling) place.previousElementSibling.hidden = true;
   }
   /* How many rows are left by its filters; null: nothing is shown yet. */
   function count(name) {

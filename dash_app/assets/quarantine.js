@@ -201,10 +201,11 @@
 
   function recordList(name, state) {
     const { found, next } = state.records, more = find("more", name);
-    find("count", name).textContent = found.length ? `the newest ${exact(found.length)}${next ? ", and more" : ""}` : "";
+    find("count", name).textContent = found.length ? `the newest ${exact(found.length)}${next ? ", and more" : ""}` : "none that fit";
     more.hidden = !next;
     const open = params().get("record");
-    window.tidegate.grid.show("quarantine", { columns: RECORDS, rows: found.map(recordRow), key: "records", chosen: open, open: (id) => choose({ record: id === params().get("record") ? "" : id }) });
+    if (!found.length) window.tidegate.grid.hide("quarantine");
+    else window.tidegate.grid.show("quarantine", { columns: RECORDS, rows: found.map(recordRow), key: "records", chosen: open, open: (id) => choose({ record: id === params().get("record") ? "" : id }) });
     const card = document.getElementById("quarantine-record");
     if (!open) card.hidden = true;
     else if (state.openId !== open) { state.openId = open; openRecord(name, open); }

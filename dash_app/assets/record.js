@@ -137,7 +137,8 @@
     age.textContent = shownAt === null ? "" : `as it was ${window.tidegate.show.seconds(Math.max(1, Math.round((performance.now() - shownAt) / 1000)))} ago`;
     const table = find("entries");
     table.classList.toggle("is-stale", Boolean(reason) || shownAt === null);
-    window.tidegate.grid.show("audit", { columns: COLUMNS, rows: (items || []).map(row), key: "audit", chosen: open, open: choosesEntry });
+    if (items && items.length) window.tidegate.grid.show("audit", { columns: COLUMNS, rows: items.map(row), key: "audit", chosen: open, open: choosesEntry });
+    else window.tidegate.grid.hide("audit");
     find("more").hidden = !next;
     const flags = Object.entries(filter()).map(([name, value]) => ` --${name} ${quoted(value)}`).join("");
     redraw(document.querySelector('[data-record-cli="ls"]'), flags, () => [window.tidegate.make.copyButton(`tidegate audit ls${flags}`)]);

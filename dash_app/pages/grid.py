@@ -30,5 +30,9 @@ def grid(name: str, title: str) -> Component:
         title: what a screen reader says of it.
     """
     return html.Div(
-        html.Div(id=f"grid-{name}"), className="grid", role="region", hidden=True, **data(grid=name, title=title)
+        [html.Div(className="grid-bar"), html.Div(id=f"grid-{name}", className="grid-table")],
+        className="grid",
+        role="region",
+        hidden=True,
+        **data(grid=name, title=title),
     )

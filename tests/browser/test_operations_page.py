@@ -227,6 +227,7 @@ def _is_listed(console: Any, worker: _Worker) -> None:
     assert page.get_attribute("[data-grid] .ag-header-cell[col-id='kind']", "aria-sort") == "ascending"
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/operations/{worker.id}")
+    page.wait_for_selector(".grid-bar", state="detached", timeout=_WITHIN_MS)
 
 
 def _is_scheduled(page: Any, console: Any) -> None:

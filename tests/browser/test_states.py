@@ -78,6 +78,9 @@ def test_each_page_without_facts_or_answers_or_connection_says_so_in_words(hurri
     for place in PLACES:
         _go(page, place.path)
         _claims_nothing(page, place.path)
+        assert page.evaluate("!window.dash_ag_grid"), (
+            "the scripts of long lists are loaded when one has something to show"
+        )
     page.evaluate("window.isHurried = true")
     page.route("**/api/v1/**", lambda _: None)
     for path in _ASKS:
