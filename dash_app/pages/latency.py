@@ -5,7 +5,7 @@ One card a stream, and one for the probes. An address may name a stream, and one
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dash import dcc, html
 
@@ -30,14 +30,14 @@ def latency_page(streams: Mapping[str, StreamDefinition], name: str | None) -> C
         return no_such_stream(streams, name)
     titles = {**{each: stream.title for each, stream in streams.items()}, PROBES: "Probes"}
     shown = titles if name is None else {name: titles[name]}
-    everything = [] if name is None else [" ", dcc.Link("All streams", href="/latency", className="more")]
+    others: list[Any] = [] if name is None else [" ", dcc.Link("All streams", href="/latency", className="more")]
     return html.Div(
         [
             html.Header(
                 [
                     html.H1("Latency"),
                     html.P(
-                        ["How old an event is when each hop has it, from the producer to the pixel.", *everything],
+                        ["How old an event is when each hop has it, from the producer to the pixel.", *others],
                         className="quiet",
                     ),
                     html.Div(
