@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.threadpool import ThreadPool
 from locust import User, task
 from locust.contrib.fasthttp import FastHttpUser
 
 from controlplane.contract.folders import load_streams
+from controlplane.contract.loads import SENDERS_AT_MOST
 from load_tests.users.events import generator
 from pipeline.producer import EventProducer
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 COMMITTED = "committed"
 NO_ANSWER = "none"
 _IDLE_S = 0.005
+_THREADS = ThreadPool(SENDERS_AT_MOST)
 Events = list[dict[str, Any]]
 
 
@@ -30,24 +34,28 @@ def kafka_user(load: Load) -> type[User]:
     asked, run = load.run.asked, load.run.run
     stream = next(each for each in load_streams(load.settings.stream_roots) if each.name == asked.stream)
     events = generator(asked.stream, run)
-    numbers = iter(range(asked.users * 100))
+    numbers = count()
+
+    def producer() -> EventProducer:
+        name = f"tidegate-load-{run:08x}-{next(numbers)}"
+        return EventProducer(stream, load.settings.kafka, load.settings.registry, transactional_id=name)
 
     class KafkaUser(User):
-        def on_start(self) -> None:
-            name = f"tidegate-load-{run:08x}-{next(numbers)}"
-            settings = load.settings
-            self._producer = _apart(
-                lambda: EventProducer(stream, settings.kafka, settings.registry, transactional_id=name)
-            )
+        _producer: EventProducer | None = None
 
         @task
         def send(self) -> None:
             _send_next(load, self.environment, events, lambda found: _apart(lambda: self._transaction(found)))
 
         def _transaction(self, found: Events) -> str:
-            with self._producer.transaction() as send:
-                for each in found:
-                    send(each)
+            self._producer = self._producer or producer()
+            try:
+                with self._producer.transaction() as send:
+                    for each in found:
+                        send(each)
+            except BaseException:
+                self._producer = None  # it may be of no more use: the next one is another
+                raise
             return COMMITTED
 
     return KafkaUser
@@ -102,4 +110,4 @@ def _send_next(load: Load, environment: Any, events: Callable[..., Events], send
 
 def _apart(work: Callable[[], Any]) -> Any:  # noqa: ANN401 (what the work gives)
     """On a real thread: librdkafka waits in C, where gevent cannot let others go on."""
-    return gevent.get_hub().threadpool.apply(work)
+    return _THREADS.apply(work)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import gevent
 from locust import User, task
 from locust.contrib.fasthttp import FastHttpUser
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
 
 from load_tests.users.senders import NO_ANSWER
 
@@ -67,38 +67,75 @@ def console_user(load: Load) -> type[User]:
 
 def hub_user(load: Load) -> type[User]:
     """A WebSocket that watches; the time is that from the hub's sending to here, by this machine's one clock."""
-    address = f"ws{load.settings.api.removeprefix('http')}/api/v1/push"
-    subscribe = json.dumps({"type": "subscribe", "topics": load.run.topics})
 
     class HubUser(User):
         def on_start(self) -> None:
-            self._socket = connect(
-                address, additional_headers=load.settings.authorization, compression=None, max_size=None
-            )
-            self._since_ms = time.time() * 1000
-            self._socket.send(subscribe)
+            self._watcher = _Watcher(load)
 
         def on_stop(self) -> None:
-            self._socket.close()
+            self._watcher.close()
 
         @task
         def watch(self) -> None:
             try:
-                text = self._socket.recv(timeout=_WAITS_S)
-            except TimeoutError:
-                return
-            except ConnectionClosed:
+                text = self._watcher.heard()
+            except (OSError, WebSocketException):
                 load.tally.answered(NO_ANSWER, 0)
                 gevent.sleep(_WAITS_S)
-                self.on_start()
                 return
-            found = _SENT_AT.search(str(text)[:_HEAD])
-            # What was there before is sent at once to who comes; it is as old as it is, and no delay of the hub's.
-            if found is None or float(found[1]) < self._since_ms:
+            took_ms = None if text is None else self._watcher.took_ms(text)
+            if took_ms is None:
                 return
-            took_ms = time.time() * 1000 - float(found[1])
             load.tally.answered(PUSHED, took_ms)
-            what = {"request_type": PUSHED, "name": "update", "response_time": took_ms, "response_length": len(text)}
+            what = {
+                "request_type": PUSHED,
+                "name": "update",
+                "response_time": took_ms,
+                "response_length": len(text or ""),
+            }
             self.environment.events.request.fire(**what, exception=None, context={})
 
     return HubUser
+
+
+class _Watcher:
+    """A client of the hub that comes back when it was closed."""
+
+    def __init__(self, load: Load) -> None:
+        self._address = f"ws{load.settings.api.removeprefix('http')}/api/v1/push"
+        self._headers = load.settings.authorization
+        self._subscribe = json.dumps({"type": "subscribe", "topics": load.run.topics})
+        self._socket: ClientConnection | None = None
+        self._since_ms = 0.0
+
+    def heard(self) -> str | None:
+        """What was sent; None: nothing for a second.
+
+        Raises:
+            OSError, WebSocketException: if it is not let in, or was closed.
+        """
+        socket, self._socket = self._socket or self._joined(), None
+        try:
+            text: str | None = str(socket.recv(timeout=_WAITS_S))
+        except TimeoutError:
+            text = None
+        self._socket = socket
+        return text
+
+    def took_ms(self, text: str) -> float | None:
+        """How long an update took; None for what was there before, which is sent at once to who comes and is as old as it is."""
+        found = _SENT_AT.search(text[:_HEAD])
+        if found is None or float(found[1]) < self._since_ms:
+            return None
+        return time.time() * 1000 - float(found[1])
+
+    def close(self) -> None:
+        """Watch no more."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def _joined(self) -> ClientConnection:
+        socket = connect(self._address, additional_headers=self._headers, compression=None, max_size=None)
+        self._since_ms = time.time() * 1000
+        socket.send(self._subscribe)
+        return socket
