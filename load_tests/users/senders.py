@@ -14,6 +14,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from controlplane.contract.folders import load_streams
 from controlplane.contract.loads import SENDERS_AT_MOST
 from load_tests.users.events import generator
+from pipeline.loads.balance import NO_ANSWER
 from pipeline.producer import EventProducer
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from load_tests.users.load import Load
 
 COMMITTED = "committed"
-NO_ANSWER = "none"
 _IDLE_S = 0.005
 _THREADS = ThreadPool(SENDERS_AT_MOST)
 Events = list[dict[str, Any]]
