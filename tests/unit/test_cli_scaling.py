@@ -98,8 +98,8 @@ def test_history_lists_what_changed_the_newest_first(service: Service, monkeypat
     points = [ScalingPoint.model_validate(each) for each in told]
     wanted: list[str] = []
 
-    def scaling(_: Past, target: str, since: datetime) -> list[ScalingPoint]:
-        assert since < datetime.now(UTC)
+    def scaling(_: Past, target: str, since: datetime, until: datetime) -> list[ScalingPoint]:
+        assert since < until <= datetime.now(UTC)
         wanted.append(target)
         return points
 
