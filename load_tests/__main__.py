@@ -1,4 +1,4 @@
-"""`tidegate bench throughput|collector|gates|observing|flood|latency|faults|rollups|rollback|backfill|hub|alerts|scaling`."""
+"""`tidegate bench throughput|collector|gates|observing|flood|latency|faults|rollups|rollback|backfill|walk|hub|alerts|scaling`."""
 
 from __future__ import annotations
 
@@ -240,6 +240,27 @@ def hub(
         typer.echo(turn)
         for figure, value in figures.items():
             typer.echo(f"  {figure.replace('_', ' '):26} {value:>12,}")
+
+
+@app.command()
+def walk(
+    pictures: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder for what was seen at the end of each step.")
+    ] = None,
+    output: Output = "text",
+) -> None:
+    """Two things go wrong on a platform; somebody who has read nothing finds, mends and takes them back: in how many clicks?"""
+    from load_tests.bench.walk import measure
+
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+    found = measure(_told, pictures)
+    if output == "json":
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for each in found["steps"]:
+        typer.echo(f"{each['wanted']:36} {each['clicks']} clicks  {each['typed']} typed  {each['seconds']:>6.1f} s")
+    typer.echo(f"{'in all':36} {found['clicks']} clicks  {found['typed']} typed  {found['seconds']:>6.1f} s")
 
 
 @app.command()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +19,13 @@ from controlplane.contract.folders import load_stream
 from controlplane.contract.names import Hop, topic
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
+from load_tests.bench.beating import beating
 from pipeline.feed.shop import event
 from pipeline.kafka import consumer, watermarks
 from pipeline.producer import EventProducer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from controlplane.contract.settings import Settings
     from controlplane.contract.streams import StreamDefinition
@@ -75,7 +75,7 @@ def measure(rate: float, told: Callable[[str], None]) -> dict[str, Figures]:
         told("starting a broker, a registry and route")
         platform.start()
         settings = platform.settings
-        with _beating(platform):
+        with beating(platform):
             feed = _Feed(settings, stream, rate)
             try:
                 told("good events for longer than the window")
@@ -132,16 +132,3 @@ def _await(is_so: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not so within {_WITHIN_S:.0f} s")
         time.sleep(_LOOK_EVERY_S)
-
-
-@contextmanager
-def _beating(platform: Platform) -> Iterator[None]:
-    """The supervisor at work, as when the platform runs."""
-    stopping = threading.Event()
-    thread = threading.Thread(target=platform.run_until, args=(stopping.is_set,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
