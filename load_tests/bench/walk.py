@@ -1,8 +1,8 @@
 """Does somebody on call who has read nothing find the way? A platform with two things wrong, walked through in Chromium.
 
 A shop's release sends quantities of 0, which are quarantined, and a wrong rule goes live in the lake's gate, which halts: the lake
-falls behind. The walk begins at the console's address and takes only what is on screen, by its words; each click is counted, and each
-text that has to be typed.
+falls behind. The walk begins at the console's address and takes only what is on screen, by its words; each click is counted, and
+each text that has to be typed.
 """
 
 from __future__ import annotations
