@@ -35,14 +35,13 @@ tools: .venv/.ready
 up: setup ## Run the platform with the demo streams (options: UP="--rate 2000").
 	@exec $(BIN)/tidegate up $(UP)
 
-# Each file in `platforms` starts one of its own, and two of them share the cores; `faults` wants both; `integration` and `browser` share a platform.
+# What wants both cores runs by itself: `alone` and `faults`, a platform each, and `integration`, whose tests share one.
 test: tools ## Run all tests (options: TEST="tests/unit").
 ifeq ($(TEST),)
 	$(BIN)/python -m pytest -n 2 tests/unit tests/architecture
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/spark
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/platforms
-	$(BIN)/python -m pytest tests/faults
-	$(BIN)/python -m pytest tests/integration tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser tests/spark tests/platforms
+	$(BIN)/python -m pytest tests/alone tests/faults
+	$(BIN)/python -m pytest tests/integration
 else
 	$(BIN)/python -m pytest $(TEST)
 endif

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +15,13 @@ from controlplane.service.database import create_all, engine_of
 from controlplane.service.operations.desk import Desk
 from controlplane.service.operations.schedules import Schedules
 from controlplane.up.checks import free_port
-from load_tests.bench.browser import opened_console, says, served
-from load_tests.bench.signed import session_of
-from pipeline.feed.shop import event
+from load_tests.bench.browser import says, served
 from pipeline.lakeview.tables import LakeView
 from pipeline.operate.serve import create_api
-from pipeline.producer import EventProducer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from controlplane.contract.streams import StreamDefinition
     from load_tests.bench.signed import Signed
 
 _WITHIN_MS = 15_000
@@ -188,29 +183,3 @@ def _tells_what_was_vacuumed(page: Any, settings: Settings) -> None:
     assert page.is_disabled('[data-lake-do="rollback"]')
     page.goto(page.url + "&show=rows")
     _says(page, "[data-lake-shown] .judgement", "version 1 can't be read", "what can be read: 2 to ")
-
-
-def test_a_rollback_of_a_platform_that_runs_is_planned_from_its_lake_page(
-    running: Any, shop: StreamDefinition, eventually: Callable[..., Any]
-) -> None:
-    settings = running.settings
-    with EventProducer(shop, settings.kafka, settings.registry, transactional_id="test-lake-page") as producer:
-        for part in range(2):
-            before = running.total("shop", "lake") or 0
-            with producer.transaction() as send:
-                for number in range(50):
-                    send(event(5, 1000 * part + number, 0.0, datetime.now(UTC)).value)
-            eventually(lambda before=before: (running.total("shop", "lake") or 0) > before, "the lake has them")
-    with opened_console(f"{settings.console}/lake/shop", session_of(settings)) as page:
-        page.wait_for_selector('.commit[data-table="events"][data-act="append"]', timeout=60_000)
-        marks = page.query_selector_all('.commit[data-table="events"][data-act="append"][data-readable="yes"]')
-        version = int(marks[-2].get_attribute("data-version"))
-        page.click(_mark("events", version))
-        _says(page, "[data-lake-version]", f"events version {version}", "source offsets")
-        page.click("text=What has changed since")
-        _says(page, "[data-lake-shown] .totals", "added")
-        page.click('[data-lake-do="rollback"]')
-        says(page, "dialog .badge", "planned", within_ms=60_000)
-        _says(page, "dialog", f"Roll shop back to version {version}", "rows now", "events", "Type shop to confirm")
-        page.click('dialog [data-operate-do="cancel"]')
-        _says(page, "dialog .badge", "cancelled")
