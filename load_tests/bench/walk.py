@@ -187,7 +187,7 @@ def _replays(walk: Walk) -> None:
         walk.click(send)
         walk.reads(plan, "Yes, send")
         walk.click(send)
-        one.found = walk.reads(plan, "replayed", _DONE_WITHIN_MS)
+        one.found = walk.reads(plan, "done", _DONE_WITHIN_MS)
 
 
 def _rolls_back(walk: Walk) -> None:
