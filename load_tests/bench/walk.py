@@ -174,6 +174,7 @@ def _finds_the_top_reason(walk: Walk) -> None:
         one.found = walk.reads(first, RULE)
         walk.click(first.locator(".as-link").first)
         walk.page.locator("#quarantine-replay").wait_for(timeout=_SEEN_WITHIN_MS)
+        walk.reads(walk.page.locator(f'[data-quarantine-records="{STREAM}"]'), RULE)
 
 
 def _replays(walk: Walk) -> None:
