@@ -31,6 +31,7 @@ from controlplane.contract.folders import load_stream
 from controlplane.contract.names import topic
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
+from load_tests.bench.beating import beating
 from load_tests.bench.faults.truth import records
 from load_tests.bench.stage import cpu_of
 from load_tests.bench.until import awaited
@@ -108,14 +109,8 @@ def measure(seconds: float, kills: int, told: Callable[[str], None]) -> dict[str
         Platform(Path(folder), only=_PARTS, environment=environment, told=told) as platform,
     ):
         platform.start()
-        ended = threading.Event()
-        beating = threading.Thread(target=platform.run_until, args=(ended.is_set,))
-        beating.start()
-        try:
+        with beating(platform):
             return _measured(platform, seconds, kills, told)
-        finally:
-            ended.set()
-            beating.join()
 
 
 def _measured(platform: Platform, seconds: float, kills: int, told: Callable[[str], None]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +19,7 @@ from controlplane.contract.names import Hop, lake_table, topic
 from controlplane.contract.settings import SHIPPED_STREAMS
 from controlplane.up import Platform
 from controlplane.up.drained import Drained
+from load_tests.bench.beating import beating
 from load_tests.bench.browser import opened_console
 from load_tests.bench.faults import load
 from load_tests.bench.faults.disk import small_disk
@@ -40,7 +40,7 @@ from load_tests.bench.signed import session_of
 from pipeline.kafka import await_broker, partitions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 STREAM = "shop"
 _SCREEN_WITHIN_S = 60.0
@@ -105,7 +105,7 @@ class Stage:
         )
         self.settings = self.platform.settings
         self.platform.start()
-        self._exit.enter_context(_beating(self.platform))
+        self._exit.enter_context(beating(self.platform))
         self.witness = Witness(self.settings.api, self.settings.authorization)
         self._exit.callback(self.witness.close)
         self._page = self._exit.enter_context(
@@ -263,19 +263,6 @@ class Stage:
             with suppress(Error):  # it may be loading
                 self._said.update(self._page.evaluate(_BANNER))
         return found
-
-
-@contextmanager
-def _beating(platform: Platform) -> Iterator[None]:
-    """Keeps supervising on a thread of its own."""
-    done = threading.Event()
-    thread = threading.Thread(target=platform.run_until, args=(done.is_set,), name="supervisor")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:
