@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 DEADLINE_S = 90.0
 
-# What a busy machine makes slow is no mistake.
-settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# What a busy machine makes slow is no mistake; and the same examples each time, so that what fails is the change, not the dice.
+_ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("any machine", _ANY_MACHINE, derandomize=True)
+# Other examples, and many: `make test TEST="tests/unit --hypothesis-profile=search"`.
+settings.register_profile("search", _ANY_MACHINE, max_examples=3000)
 settings.load_profile("any machine")
 
 

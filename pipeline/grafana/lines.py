@@ -5,8 +5,9 @@ the lines drawn so far are gone. A value that is not known is left out, so two v
 whenever one of them is not known. So each has a measurement of its own, whose only field is `value`.
 
 Grafana writes a line's tags into one column as `name=value, name=value` and takes them apart in the browser, without escaping:
-a comma or an equals sign in a tag is replaced. The grammar is https://docs.influxdata.com/influxdb/v2/reference/syntax/line-
-protocol, the channel's is Grafana's (letters, digits, `_`, `-`, at most 160).
+a comma or an equals sign in a tag is replaced. So is a backslash: before a space, which is escaped by one, it would end
+the tag. The grammar is https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol, the channel's is Grafana's
+(letters, digits, `_`, `-`, at most 160).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _BODY_AT_MOST = 256 * 1024
 """A WebSocket message may have 1 MiB at Grafana, a body what a proxy before it allows."""
 _TAG_AT_MOST = 200
 _NO_TAG = "(none)"
+_IN_A_TAG = str.maketrans(",=\\", ";:/")
 _MICROSECOND_NS = 1000
 
 
@@ -79,7 +81,7 @@ def bodies(points: Iterable[Point]) -> Iterator[tuple[bytes, list[Point]]]:
 def _tag(value: str) -> str:
     """A tag's value that survives Grafana's column of labels."""
     one_line = "".join(" " if ord(each) < ord(" ") else each for each in value)
-    return one_line.replace(",", ";").replace("=", ":").strip(" \\")[:_TAG_AT_MOST].rstrip("\\") or _NO_TAG
+    return one_line.translate(_IN_A_TAG).strip()[:_TAG_AT_MOST] or _NO_TAG
 
 
 def _escaped(name: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controlplane.contract.facts import HopMeasured, Verdict
@@ -131,13 +131,14 @@ def test_topics_are_named_and_a_wrong_one_is_refused_with_what_there_is(shop: St
 
 
 @given(st.text(), st.text(), st.one_of(st.text(), st.floats(allow_nan=False, allow_infinity=False)))
+@example("", "a backslash \\ before a space", "")
 def test_whatever_is_in_a_point_grafana_reads_the_line_and_can_take_its_labels_apart(
     name: str, tag: str, value: float | str
 ) -> None:
     point = Point(measurement_of("live", name), (("consumer", tag),), value, NOW)
     [line] = parsed(line_of(point))
     assert line.time_ns == round(NOW.timestamp()) * 10**9
-    assert not set(",=\n") & set(line.tags["consumer"])
+    assert not set(",=\\\n") & set(line.tags["consumer"])
     assert line.measurement == point.measurement
     found = line.fields["value"]
     assert found == (" ".join(value.split()) if isinstance(value, str) else value)
