@@ -18,9 +18,9 @@ from controlplane.contract.loads import (
 )
 from load_tests.shown.moment import AT
 from load_tests.shown.past import wave
+from pipeline.loads.findings.html import written
+from pipeline.loads.findings.report import report_of
 from pipeline.loads.folder import LoadFolder, LoadRun
-from pipeline.loads.html import written
-from pipeline.loads.report import report_of
 
 if TYPE_CHECKING:
     from controlplane.contract.settings import Settings

@@ -14,7 +14,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from controlplane.contract.folders import load_streams
 from controlplane.contract.loads import SENDERS_AT_MOST
 from load_tests.users.events import generator
-from pipeline.loads.balance import NO_ANSWER
+from pipeline.loads.findings.balance import NO_ANSWER
 from pipeline.producer import EventProducer
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from pipeline.loads.balance import NO_ANSWER
+from pipeline.loads.findings.balance import NO_ANSWER
 
 if TYPE_CHECKING:
     from load_tests.users.load import Load

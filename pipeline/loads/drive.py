@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.loads import LoadTarget
 from pipeline.loads.addresses import addresses_of, refused, why_refused
-from pipeline.loads.balance import ends_of
+from pipeline.loads.findings.balance import ends_of
+from pipeline.loads.findings.recovery import all_back, peak_reached, recoveries
 from pipeline.loads.folder import LoadFolder, LoadRun
 from pipeline.loads.ids import run_number
 from pipeline.loads.observe import Observer
-from pipeline.loads.recovery import all_back, peak_reached, recoveries
 from pipeline.operate.kind import PausedError, RefusedError, RestsError
 
 if TYPE_CHECKING:

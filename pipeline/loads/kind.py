@@ -13,12 +13,12 @@ from pydantic import ValidationError
 from controlplane.contract.loads import Balance, LoadAsked
 from controlplane.contract.names import valid_view
 from pipeline.loads import drive
-from pipeline.loads.balance import count
+from pipeline.loads.findings.balance import count
+from pipeline.loads.findings.html import written
+from pipeline.loads.findings.report import NOT_ENDED, report_of
 from pipeline.loads.folder import LoadFolder
-from pipeline.loads.html import written
 from pipeline.loads.ids import bounds, field_of
 from pipeline.loads.plan import plan_of
-from pipeline.loads.report import NOT_ENDED, report_of
 from pipeline.operate.kind import RefusedError
 from pipeline.reason import first_line
 

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.loads import PATH, LoadAsked, LoadCompared, LoadReport, LoadSecond
-from pipeline.loads.compare import compared
+from pipeline.loads.findings.compare import compared
+from pipeline.loads.findings.numbers import seconds_of, thinned
 from pipeline.loads.folder import BRIEF, LoadFolder, loads_root
-from pipeline.loads.numbers import seconds_of, thinned
 from pipeline.loads.plan import curve, unit_of
 from pipeline.reason import first_line
 

@@ -17,10 +17,10 @@ from controlplane.service.operations.schedules import Schedules
 from controlplane.up.checks import free_port
 from load_tests.bench.browser import says, served
 from load_tests.bench.signed import NAME
+from pipeline.loads.findings.html import written
+from pipeline.loads.findings.report import report_of
 from pipeline.loads.folder import LoadFolder, LoadRun
-from pipeline.loads.html import written
 from pipeline.loads.plan import plan_of
-from pipeline.loads.report import report_of
 from pipeline.operate.serve import create_api
 
 if TYPE_CHECKING:

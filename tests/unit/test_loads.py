@@ -35,16 +35,16 @@ from load_tests.users.events import generator
 from load_tests.users.schedule import Piece, Schedule
 from load_tests.users.tally import Tally
 from pipeline.loads.addresses import addresses_of, refused
-from pipeline.loads.balance import Seen
-from pipeline.loads.compare import compared, interval
 from pipeline.loads.drive import load
+from pipeline.loads.findings.balance import Seen
+from pipeline.loads.findings.compare import compared, interval
+from pipeline.loads.findings.html import written
+from pipeline.loads.findings.numbers import percentile, seconds_of, thinned
+from pipeline.loads.findings.recovery import all_back, peak_reached, recoveries
+from pipeline.loads.findings.report import judged, report_of
 from pipeline.loads.folder import LoadFolder, LoadRun
-from pipeline.loads.html import written
 from pipeline.loads.ids import mark, position_of, run_number
-from pipeline.loads.numbers import percentile, seconds_of, thinned
 from pipeline.loads.plan import plan_of
-from pipeline.loads.recovery import all_back, peak_reached, recoveries
-from pipeline.loads.report import judged, report_of
 from pipeline.operate.kind import RefusedError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from controlplane.contract.durations import format_duration
 from controlplane.contract.loads import LoadTarget
-from pipeline.loads.chart import LINES, Line, chart
+from pipeline.loads.findings.chart import LINES, Line, chart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from controlplane.contract.loads import LoadSecond, LoadTarget, level_at
-from pipeline.loads.balance import ACCEPTED
+from pipeline.loads.findings.balance import ACCEPTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

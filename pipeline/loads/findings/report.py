@@ -9,9 +9,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from controlplane.contract.loads import Judgement, LoadReport
-from pipeline.loads.balance import ACCEPTED
-from pipeline.loads.numbers import TOO_MANY, at_peak, middle, percentile, seconds_of, thinned, totals
-from pipeline.loads.recovery import peak_reached, recoveries
+from pipeline.loads.findings.balance import ACCEPTED
+from pipeline.loads.findings.numbers import TOO_MANY, at_peak, middle, percentile, seconds_of, thinned, totals
+from pipeline.loads.findings.recovery import peak_reached, recoveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING
 
 from controlplane.contract.loads import Difference, LoadCompared, peak_seconds
-from pipeline.loads.numbers import middle
+from pipeline.loads.findings.numbers import middle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
