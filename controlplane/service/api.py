@@ -27,7 +27,7 @@ from controlplane.service.latency_answers import add_latency
 from controlplane.service.observations.answers import add_observations
 from controlplane.service.operations.answers import add_operations
 from controlplane.service.operations.worker_answers import add_worker
-from controlplane.service.orders import add_orders
+from controlplane.service.order_answers import add_orders
 from controlplane.service.problem_json import add_problems
 from controlplane.service.push import add_push
 from controlplane.service.quality_answers import add_quality

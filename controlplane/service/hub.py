@@ -87,7 +87,8 @@ class Hub:
         self.version = 0
         """Changes whenever somebody wants what is not known yet."""
         self._topics = {name: Topic(name) for name in topics}
-        self._watched: set[str] = set()
+        self._watching: dict[str, dict[str, Client]] = {}
+        """Topic -> id -> who watches it; a topic that nobody watches is not there."""
         self._kept_up: dict[str, float] = {}
         """Topics that nobody watches: until when they are told all the same."""
         self._persons = Counter[str]()
@@ -122,7 +123,7 @@ class Hub:
         until = self._now_ms() + KEPT_UP_MS
         for name in client.topics:
             self._unwatch(client, name)
-            if name not in self._watched:
+            if name not in self._watching:
                 self._kept_up[name] = until
 
     def watched(self) -> frozenset[str]:
@@ -130,11 +131,11 @@ class Hub:
         now = self._now_ms()
         for name in [name for name, until in self._kept_up.items() if until < now]:
             del self._kept_up[name]
-        return frozenset(self._watched.union(self._kept_up))
+        return frozenset(self._watching.keys() | self._kept_up.keys())
 
     def wanting_full(self) -> frozenset[str]:
         """Topics of which somebody has had nothing yet."""
-        return frozenset(name for name in self._watched if self._topics[name].wanting)
+        return frozenset(name for name in self._watching if self._topics[name].wanting)
 
     def said(self, client: Client, text: str) -> None:
         """Take a client's message; what is not understood is refused with a reason and changes nothing."""
@@ -159,7 +160,7 @@ class Hub:
         METER.add("tidegate_hub_updates_total", topic)
         told = self._topics[topic]
         update = told.told(data, self._now_ms())
-        sent = sum(client.offer(told, update) for client in told.watchers.values())
+        sent = sum(client.offer(told, update) for client in self._watching.get(topic, {}).values())
         if sent:
             METER.add("tidegate_hub_sent_total", by=sent)
             METER.observe("tidegate_hub_push_seconds", value=(self._now_ms() - update.sent_ms) / 1000)
@@ -188,8 +189,7 @@ class Hub:
         topic = self._topics[name]
         if name not in self.watched():
             topic.forget()
-        topic.watchers[client.id] = client
-        self._watched.add(name)
+        self._watching.setdefault(name, {})[client.id] = client
         self._kept_up.pop(name, None)
         return None if since is None else topic.after(since)
 
@@ -207,13 +207,13 @@ class Hub:
             self._offer_whole(client, name)
 
     def _unwatch(self, client: Client, name: str) -> None:
-        topic = self._topics[name]
-        topic.watchers.pop(client.id, None)
-        topic.wanting.discard(client.id)
+        self._topics[name].wanting.discard(client.id)
         client.new.discard(name)
         client.slots.pop(name, None)
-        if not topic.watchers:
-            self._watched.discard(name)
+        watching = self._watching.get(name, {})
+        watching.pop(client.id, None)
+        if not watching:
+            self._watching.pop(name, None)
 
     def _painted(self, client: Client, message: Painted) -> None:
         topic = self._topics.get(message.topic)

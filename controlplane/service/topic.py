@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from controlplane.contract.live import Data
     from controlplane.contract.push import Frame
-    from controlplane.service.watcher import Client
 
 _PAINTS_REMEMBERED = 200
 _MISSED_AT_MOST = 20
@@ -48,14 +47,12 @@ class Encoded:
 
 @dataclass(eq=False)
 class Topic:
-    """One topic: who watches, and what was told."""
+    """One topic: what was told, and who has had nothing of it."""
 
     name: str
     seq: int = 0
-    watchers: dict[str, Client] = field(default_factory=dict)
-    """By their id."""
     wanting: set[str] = field(default_factory=set)
-    """Those that have had nothing yet."""
+    """Ids of the watchers that have had nothing yet."""
     recent: list[Encoded] = field(default_factory=list)
     """Since the last full one, which is the first."""
     marks: OrderedDict[int, tuple[Marks, float]] = field(default_factory=OrderedDict)

@@ -64,7 +64,7 @@ class Load:
     url: str
     headers: dict[str, str]
     answers: Counter[str] = field(default_factory=Counter)
-    """Requests by status."""
+    """Requests by status, and a 503 by its reason."""
     became: dict[str, str] = field(default_factory=dict)
     """Id of an event -> what was answered of it."""
     _numbers: count[int] = field(default_factory=count)
@@ -196,7 +196,9 @@ def _post(client: httpx.Client, url: str, way: str, events: list[dict[str, Any]]
         return "202", _TAKEN
     if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         time.sleep(0.05)  # sooner than it should: this is the flood
-    return str(answer.status_code), _NOT_ANSWERED if answer.json().get("kept", False) is None else _REFUSED
+    said = answer.json()
+    why = f": {said['detail']}" if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else ""
+    return f"{answer.status_code}{why}", _NOT_ANSWERED if said.get("kept", False) is None else _REFUSED
 
 
 def _body(way: str, events: list[dict[str, Any]]) -> tuple[bytes, dict[str, str]]:

@@ -10,7 +10,8 @@ from pipeline.kafka import OUTPUT_HOPS, await_broker, consumer, last_record, wat
 from pipeline.references.versions import FOLDER
 from pipeline.registry import await_registry
 from pipeline.route.followed import Followed
-from pipeline.route.query import RouteOptions, RouteRun
+from pipeline.route.options import RouteOptions
+from pipeline.route.query import RouteRun
 from pipeline.spark import failure_of
 from quality.compile import broken_rules
 

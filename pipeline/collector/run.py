@@ -78,12 +78,18 @@ def run(settings: Settings, streams: Sequence[StreamDefinition]) -> None:
 
 
 def _begun(settings: Settings, schemas: Schemas) -> Log:
-    """With every topic and raw schema there, as any producer begins."""
+    """With every topic and raw schema there, as any producer begins; and with what JSON is judged by.
+
+    Raises:
+        TimeoutError, KafkaException, SchemaRegistryError, HTTPError: if it cannot begin yet.
+        SchemaRefusedError, ModeRefusedError: if the registry does not take a stream's schema.
+    """
     admin, registry = await_broker(settings.kafka, _LOOK_S), await_registry(settings.registry, _LOOK_S)
     for stream in schemas.streams.values():
         ensure_topics(admin, stream)
         register_raw(registry, stream)
-    schemas.refresh()
+    if not schemas.refresh():
+        raise TimeoutError(f"the registry at {settings.registry} does not say by which schemas events are judged")
     return KafkaLog(settings.kafka, settings.collector_id)
 
 

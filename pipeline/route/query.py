@@ -15,7 +15,6 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path  # noqa: TC003 (a field of a dataclass)
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import SchemaRead
@@ -36,7 +35,6 @@ from pipeline.spark import failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Literal
 
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -46,9 +44,8 @@ if TYPE_CHECKING:
     from controlplane.contract.evolution import Conflict
     from controlplane.contract.facts import Fact, ReferencesLoaded
     from controlplane.contract.streams import StreamDefinition
-    from pipeline.route.flood import OrderSource
     from pipeline.route.followed import Followed
-    from pipeline.route.frame import RuleCompiler
+    from pipeline.route.options import RouteOptions
     from pipeline.route.tails import Resumption
 
 LOOK_EVERY = timedelta(seconds=5)
@@ -62,19 +59,6 @@ _BAD_IDS_IN_A_ROW = 3
 """After so many ids that the registry does not have, further unknown ones are dead letters without a stop each."""
 _UNKNOWN = re.compile(rf"{UNKNOWN_ID}:(\d+)")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RouteOptions:
-    """What all streams' routes have in common."""
-
-    kafka: str
-    scratch: Path
-    mode: Literal["realtime", "microbatch"]
-    batch: timedelta
-    broken_rules: RuleCompiler
-    orders: OrderSource | None = None
-    """What operators want of the gates; None where nobody says."""
 
 
 @dataclass

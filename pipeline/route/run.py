@@ -17,7 +17,8 @@ from pipeline.progress import progressed
 from pipeline.references.versions import FOLDER
 from pipeline.registry import await_registry, register_stream
 from pipeline.route.followed import Followed
-from pipeline.route.query import SPARK_SETTINGS, RouteOptions, RouteRun
+from pipeline.route.options import RouteOptions
+from pipeline.route.query import SPARK_SETTINGS, RouteRun
 from pipeline.spark import build_session, session_options, started
 
 if TYPE_CHECKING:

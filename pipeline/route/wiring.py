@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-    from pipeline.route.query import RouteOptions
+    from pipeline.route.options import RouteOptions
 
 SINK_OPTIONS = {
     "kafka.acks": "all",

@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import fastavro
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,11 +21,13 @@ from pipeline.collector.answers import Limits, MisfitError, RefusedError
 from pipeline.collector.events.body import judged, read
 from pipeline.collector.events.convert import converter
 from pipeline.collector.events.example import example_of
-from pipeline.collector.events.schemas import Versions, version
+from pipeline.collector.events.schemas import Schemas, Versions, version
 from pipeline.collector.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from controlplane.contract.streams import StreamDefinition
 
 SHOP = load_stream(SHIPPED_STREAMS / "shop")
 NEWEST = version(7, SHOP.avro_schema)
@@ -282,3 +285,19 @@ def test_bodies_that_are_held_are_bounded() -> None:
     assert said.value.status == 429
     waiting.let_go(900)
     waiting.hold(1000)
+
+
+def test_a_schema_that_can_not_be_read_is_one_streams_trouble() -> None:
+    other = SHOP.model_copy(update={"name": "other"})
+    found = {"shop": {9: json.dumps(SHOP.avro_schema)}, "other": {3: '{"type": "no type"}'}}
+    schemas = Schemas([other, SHOP], lambda stream: found[stream.name])
+    assert schemas.refresh()
+    assert schemas.of("shop") is not None
+    assert schemas.of("other") is None
+
+
+def test_while_the_registry_is_away_no_schema_is_known() -> None:
+    def ask(stream: StreamDefinition) -> dict[int, str]:
+        raise httpx.ConnectError(f"nobody is there for {stream.name}")
+
+    assert not Schemas([SHOP], ask).refresh()

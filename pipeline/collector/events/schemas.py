@@ -143,23 +143,29 @@ class Schemas:
         self.streams = {stream.name: stream for stream in streams}
         self._ask = ask
         self._known: dict[str, Versions] = {}
-        self._is_away = False
+        self._is_failing = False
 
     def of(self, stream: str) -> Versions | None:
         """None: nothing is known of it yet."""
         return self._known.get(stream)
 
-    def refresh(self) -> None:
-        """Ask for every stream; one that cannot be had stays as it is."""
+    def refresh(self) -> bool:
+        """Ask for every stream; one that cannot be had stays as it is, and keeps no other from being asked for.
+
+        Returns:
+            whether any could be had.
+        """
+        failed: dict[str, Exception] = {}
         for stream in self.streams.values():
             try:
                 self._take(stream, self._ask(stream))
-            except Exception as error:  # noqa: BLE001 (whatever the registry says)
-                if not self._is_away:
-                    _log.warning("the schemas of %s cannot be had, those that are known go on: %s", stream.name, error)
-                self._is_away = True
-                return
-        self._is_away = False
+            except Exception as error:  # noqa: BLE001 (whatever the registry says, and whatever fastavro cannot read)
+                failed[stream.name] = error
+        if failed and not self._is_failing:
+            for name, error in failed.items():
+                _log.warning("the schemas of %s cannot be had, those that are known go on: %s", name, error)
+        self._is_failing = bool(failed)
+        return len(failed) < len(self.streams)
 
     def _take(self, stream: StreamDefinition, found: Mapping[int, str]) -> None:
         before = self._known.get(stream.name)
