@@ -66,7 +66,7 @@ def main() -> None:
 
     def look() -> None:
         beats.at = watch.beat()
-        reporter.report(watch.counted(outbox, _now()))
+        reporter.report(watch.counted(outbox, _now()), watch.listed(_now()))
 
     loops = [
         _loop("watch", look, _EVERY_S, stopping),

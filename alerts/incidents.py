@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from pydantic import AwareDatetime, Field
 
+from controlplane.contract.alerts import IncidentSeverity  # noqa: TC001 (a field of a model)
 from controlplane.contract.frozen import Frozen
 
 Key = tuple[str, str]
@@ -24,15 +25,6 @@ class Condition(StrEnum):
     """Nobody says how it is: nothing opens by this, and nothing resolves."""
 
 
-class Severity(StrEnum):
-    """PagerDuty's four, the worst first."""
-
-    CRITICAL = "critical"
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-
 @dataclass(frozen=True)
 class Signal:
     """What the facts of now say about one cause."""
@@ -45,7 +37,7 @@ class Signal:
     """A sentence that goes on from the subject."""
     page: str = "/"
     """Address of the console's page that shows more."""
-    severity: Severity | None = None
+    severity: IncidentSeverity | None = None
     """Instead of the rule's."""
     after: timedelta | None = None
     """Instead of the rule's."""
@@ -64,7 +56,7 @@ class Incident(Frozen):
     rule: str
     subject: str
     title: str
-    severity: Severity
+    severity: IncidentSeverity
     reason: str
     """As it was said last."""
     page: str

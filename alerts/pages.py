@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from alerts.incidents import Severity
 from alerts.sender import Action, Event, Link
+from controlplane.contract.alerts import IncidentSeverity
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,7 +67,7 @@ class Writer:
             key=key,
             summary=summary,
             source=self.source,
-            severity=Severity.INFO,
+            severity=IncidentSeverity.INFO,
             at=at,
             details=details,
             links=(link,),

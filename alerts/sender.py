@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pydantic import AwareDatetime, Field
 
-from alerts.incidents import Severity  # noqa: TC001 (a field of a model)
+from controlplane.contract.alerts import IncidentSeverity  # noqa: TC001 (a field of a model)
 from controlplane.contract.frozen import Frozen
 
 
@@ -38,7 +38,7 @@ class Event(Frozen):
     """Dedup key: the incident's, or of a change its own."""
     summary: str = ""
     source: str = ""
-    severity: Severity = Severity.INFO
+    severity: IncidentSeverity = IncidentSeverity.INFO
     at: AwareDatetime | None = None
     component: str | None = None
     group: str | None = None

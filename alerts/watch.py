@@ -6,13 +6,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from alerts.changes import changes
-from alerts.incidents import Condition, Happened, Incident, Moment, Quiet, QuietKind, Severity
+from alerts.incidents import Condition, Happened, Incident, Moment, Quiet, QuietKind
 from alerts.policy.decide import decide, incident_id
 from alerts.policy.promises import Promises
 from alerts.policy.rules import RULES, TEST
 from alerts.policy.signals import signals
 from alerts.sender import Action
-from controlplane.contract.alerts import AlertsCounted
+from controlplane.contract.alerts import (
+    INCIDENTS_AT_MOST,
+    AlertsCounted,
+    IncidentSeverity,
+    IncidentsListed,
+    OpenIncident,
+)
 from controlplane.contract.burn import KEPT
 
 if TYPE_CHECKING:
@@ -162,7 +168,7 @@ class Watch:
             rule=TEST,
             subject=key[1],
             title=rule.title,
-            severity=Severity.INFO,
+            severity=IncidentSeverity.INFO,
             reason=f"asked for a test at {now:%H:%M:%S} UTC; nothing is wrong",
             page="/alerts",
             opened_at=now,
@@ -190,7 +196,7 @@ class Watch:
         return AlertsCounted(
             at=now,
             open=len(found),
-            critical=sum(each.severity is Severity.CRITICAL for each in found),
+            critical=sum(each.severity is IncidentSeverity.CRITICAL for each in found),
             acknowledged=sum(each.acknowledged_at is not None for each in found),
             held=sum(each.paged_at is None for each in found),
             waiting=stands.waiting,
@@ -199,6 +205,12 @@ class Watch:
             reason=stands.reason,
             version=self.store.version(),
         )
+
+    def listed(self, now: datetime) -> IncidentsListed:
+        """The open ones, the worst first, for whoever looks from afar."""
+        found = sorted(self.store.incidents(is_open=True), key=_urgency)
+        told = tuple(_from_afar(each) for each in found[:INCIDENTS_AT_MOST])
+        return IncidentsListed(at=now, incidents=told, open=len(found))
 
     def _open(self, wanted: str) -> Incident:
         incident = self.store.incident(wanted)
@@ -229,3 +241,12 @@ class Watch:
         if self._forgotten_at is None or now - self._forgotten_at >= _FORGOTTEN_EVERY:
             self._forgotten_at = now
             self.store.forget(now)
+
+
+def _urgency(incident: Incident) -> tuple[int, bool, datetime]:
+    is_taken_on = incident.acknowledged_at is not None
+    return tuple(IncidentSeverity).index(incident.severity), is_taken_on, incident.opened_at
+
+
+def _from_afar(incident: Incident) -> OpenIncident:
+    return OpenIncident.model_validate(incident.model_dump(include=set(OpenIncident.model_fields)))

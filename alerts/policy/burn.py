@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerts.incidents import Condition, Severity
+from alerts.incidents import Condition
+from controlplane.contract.alerts import IncidentSeverity
 from controlplane.contract.burn import FAST, SLOW
 
 if TYPE_CHECKING:
     from controlplane.contract.burn import Burning
 
-SEVERITY = {FAST: Severity.ERROR, SLOW: Severity.WARNING}
+SEVERITY = {FAST: IncidentSeverity.ERROR, SLOW: IncidentSeverity.WARNING}
 
 
 def condition_of(burning: Burning) -> Condition:

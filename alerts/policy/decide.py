@@ -13,9 +13,10 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from alerts.incidents import Condition, Happened, Incident, Key, Moment, Severity, Signal
+from alerts.incidents import Condition, Happened, Incident, Key, Moment, Signal
 from alerts.policy.inhibit import inhibitor
 from alerts.policy.rules import RULES
+from controlplane.contract.alerts import IncidentSeverity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from alerts.incidents import Quiet
 
-_RANKS = tuple(Severity)
+_RANKS = tuple(IncidentSeverity)
 _WORST = {Condition.WRONG: 2, Condition.UNKNOWN: 1, Condition.WELL: 0}
 
 

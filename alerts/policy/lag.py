@@ -11,8 +11,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from alerts.incidents import Condition, Severity, Signal
+from alerts.incidents import Condition, Signal
 from alerts.policy.observed import STALE_AFTER
+from controlplane.contract.alerts import IncidentSeverity
 from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged, LagVerdict
 
 if TYPE_CHECKING:
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from alerts.policy.observed import Observed
 
 QUERY_VERDICTS = {
-    LagVerdict.STOP: (Severity.ERROR, timedelta(seconds=30)),
-    LagVerdict.STALL: (Severity.ERROR, timedelta(seconds=30)),
-    LagVerdict.REWIND: (Severity.WARNING, timedelta(seconds=30)),
-    LagVerdict.WARN: (Severity.WARNING, timedelta(minutes=5)),
+    LagVerdict.STOP: (IncidentSeverity.ERROR, timedelta(seconds=30)),
+    LagVerdict.STALL: (IncidentSeverity.ERROR, timedelta(seconds=30)),
+    LagVerdict.REWIND: (IncidentSeverity.WARNING, timedelta(seconds=30)),
+    LagVerdict.WARN: (IncidentSeverity.WARNING, timedelta(minutes=5)),
 }
 """Verdict of a query -> how bad that is, and for how long it must be so."""
 GROUP_VERDICTS = {
-    LagVerdict.STOP: (Severity.WARNING, timedelta(minutes=5)),
-    LagVerdict.STALL: (Severity.WARNING, timedelta(minutes=5)),
+    LagVerdict.STOP: (IncidentSeverity.WARNING, timedelta(minutes=5)),
+    LagVerdict.STALL: (IncidentSeverity.WARNING, timedelta(minutes=5)),
 }
 """The same of consumer groups; all else is well enough."""
 EXPLAINED_WITHIN = timedelta(seconds=20)

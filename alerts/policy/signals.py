@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from alerts.incidents import Condition, Severity, Signal
+from alerts.incidents import Condition, Signal
 from alerts.policy.inhibit import CONTROL, SUPERVISOR
 from alerts.policy.lag import lags
 from alerts.policy.observed import SAID_WITHIN, STALE_AFTER, Observed
+from controlplane.contract.alerts import IncidentSeverity
 from controlplane.contract.facts import (
     LedgerTaken,
     MaintenancePlanned,
@@ -107,19 +108,19 @@ def _gates(observed: Observed, streams: Mapping[str, StreamDefinition]) -> Itera
         yield Signal("gate_failed", subject, condition, reason, _quality(fact.stream), severity)
 
 
-def _verdict(fact: GateDecided, stream: StreamDefinition | None) -> tuple[Condition, Severity | None]:
+def _verdict(fact: GateDecided, stream: StreamDefinition | None) -> tuple[Condition, IncidentSeverity | None]:
     if fact.outcome is Outcome.HALTED:
-        return _WRONG, Severity.CRITICAL
+        return _WRONG, IncidentSeverity.CRITICAL
     if fact.outcome is Outcome.MISCONFIGURED:
         return _UNKNOWN, None
     if fact.outcome in (Outcome.PASSED, Outcome.WARNED):
         return _WELL, None
     if fact.stage is not Stage.INGEST:
-        return _WRONG, Severity.ERROR
+        return _WRONG, IncidentSeverity.ERROR
     # Single rows that are turned away or let through are what the gate is there for; how many may be, `validity` says.
     promised = 0.99 if stream is None else stream.service_levels.validity
     is_much = fact.outcome is Outcome.LET_THROUGH and _broken_share(fact) > 1 - promised
-    return (_WRONG, Severity.WARNING) if is_much else (_WELL, None)
+    return (_WRONG, IncidentSeverity.WARNING) if is_much else (_WELL, None)
 
 
 def _broken_share(fact: GateDecided) -> float:

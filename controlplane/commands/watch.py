@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def watch(
     topics: Annotated[
         list[str],
-        typer.Argument(help="overview, ledger, lake, quality, lag, spark, scaling, operations or live/STREAM/ROLLUP."),
+        typer.Argument(
+            help="overview, ledger, lake, quality, lag, spark, scaling, operations, latency, incidents, live/STREAM/ROLLUP."
+        ),
     ],
     data: Data = None,
     output: Output = "text",

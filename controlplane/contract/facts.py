@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter
 
-from controlplane.contract.alerts import AlertsCounted
+from controlplane.contract.alerts import AlertsCounted, IncidentsListed
 from controlplane.contract.frozen import Frozen, Reported
 from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
 from controlplane.contract.lag import LagExplained, LagJudged
@@ -404,7 +404,8 @@ Fact = Annotated[
     | SuiteFollowed
     | BreakerChanged
     | RejectsKept
-    | AlertsCounted,
+    | AlertsCounted
+    | IncidentsListed,
     Field(discriminator="kind"),
 ]
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
-from controlplane.contract.alerts import AlertsCounted
+from controlplane.contract.alerts import AlertsCounted, IncidentsFrame
 from controlplane.contract.facts import (
     HopMeasured,
     LedgerTaken,
@@ -309,6 +309,7 @@ Frame = (
     | ScalingFrame
     | OperationsFrame
     | LatencyFrame
+    | IncidentsFrame
     | LiveFrame
 )
 LIVE = "live/<stream>/<rollup>"
@@ -322,6 +323,7 @@ TOPICS: dict[str, type[Frozen]] = {
     "scaling": ScalingFrame,
     "operations": OperationsFrame,
     "latency": LatencyFrame,
+    "incidents": IncidentsFrame,
     LIVE: LiveFrame,
 }
 """What is told of each; there is a topic `live/...` for each rollup of each stream."""

@@ -67,7 +67,8 @@ def create_api(service: Service, rooms: Mapping[str, str] | None = None, *, acce
         work += [service.push_lag(), service.push_spark(), service.push_scaling(), service.keep_scaling()]
         work += [service.push_operations()] if service.operations is not None else []
         work += [*map(service.push_live, service.streams), service.keep(), service.keep_observations()]
-        work += [service.keep_record(), service.push_latency(), service.keep_promises(), service.probe.run()]
+        work += [service.push_latency(), service.push_incidents()]
+        work += [service.keep_record(), service.keep_promises(), service.probe.run()]
         tasks = [asyncio.create_task(each) for each in work]
         for task in tasks:
             task.add_done_callback(_complain)

@@ -15,6 +15,7 @@ from controlplane.contract.scaling import ScalingDecided
 from controlplane.service.audit.port import NotKept
 from controlplane.service.frames import StreamFrames
 from controlplane.service.hub import (
+    INCIDENTS,
     LAG,
     LAKE,
     LATENCY,
@@ -27,6 +28,7 @@ from controlplane.service.hub import (
     Hub,
     Most,
 )
+from controlplane.service.incidents import incidents_frame
 from controlplane.service.keeping import save_unsaved
 from controlplane.service.lag import lag_frame
 from controlplane.service.lake import lake_frame
@@ -50,6 +52,7 @@ from controlplane.service.verdicts import VerdictHistory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from controlplane.contract.alerts import IncidentsFrame
     from controlplane.contract.facts import Fact
     from controlplane.contract.lag import LagFrame
     from controlplane.contract.latency import LatencyFrame
@@ -126,7 +129,9 @@ class Service:
         self.streams = {stream.name: stream for stream in streams}
         self.titles = {stream.name: stream.title for stream in streams}
         live = {_topic(stream.name, rollup) for stream in streams for rollup in stream.rollups}
-        topics = frozenset({OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, OPERATIONS, LATENCY, *live})
+        topics = frozenset(
+            {OVERVIEW, LEDGER, LAKE, QUALITY, LAG, SPARK, SCALING, OPERATIONS, LATENCY, INCIDENTS, *live}
+        )
         self.hub = Hub(topics, most=watchers or Most())
         self.latencies = self.hub.latencies
         self.promises = Promises(self.streams)
@@ -257,6 +262,16 @@ class Service:
     async def push_latency(self) -> None:
         """Publish it while somebody watches."""
         await push_changes(self.hub, LATENCY, self.latency, lambda frame: (frame.streams, frame.probes, frame.probe))
+
+    def incidents(self) -> IncidentsFrame:
+        """The open ones as known now."""
+        return incidents_frame(self.known, datetime.now(UTC))
+
+    async def push_incidents(self) -> None:
+        """Publish them when one of them, or who watches, has changed, and every five seconds anyway."""
+        await push_changes(
+            self.hub, INCIDENTS, self.incidents, lambda frame: (frame.incidents, frame.open, frame.reason)
+        )
 
     async def keep_promises(self) -> None:
         """Count every second whether service levels are kept, and say how their budgets are."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.contract.alerts import AlertsCounted
+from controlplane.contract.alerts import AlertsCounted, IncidentsListed
 from controlplane.contract.facts import (
     EntitiesUpserted,
     Fact,
@@ -81,7 +81,7 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912 (
             return (fact.kind, fact.stream, fact.stage)
         case BurnJudged():
             return (fact.kind, fact.level, fact.subject)
-        case AlertsCounted() | ProbeSent():
+        case AlertsCounted() | IncidentsListed() | ProbeSent():
             return (fact.kind,)
         case _:
             return (fact.kind, fact.stream)

@@ -101,7 +101,7 @@ def _alerts(folder: Path, token: str) -> tuple[FastAPI, list[Fact]]:
         beats.at = watch.beat()
         outbox.beat(clock.at)
     clock.at = AT
-    return create_alerts(watch, outbox, beats, clock, token), [watch.counted(outbox, AT)]
+    return create_alerts(watch, outbox, beats, clock, token), [watch.counted(outbox, AT), watch.listed(AT)]
 
 
 class _Schemas:

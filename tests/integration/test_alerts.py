@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from alerts.incidents import Incident, Severity
+from alerts.incidents import Incident
 from alerts.outbox import Outbox
 from alerts.pagerduty import PagerDuty
 from alerts.pages import Writer
 from alerts.sender import Action, Came, Event, Link
 from alerts.store import Store
+from controlplane.contract.alerts import IncidentSeverity
 from load_tests.bench.alerts import SHORT, Alerts, Gate, is_as_promised, measure, served_gate
 from load_tests.bench.pagerduty import KEY, Mood, PagerDutyStandIn, served_pagerduty
 from load_tests.bench.until import awaited
@@ -34,7 +35,7 @@ def sender(address: str, key: str = KEY) -> PagerDuty:
 def incident(reason: str = "halted", subject: str = "shop/lake") -> Incident:
     return Incident(
         id="0123456789ab", rule="gate_failed", subject=subject, title="A gate does not let data through",
-        severity=Severity.CRITICAL, reason=reason, page="/quality/shop", opened_at=NOW,
+        severity=IncidentSeverity.CRITICAL, reason=reason, page="/quality/shop", opened_at=NOW,
     )  # fmt: skip
 
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from alerts.changes import changes
-from alerts.incidents import Condition, Key, Severity, Signal
+from alerts.incidents import Condition, Key, Signal
 from alerts.pages import Writer
 from alerts.policy.observed import Observed, Remembered
 from alerts.policy.promises import Promises
 from alerts.policy.signals import signals
+from controlplane.contract.alerts import IncidentSeverity
 from controlplane.contract.facts import (
     Fact,
     HopMeasured,
@@ -227,7 +228,7 @@ def promised(
 
 def test_a_budget_that_burns_too_fast_over_both_windows_is_wrong() -> None:
     assert promised(120, 31.0)["freshness", "shop/lake"].condition is WRONG
-    assert promised(120, 31.0)["freshness", "shop/lake"].severity is Severity.ERROR
+    assert promised(120, 31.0)["freshness", "shop/lake"].severity is IncidentSeverity.ERROR
     assert promised(120, 29.0)["freshness", "shop/lake"].condition is WELL
 
 
@@ -337,12 +338,12 @@ def test_a_lag_says_who_and_how_far_and_how_bad_that_is() -> None:
     stalled = said(lag(LagVerdict.STALL, lag_s=95.2, lag_events=1234))[key]
     assert stalled.reason == "lake shop: stall, 95 s behind (1,234 events): so"
     assert (stalled.severity, stalled.after, stalled.page) == (
-        Severity.ERROR,
+        IncidentSeverity.ERROR,
         timedelta(seconds=30),
         "/lag/lake%20shop",
     )
     slow = said(lag(LagVerdict.WARN))[key]
-    assert (slow.severity, slow.after) == (Severity.WARNING, timedelta(minutes=5))
+    assert (slow.severity, slow.after) == (IncidentSeverity.WARNING, timedelta(minutes=5))
 
 
 def test_a_lag_says_its_likeliest_cause_while_that_is_known() -> None:

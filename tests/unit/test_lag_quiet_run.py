@@ -13,10 +13,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.incidents import Happened, Severity
+from alerts.incidents import Happened
 from alerts.policy.decide import Standing, decide
 from alerts.policy.lag import lags
 from alerts.policy.observed import Observed
+from controlplane.contract.alerts import IncidentSeverity
 from controlplane.contract.lag import ConsumerKind, LagJudged, LagSource, LagVerdict
 from controlplane.contract.names import Hop
 from lag_monitor.judge import Consumer, Judge, Looked, Reading
@@ -136,7 +137,7 @@ class Ran:
     """What came of half an hour."""
 
     facts: dict[str, list[LagJudged]] = field(default_factory=dict)
-    paged: list[tuple[str, Severity]] = field(default_factory=list)
+    paged: list[tuple[str, IncidentSeverity]] = field(default_factory=list)
     opened: int = 0
 
     def verdicts(self, query: str, start: int = 0, end: int = HALF_AN_HOUR) -> Counter[LagVerdict]:
@@ -198,7 +199,7 @@ def test_what_stands_still_gets_its_verdict_and_one_page(
     query: str, verdict: LagVerdict, *, falls_silent: bool
 ) -> None:
     ran = run(World(stops={query: 1_200}, falls_silent=falls_silent))
-    assert ran.paged == [("shop/lake" if query == "lake" else "shop/valid", Severity.ERROR)]
+    assert ran.paged == [("shop/lake" if query == "lake" else "shop/valid", IncidentSeverity.ERROR)]
     assert set(ran.verdicts(query, 30, 1_200)) == {LagVerdict.OK}
     assert set(ran.verdicts(query, 1_300)) == {verdict}
     assert ran.facts[f"{query} shop"][-1].since is not None
@@ -212,11 +213,11 @@ def test_a_rewound_query_gets_its_verdict_until_it_is_where_it_was() -> None:
     assert told[LagVerdict.REWIND] >= 30
     assert set(told) <= {LagVerdict.REWIND, LagVerdict.OK}
     assert set(ran.verdicts("live", 1_400)) == {LagVerdict.OK}
-    assert all(severity is Severity.WARNING for _, severity in ran.paged)
+    assert all(severity is IncidentSeverity.WARNING for _, severity in ran.paged)
 
 
 def test_who_takes_less_than_comes_is_told_of_as_a_warning_once_that_lasts() -> None:
     ran = run(World(most=150, pauses=(0, 0)))
     assert ran.paged
-    assert all(severity is Severity.WARNING for _, severity in ran.paged)
+    assert all(severity is IncidentSeverity.WARNING for _, severity in ran.paged)
     assert set(ran.verdicts("route", 120)) == {LagVerdict.WARN}
