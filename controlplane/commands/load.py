@@ -14,6 +14,7 @@ from rich.table import Table
 
 from controlplane.commands.asking import MISTAKEN, asked
 from controlplane.commands.credentials import control_plane
+from controlplane.commands.load_seconds import follow_seconds
 from controlplane.commands.operating import run_operation
 from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, fail
 from controlplane.contract.loads import PATH, LoadAsked, LoadCompared, LoadReport, LoadShape, LoadTarget
@@ -56,6 +57,12 @@ def start(  # noqa: PLR0913 (each is an option of the command)
         fail("; ".join(said), MISTAKEN)
     body = OperationAsked(kind=Kind.LOAD_TEST, asked=wanted.model_dump(mode="json"), why=why)
     run_operation(data, body, yes=yes, dry_run=dry_run, output=output)
+
+
+@app.command()
+def watch(run: Run, data: Data = None, output: Output = "table") -> None:
+    """A run second by second until it has ended; the exit code says how. `tidegate operations cancel` or `pause` stops it."""
+    follow_seconds(data, run, output)
 
 
 @app.command()
@@ -114,9 +121,13 @@ def report(
     if html is None:
         typer.echo(json.dumps(asked(data, "GET", f"{PATH}/{run}", timeout_s=_TIMEOUT_S), indent=2))
         return
+    _keep_page(data, f"{run}/report", html)
+
+
+def _keep_page(data: Path | None, path: str, html: Path) -> None:
     api, headers = control_plane(data)
     try:
-        answer = httpx.get(f"{api}{PATH}/{run}/report", headers=headers, timeout=_TIMEOUT_S)
+        answer = httpx.get(f"{api}{PATH}/{path}", headers=headers, timeout=_TIMEOUT_S)
     except httpx.HTTPError as error:
         fail(f"the control plane at {api} does not answer: {error}", EXIT_NOT_RUNNING)
     if answer.is_error:
@@ -129,11 +140,16 @@ def report(
 def compare(
     before: Run,
     after: Annotated[str, typer.Argument(help="Id of the run that is measured against it.")],
+    html: Annotated[Path | None, typer.Option(help="Write it there as one HTML file.")] = None,
     data: Data = None,
     output: Output = "table",
 ) -> None:
-    """Two runs beside one another, and which differences are noise."""
-    said = asked(data, "GET", f"{PATH}/compare?before={before}&after={after}", timeout_s=_TIMEOUT_S)
+    """Two runs beside one another: which is better in what, and which differences are noise."""
+    query = f"before={before}&after={after}"
+    if html is not None:
+        _keep_page(data, f"compare/report?{query}", html)
+        return
+    said = asked(data, "GET", f"{PATH}/compare?{query}", timeout_s=_TIMEOUT_S)
     if output == "json":
         typer.echo(json.dumps(said, indent=2))
         return
@@ -143,6 +159,8 @@ def compare(
         figures = (f"{_number(value)} {each.unit}" for value in (each.before, each.after))
         table.add_row(each.figure, *figures, each.text, f"{each.n[0]} and {each.n[1]}")
     Console().print(table)
+    for why in found.incomparable:
+        typer.echo(f"not comparable because {why}")
     for note in found.notes:
         typer.echo(f"note: {note}")
 

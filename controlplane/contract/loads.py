@@ -310,8 +310,8 @@ class Difference(Frozen):
     unit: str
     before: float | None
     after: float | None
-    is_more: bool | None
-    """None: the two cannot be told apart, or one is not known."""
+    is_better: bool | None
+    """Is the later one better? None: the two cannot be told apart, one is not known, or the loads were not the same."""
     n: tuple[int, int]
     """How many values each rests on."""
     text: str
@@ -323,8 +323,10 @@ class LoadCompared(Frozen):
     before: LoadReport
     after: LoadReport
     differences: tuple[Difference, ...]
+    incomparable: tuple[str, ...] = ()
+    """Why neither can be called better: what was asked for differs, or one was cut short."""
     notes: tuple[str, ...] = ()
-    """What makes them hard to compare."""
+    """What else differs, and may be why: settings, machine, versions."""
 
 
 def peak_seconds(report: LoadReport) -> Sequence[LoadSecond]:

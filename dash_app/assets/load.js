@@ -124,7 +124,7 @@
     const said = place("said", "run"), words = seconds && seconds.length ? why || "" : why || "Nothing has been measured yet.";
     if (said.textContent !== words) said.textContent = words;
     const isKnown = Boolean(seconds && seconds.length);
-    for (const name of ["rates", "times"]) place("chart", name).hidden = !isKnown; /* those of another run are none of this one's */
+    for (const name of ["rates", "times", "scale"]) place("chart", name).hidden = !isKnown; /* those of another run are none of this one's */
     judged();
     if (!isKnown) return;
     const x = seconds.map((each) => each.t_s), column = (name) => seconds.map((each) => each[name]), end = Math.max(5, x[x.length - 1]);
@@ -138,7 +138,13 @@
       { name: "response p50", x, y: column("p50_ms"), colour: 0, unit: " ms" }, { name: "response p99", x, y: column("p99_ms"), colour: 1, unit: " ms" },
       { name: "event to pixel p99", x, y: column("pixel_p99_ms"), colour: 2, unit: " ms" },
     ] });
+    window.tidegate.timechart.timechart(place("chart", "scale"), { start: Math.min(0, x[0]), end, second: "", traces: [
+      told({ name: "executors", x, y: column("executors"), colour: 0, step: true }),
+      told({ name: "waiting in the collector (right)", x, y: column("waiting"), colour: 1, second: true }),
+    ] });
   }
+
+  const told = (trace) => (trace.y.some((each) => each !== null) ? trace : { ...trace, name: `${trace.name}: not measured` });
 
   function judged() {
     const box = place("judged"), found = window.tidegate.loadRuns ? window.tidegate.loadRuns.runs().find((each) => each.id === run) : null;

@@ -31,7 +31,7 @@
     return line;
   }
   function row(each) {
-    const line = make("tr"), pick = make("input"), first = make("td"), run = make("td"), begun = make("td"), verdict = make("td", "verdict-of", each.verdict), last = make("td"), report = make("a", "more", "Report");
+    const line = make("tr"), pick = make("input"), first = make("td"), run = make("td"), begun = make("td"), verdict = make("td", "verdict-of", each.verdict), last = make("td");
     Object.assign(pick, { type: "checkbox", checked: ticked().includes(each.id) });
     pick.setAttribute("aria-label", `Compare ${each.id}`);
     pick.dataset.loadPick = each.id;
@@ -41,13 +41,16 @@
     begun.append(window.tidegate.moments.moment("", each.at));
     verdict.dataset.state = each.verdict;
     verdict.title = each.judgements.map((one) => `${one.about}: ${one.text}`).join("\n");
-    Object.assign(report, { href: window.tidegate.inquire.address(`loads/${each.id}/report`), target: "_blank", rel: "noopener" });
-    last.append(report);
+    last.append(reportOf(`${each.id}/report`));
     const { asked } = each, load = `${asked.shape}, ${asked.target}, ${asked.target === "hub" ? `${asked.users} clients` : `${window.tidegate.show.number(asked.rate)}/s`}, ${asked.lasts}`;
     line.dataset.loadRun = each.id;
     line.append(first, run, make("td", "", asked.stream), make("td", "", load), begun, make("td", "number", each.offered.toLocaleString("en")), make("td", "number", known(each.accepted_per_s, "")),
       make("td", "number", known(each.p99_ms, " ms")), make("td", "number", known(each.recovery_s, " s")), verdict, last);
     return line;
+  }
+
+  function reportOf(path) {
+    return Object.assign(make("a", "more", "Report"), { href: window.tidegate.inquire.address(`loads/${path}`), target: "_blank", rel: "noopener" });
   }
 
   async function compare() {
@@ -63,7 +66,7 @@
       [compared, reason] = [answer.said, answer.reason];
     }
     const command = `tidegate load compare ${before} ${after}`;
-    redraw(document.querySelector('[data-load-compared="cli"]'), command, () => [window.tidegate.make.copyButton(command)]);
+    redraw(document.querySelector('[data-load-compared="cli"]'), command, () => [window.tidegate.make.copyButton(command), reportOf(`compare/report?${query}`)]);
     redraw(box, JSON.stringify([wanted, Boolean(compared), reason]), () => (compared ? differences(compared) : [make("p", reason ? "is-unknown" : "quiet", reason || "Asking \u2026")]));
     if (compared) overlaid(compared);
   }
@@ -72,12 +75,17 @@
     for (const title of ["at the peak", of.before.id, of.after.id, "", "n, of each"]) head.append(make("th", "", title));
     for (const each of of.differences) {
       const line = body.insertRow();
-      line.append(make("td", "", each.figure), make("td", "", known(each.before, ` ${each.unit}`)), make("td", "", known(each.after, ` ${each.unit}`)), make("td", each.is_more === null ? "quiet" : "", each.text), make("td", "quiet", `${each.n[0]} and ${each.n[1]}`));
+      line.append(make("td", "", each.figure), make("td", "", known(each.before, ` ${each.unit}`)), make("td", "", known(each.after, ` ${each.unit}`)), verdictOf(each), make("td", "quiet", `${each.n[0]} and ${each.n[1]}`));
       line.dataset.loadFigure = each.figure;
     }
     const scrolls = make("div", "scrolls");
     scrolls.append(made);
-    return [scrolls, ...of.notes.map((note) => make("p", "part-reason", note))];
+    return [scrolls, ...of.incomparable.map((why) => make("p", "load-incomparable", `Not comparable because ${why}.`)), ...of.notes.map((note) => make("p", "part-reason", note))];
+  }
+  function verdictOf({ is_better: isBetter, text }) {
+    const cell = make("td", isBetter === null ? "quiet" : "verdict-of", text);
+    if (isBetter !== null) cell.dataset.state = isBetter ? "good" : "bad";
+    return cell;
   }
   function overlaid(of) {
     const sides = [of.before, of.after], end = Math.max(5, ...sides.flatMap((run) => run.seconds.map((each) => each.t_s)));

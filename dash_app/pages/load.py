@@ -64,6 +64,7 @@ def load_page(streams: Mapping[str, StreamDefinition]) -> Component:
                     ),
                     _chart("rates", "Offered, accepted and refused a second; seconds behind (right)"),
                     _chart("times", "Milliseconds: response since an event was due, and event to pixel"),
+                    _chart("scale", "Executors; events that wait in the collector (right)"),
                     html.P(role="status", className="load-said quiet", **data(load_said="run")),
                     html.Ul(className="load-judgements", **data(load_judged="run")),
                     html.Div(className="operation", **data(load_one="id")),

@@ -60,7 +60,15 @@ def _keep(settings: Settings, number: str, run: int, started_ms: float, slower: 
             Offered(t_s=at, users=8, due=sent.total(), offered=sent.total(), statuses=said, ms={str(ms): said["202"]})
         )
         lags = {"route shop": 0.1 + 0.2 * level, "lake shop": lag_s, "live shop": 0.3 + 0.4 * level}
-        folder.add(Observed(t_s=at + 0.1, lag_s=lags, pixel_p99_ms=240 + 420 * slower * level, executors=2))
+        folder.add(
+            Observed(
+                t_s=at + 0.1,
+                lag_s=lags,
+                pixel_p99_ms=240 + 420 * slower * level,
+                executors=2,
+                waiting=40 * slower * lag_s,
+            )
+        )
     valid = int(sent["202"] * 0.98)
     balance = Balance(
         acknowledged=sent["202"], refused=sent["429"], unanswered=0, valid=valid, dead=0,

@@ -19,6 +19,7 @@ from pipeline.loads.findings.report import NOT_ENDED, report_of
 from pipeline.loads.folder import LoadFolder
 from pipeline.loads.ids import bounds, field_of
 from pipeline.loads.plan import plan_of
+from pipeline.loads.room import room_of
 from pipeline.operate.kind import RefusedError
 from pipeline.reason import first_line
 
@@ -54,7 +55,9 @@ class LoadKind:
     def plan(self, work: Work) -> Plan:
         """See `OperationKind`."""
         work.stream()
-        return plan_of(asked_of(work), work.settings)
+        asked = asked_of(work)
+        room = room_of(work.settings, asked.stream) if asked.target.writes else {}
+        return plan_of(asked, work.settings, room)
 
     def confirm_basis(self, work: Work) -> None:
         """See `OperationKind`. It rests on nothing that could have changed; addresses are asked again where it begins."""

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from controlplane.contract.loads import LoadAsked
     from controlplane.contract.settings import Settings
+    from pipeline.loads.room import RoomOf
 
-_EVENT_BYTES = 700
-"""An event at all of its places, about: raw and valid in Kafka, the lake, ClickHouse."""
 _DISK_AT_MOST = 0.5
 """Of what is free."""
 _PROCESS_MIB = 110
@@ -30,8 +29,14 @@ _COUNTED_PER_S = 60_000
 TOPIC = "topic:raw"
 
 
-def plan_of(asked: LoadAsked, settings: Settings, now: datetime | None = None) -> Plan:
+def plan_of(asked: LoadAsked, settings: Settings, room: RoomOf, now: datetime | None = None) -> Plan:
     """As data.
+
+    Args:
+        asked: what.
+        settings: whose platform.
+        room: what an event takes at each place; empty where none is sent.
+        now: when it is planned.
 
     Raises:
         RefusedError: if an address may not be loaded, the stream has no generator, or the disk has too little room.
@@ -42,18 +47,18 @@ def plan_of(asked: LoadAsked, settings: Settings, now: datetime | None = None) -
         raise RefusedError(f"nothing makes events of {asked.stream}; a load can be sent to: {', '.join(LOADED)}")
     if asked.target is LoadTarget.HUB and asked.users > settings.push_clients:
         raise RefusedError(f"users: the hub takes {settings.push_clients:,} watchers in all (TIDEGATE_PUSH_CLIENTS)")
-    disk = asked.events * _EVENT_BYTES if asked.target.writes else None
-    _refuse_without_room(settings.data, disk or 0)
+    known = [each for each in room.values() if each is not None]
+    _refuse_without_room(settings.data, asked.events * sum(known))
     stages, touches = tuple(_stages(asked)), _touches(asked)
     return Plan(
         at=now or datetime.now(UTC),
         stages=stages,
         touches=touches,
         rows=asked.events if asked.target.writes else None,
-        bytes=disk,
+        bytes=round(asked.events * sum(known)) if known and len(known) == len(room) else None,
         seconds=sum(each.seconds or 0 for each in stages),
         confirmation=asked.stream,
-        notes=tuple(_notes(asked, settings)),
+        notes=tuple(_notes(asked, settings, room)),
         preview={"curve": curve(asked), "unit": unit_of(asked), "memory_mib": _memory(asked)},
         fingerprint=fingerprint_of(stages, touches, {}),
     )
@@ -99,27 +104,44 @@ def _touches(asked: LoadAsked) -> tuple[Touch, ...]:
     )
 
 
-def _notes(asked: LoadAsked, settings: Settings) -> Iterator[str]:
+def _notes(asked: LoadAsked, settings: Settings, room: RoomOf) -> Iterator[str]:
     if asked.target.writes:
         yield (
             f"{asked.events:,} real events are written into {asked.stream}.raw and stay: in Kafka, the lake, ClickHouse, "
             "entities and rollups. Their ids name this run."
         )
+        yield _takes(room)
     if asked.stream == "flights" and asked.target.writes:
         yield "They happen in 2013, as the feed's: late events, which have closed windows computed again."
+    yield from _open_loop(asked)
     yield f"It goes to {', '.join(addresses_of(asked.target, settings))}."
     yield f"The process that loads takes about {_memory(asked)} MiB, and as much of the cores as it needs."
     yield "A pause ends the load early; what follows is done when it is resumed. Nothing undoes it."
+
+
+def _takes(room: RoomOf) -> str:
+    found = (f"{'unknown' if each is None else f'{each:,.0f}'} in {place}" for place, each in room.items())
+    return (
+        f"Bytes that an event takes, as those that are there do: {', '.join(found)}; entities and rollups come besides."
+    )
+
+
+def _open_loop(asked: LoadAsked) -> Iterator[str]:
+    if asked.events:
+        yield (
+            "What is due does not wait for answers, and what is answered by 429 is counted as refused and not sent again: "
+            "Retry-After is not heeded."
+        )
 
 
 def _memory(asked: LoadAsked) -> int:
     return round(_PROCESS_MIB + asked.users * _MIB_A_USER[asked.target])
 
 
-def _refuse_without_room(folder: Path, needed: int) -> None:
+def _refuse_without_room(folder: Path, needed: float) -> None:
     there = next(each for each in (folder.resolve(), *folder.resolve().parents) if each.exists())
     free = shutil.disk_usage(there).free
     if needed > _DISK_AT_MOST * free:
         raise RefusedError(
-            f"its events would take about {needed / 2**30:.1f} GiB, and {there} has {free / 2**30:.1f} GiB free: ask for fewer"
+            f"its events would take {needed / 2**30:.1f} GiB at least, and {there} has {free / 2**30:.1f} GiB free: ask for fewer"
         )

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from controlplane.contract.durations import parse_duration
 from controlplane.contract.loads import PATH, LoadAsked, LoadCompared, LoadReport, LoadSecond
 from pipeline.loads.findings.compare import compared
+from pipeline.loads.findings.html_compared import comparison
 from pipeline.loads.findings.numbers import seconds_of, thinned
 from pipeline.loads.folder import BRIEF, LoadFolder, loads_root
 from pipeline.loads.plan import curve, unit_of
@@ -65,9 +66,12 @@ def router(settings: Settings) -> APIRouter:
     @paths.get("/compare")
     async def compare(before: Id, after: Id) -> LoadCompared:
         """Two runs beside one another."""
-        return compared(
-            await asyncio.to_thread(_report, settings, before), await asyncio.to_thread(_report, settings, after)
-        )
+        return await asyncio.to_thread(_compared, settings, before, after)
+
+    @paths.get("/compare/report")
+    async def compare_page(before: Id, after: Id) -> Response:
+        """The same as one HTML file."""
+        return _page(comparison(await asyncio.to_thread(_compared, settings, before, after)))
 
     @paths.get("/{number}")
     async def one(number: str) -> LoadReport:
@@ -85,10 +89,13 @@ def router(settings: Settings) -> APIRouter:
         file = _folder(settings, number).page
         if not file.exists():
             raise HTTPException(404, f"run {number} has no report: it has not ended")
-        headers = {"Content-Security-Policy": _NO_SCRIPT}
-        return Response(await asyncio.to_thread(file.read_bytes), media_type="text/html", headers=headers)
+        return _page(await asyncio.to_thread(file.read_bytes))
 
     return paths
+
+
+def _page(content: str | bytes) -> Response:
+    return Response(content, media_type="text/html", headers={"Content-Security-Policy": _NO_SCRIPT})
 
 
 def _duration(text: str) -> timedelta | str:
@@ -121,6 +128,10 @@ def _report(settings: Settings, number: str) -> LoadReport:
     if found is None:
         raise HTTPException(404, f"run {number} has no report: there is no such run, or it has not ended")
     return found
+
+
+def _compared(settings: Settings, before: str, after: str) -> LoadCompared:
+    return compared(_report(settings, before), _report(settings, after))
 
 
 def _seconds(settings: Settings, number: str) -> list[LoadSecond]:

@@ -53,7 +53,7 @@ def _goes_on(folder: LoadFolder, until: int, ms: int, refused: int = 0) -> None:
     for at in range(1, until + 1):
         said = {"committed": 50, "429": refused}
         folder.add(Offered(t_s=at, users=4, due=50 * at, offered=50 * at, statuses=said, ms={str(ms + at % 3): 50}))
-        folder.add(Observed(t_s=at + 0.1, lag_s={"route shop": 0.2, "live shop": 0.3}, pixel_p99_ms=120))
+        folder.add(Observed(t_s=at + 0.1, lag_s={"route shop": 0.2, "live shop": 0.3}, pixel_p99_ms=120, executors=2))
 
 
 def _ended(settings: Settings, number: str, ms: int, lost: int) -> None:
@@ -102,7 +102,7 @@ def _is_asked_for(page: Any, desk: Desk, settings: Settings) -> None:
     while leased is None:
         page.wait_for_timeout(50)
         leased = desk.lease("w", (), tuple(Does))
-    plan = plan_of(LoadAsked.model_validate(leased.operation.asked), settings)
+    plan = plan_of(LoadAsked.model_validate(leased.operation.asked), settings, {"Kafka": 400.0, "the lake": None})
     desk.heard(leased.operation.id, WorkerSays(worker=leased.lease, plan=plan))
     _says(
         page,
@@ -110,6 +110,7 @@ def _is_asked_for(page: Any, desk: Desk, settings: Settings) -> None:
         "Load test of shop",
         "8,750 rows",
         "real events are written into shop.raw and stay",
+        "400 in Kafka, unknown in the lake",
         "Up to 500 events/s",
     )
     page.fill("dialog .operation-confirmation input", "shop")
@@ -129,6 +130,8 @@ def _is_watched(page: Any, desk: Desk, settings: Settings) -> None:
     _goes_on(folder, 12, 20, refused=5)
     _says(page, '[data-load-chart="rates"] .legend', "offered", "accepted", "429", "live shop behind")
     _says(page, '[data-load-chart="times"] .legend', "response p99", "event to pixel p99")
+    _says(page, '[data-load-chart="scale"] .legend', "executors", "waiting in the collector (right): not measured")
+    assert "executors: not measured" not in page.inner_text('[data-load-chart="scale"]')
     desk.heard(number, WorkerSays(worker=leased.lease, state=OperationState.DONE, result={"says": "Nothing lost."}))
     _says(page, '[data-load-one="id"]', "done", "Nothing lost.")
 
@@ -140,9 +143,13 @@ def _are_compared(page: Any, settings: Settings, looked_at: Any) -> None:
     _says(page, '[data-load-run="bbbbbbbbbbbb"]', "bad")
     page.check('[data-load-pick="aaaaaaaaaaaa"]')
     page.check('[data-load-pick="bbbbbbbbbbbb"]')
-    _says(page, '[data-load-figure="p99"]', "more than noise")
+    _says(page, '[data-load-figure="p99"]', "more than noise: worse")
     _says(page, '[data-load-figure="recovery"]', "one value a run")
     _says(page, '[data-load-chart="compared"] .legend', "aaaaaaaaaaaa accepted", "bbbbbbbbbbbb p99")
+    with page.expect_popup() as popup:
+        page.click('[data-load-compared="cli"] a:has-text("Report")')
+    _says(popup.value, "body", "Two load tests", "more than noise: worse")
+    popup.value.close()
     assert "compare=aaaaaaaaaaaa%2Cbbbbbbbbbbbb" in page.url
     page.click('[data-load-run="bbbbbbbbbbbb"] a:has-text("bbbbbbbbbbbb")')
     _says(page, '[data-load-judged="run"]', "balance", "3 lost, 0 doubled")

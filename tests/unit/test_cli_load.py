@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
 
 from controlplane import cli
-from controlplane.commands import load
-from controlplane.contract.loads import LoadAsked
-from controlplane.contract.operations import Kind, OperationAsked
+from controlplane.commands import load, load_seconds
+from controlplane.contract.loads import LoadAsked, LoadSecond
+from controlplane.contract.operations import Kind, OperationAsked, OperationState
 from controlplane.service.operations.asked import command_of
 
 if TYPE_CHECKING:
@@ -62,3 +63,31 @@ def test_what_can_not_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch, words
     found, given = run(monkeypatch, "shop", *words)
     assert (found.exit_code, given) == (2, [])
     assert says in found.output
+
+
+class Under:
+    """A run that is watched: it runs, and has ended when it is asked for again."""
+
+    def __init__(self, _: object) -> None:
+        self._states = [OperationState.RUNNING, OperationState.CANCELLED]
+
+    def one(self, _: str) -> Any:
+        return SimpleNamespace(state=self._states.pop(0))
+
+
+def test_a_run_is_watched_second_by_second_and_what_nobody_said_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        LoadSecond(t_s=1, asked=200, offered=199, executors=2, lag_s={"route shop": 0.2, "lake shop": None}),
+        LoadSecond(t_s=2, asked=200, waiting=7),
+    ]
+    monkeypatch.setattr(load_seconds, "Operations", Under)
+    monkeypatch.setattr(load_seconds, "_seconds", lambda *_: rows)
+    monkeypatch.setattr(load_seconds, "_EVERY_S", 0)
+    found = CliRunner().invoke(cli.app, ["load", "watch", "abc"])
+    head, first, second, end = found.output.splitlines()
+    assert found.exit_code == 5
+    assert head.split()[-3:] == ["executors", "waiting", "behind"]
+    assert first.split()[:3] == ["1", "200", "199"]
+    assert first.endswith("2   unknown  route shop 0.2 s, lake shop unknown")
+    assert second.endswith("unknown         7  unknown")
+    assert end.startswith("abc: cancelled")

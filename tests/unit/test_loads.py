@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from controlplane.contract.loads import (
+    Balance,
     Judgement,
     LoadAsked,
     LoadReport,
@@ -39,6 +40,7 @@ from pipeline.loads.drive import load
 from pipeline.loads.findings.balance import Seen
 from pipeline.loads.findings.compare import compared, interval
 from pipeline.loads.findings.html import written
+from pipeline.loads.findings.html_compared import comparison
 from pipeline.loads.findings.numbers import percentile, seconds_of, thinned
 from pipeline.loads.findings.recovery import all_back, peak_reached, recoveries
 from pipeline.loads.findings.report import judged, report_of
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 FLASH = corners_of(LoadShape.FLASH_SALE, 80)
 ID = "0123456789ab"
+NOTHING = ("lost", "doubled", "uninvited")
+ROOM = {"Kafka": 400.0, "the lake": 75.0}
 
 
 def asked(**given: Any) -> LoadAsked:
@@ -122,7 +126,7 @@ def test_a_cluster_is_refused_by_the_plan_before_the_run_and_by_the_process_itse
     away = Settings(data=tmp_path, kafka="127.0.0.1:9092,kafka.example:9092")
     assert addresses_of(LoadTarget.KAFKA, away)[1] == "kafka.example:9092"
     with pytest.raises(RefusedError, match=r"kafka\.example:9092 is not on this machine.*TIDEGATE_LOAD_TARGETS"):
-        plan_of(asked(), away)
+        plan_of(asked(), away, ROOM)
     with pytest.raises(RefusedError, match="TIDEGATE_LOAD_TARGETS"):
         load(_Working(away), asked())  # type: ignore[arg-type]  # all that it is asked for before
     LoadFolder(away, ID).begin(LoadRun(id=ID, run=1, asked=asked(), started_ms=0))
@@ -148,16 +152,23 @@ class _Working:
 
 
 def test_a_plan_says_what_is_written_what_it_takes_and_that_it_stays(tmp_path: Path) -> None:
-    plan = plan_of(asked(shape="flash-sale"), Settings(data=tmp_path))
+    settings = Settings(data=tmp_path)
+    plan = plan_of(asked(shape="flash-sale"), settings, ROOM)
     assert [stage.key for stage in plan.stages] == ["load", "settle", "balance", "report"]
-    assert (plan.rows, plan.confirmation) == (3500, "shop")
+    assert (plan.rows, plan.bytes, plan.confirmation) == (3500, 3500 * 475, "shop")
     assert "3,500 real events are written into shop.raw and stay" in plan.notes[0]
+    assert "400 in Kafka, 75 in the lake" in plan.notes[1]
+    assert any("Retry-After is not heeded" in note for note in plan.notes)
     assert plan.preview["curve"][0] == (0.0, 10.0)
-    watching = plan_of(asked(target="hub", users=500), Settings(data=tmp_path))
+    unknown = plan_of(asked(), settings, {**ROOM, "ClickHouse": None})
+    assert (unknown.bytes, "unknown in ClickHouse" in unknown.notes[1]) == (None, True)
+    watching = plan_of(asked(target="hub", users=500), settings, {})
     assert (watching.rows, watching.bytes) == (None, None)
     assert [stage.key for stage in watching.stages] == ["load", "settle", "report"]
     with pytest.raises(RefusedError, match="nothing makes events of orders"):
-        plan_of(asked(stream="orders"), Settings(data=tmp_path))
+        plan_of(asked(stream="orders"), settings, {})
+    with pytest.raises(RefusedError, match="GiB at least"):
+        plan_of(asked(), settings, {"Kafka": 1e15, "ClickHouse": None})
 
 
 def test_a_run_that_was_interrupted_is_not_begun_again(tmp_path: Path) -> None:
@@ -340,11 +351,28 @@ def test_two_runs_differ_by_more_than_noise_or_it_says_so(tmp_path: Path) -> Non
     settings = Settings(data=tmp_path)
     one, same, slower = report(settings, ID, 20), report(settings, f"{ID}c", 20), report(settings, f"{ID}d", 40)
     by = {each.figure: each for each in compared(one, slower).differences}
-    assert (by["p99"].is_more, by["p99"].n, by["p99"].text) == (True, (20, 20), "+95 %, more than noise")
-    assert (by["accepted"].is_more, by["recovery"].is_more) == (None, None)
+    assert (by["p99"].is_better, by["p99"].n, by["p99"].text) == (False, (20, 20), "+95 %, more than noise: worse")
+    back = {each.figure: each.text for each in compared(slower, one).differences}
+    assert back["p99"] == "-49 %, more than noise: better"
+    assert (by["accepted"].is_better, by["recovery"].is_better) == (None, None)
     assert "one value a run" in by["recovery"].text
-    assert [each.is_more for each in compared(one, same).differences] == [None] * 5
-    assert compared(one, slower).notes == ()
+    assert [each.is_better for each in compared(one, same).differences] == [None] * 5
+    assert (compared(one, slower).notes, compared(one, slower).incomparable) == ((), ())
+
+
+def test_runs_that_were_asked_for_otherwise_or_cut_short_are_shown_and_not_called_better(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    one, slower = report(settings, ID, 20), report(settings, f"{ID}d", 40)
+    shorter = asked(shape="flash-sale", lasts="40s")
+    other = slower.model_copy(update={"asked": shorter, "ended": "cut short", "settings": {"route_mode": "microbatch"}})
+    found = compared(one, other)
+    assert found.incomparable == ("lasts differs: 80s and 40s", f"{ID}d is not whole: cut short")
+    assert "settings differ: route_mode realtime and microbatch" in found.notes
+    by = {each.figure: each for each in found.differences}
+    assert (by["p99"].is_better, by["p99"].text) == (None, "+95 %, more than noise")
+    page = comparison(found)
+    assert all(each in page for each in ("Not comparable because lasts differs", "+95 %, more than noise", "<svg"))
+    assert "<script" not in page
 
 
 def test_few_values_have_no_interval() -> None:
@@ -366,6 +394,12 @@ def test_what_was_not_counted_is_unknown_and_what_was_refused_is_not_good() -> N
         for each in judged(asked(), sent, recoveries(watched(9, 9, 9), (0, 10)), None, was_settled=False)
     }
     assert cut["recovery"] == "unknown"
+    refused = Balance(
+        **dict.fromkeys(("acknowledged", "unanswered", "valid", "dead", "quarantined", *NOTHING), 0), refused=40
+    )
+    text = next(each.text for each in judged(asked(), sent, [], refused) if each.about == "balance")
+    assert "Nothing lost" in text
+    assert "40 were refused and never sent again: that is no loss" in text
     late = [sent[0].model_copy(update={"due": 200})]
     assert next(iter(judged(asked(), late, [], None))) == Judgement(
         about="load", state="bad", text="100 of the 200 that were due were sent: the process that loads was too slow."

@@ -11,7 +11,7 @@ from controlplane.contract.loads import LoadTarget
 from pipeline.loads.findings.chart import LINES, Line, chart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from controlplane.contract.loads import LoadReport
 
@@ -30,12 +30,17 @@ def written(report: LoadReport) -> str:
         _judgements(report),
         "<h2>Figures</h2>",
         _table(dict(figures(report))),
-        *(_drawn(report, name) for name in LINES),
+        *(_chart(report, name) for name in LINES),
         "<h2>After the peak</h2>",
         _recoveries(report),
         "<h2>Settings, machine, versions</h2>",
         _table({**report.settings, **report.machine, **report.versions}),
     ]
+    return document(title, parts)
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """A page of its own, which loads nothing."""
     head = f"<title>{escape(title)}</title><style>{_STYLE}</style>"
     return f'<!doctype html><html lang="en"><head>{_META}{head}</head><body>{"".join(parts)}</body></html>'
 
@@ -51,16 +56,17 @@ def figures(report: LoadReport) -> Iterator[tuple[str, str]]:
     yield "asked for", f"{asked.shape} up to {most}, for {format_duration(asked.lasts)}"
     yield "sent", f"{report.offered:,}" if asked.events else "nothing: its clients watch"
     yield "answers", ", ".join(f"{status}: {count:,}" for status, count in report.statuses.items()) or "none"
-    yield "accepted at the peak", _known(report.accepted_per_s, "a second")
+    yield "accepted at the peak", known(report.accepted_per_s, "a second")
     yield (
         "response at the peak",
-        f"p50 {_known(report.p50_ms, 'ms')}, p99 {_known(report.p99_ms, 'ms')}, since an event was due",
+        f"p50 {known(report.p50_ms, 'ms')}, p99 {known(report.p99_ms, 'ms')}, since an event was due",
     )
-    yield "event to pixel", f"p99 at the worst {_known(report.pixel_p99_ms, 'ms')}"
-    yield "recovered after", _known(report.recovery_s, "s")
+    yield "event to pixel", f"p99 at the worst {known(report.pixel_p99_ms, 'ms')}"
+    yield "recovered after", known(report.recovery_s, "s")
 
 
-def _known(value: float | None, unit: str) -> str:
+def known(value: float | None, unit: str) -> str:
+    """A figure with its unit."""
     return "unknown" if value is None else f"{value:,.4g} {unit}"
 
 
@@ -75,19 +81,25 @@ def _judgements(report: LoadReport) -> str:
 def _recoveries(report: LoadReport) -> str:
     head = "<tr><th>query</th><th>its level</th><th>at the worst</th><th>back after</th></tr>"
     rows = (
-        f"<tr><td>{escape(each.consumer)}</td><td>{each.level_s:g} s</td><td>{_known(each.worst_s, 's')}</td>"
+        f"<tr><td>{escape(each.consumer)}</td><td>{each.level_s:g} s</td><td>{known(each.worst_s, 's')}</td>"
         f"<td>{escape(each.reason) if each.seconds is None else f'{each.seconds:g} s'}</td></tr>"
         for each in report.recoveries
     )
     return f"<table>{head}{''.join(rows)}</table>" if report.recoveries else "<p>No query was watched.</p>"
 
 
-def _drawn(report: LoadReport, name: str) -> str:
+def _chart(report: LoadReport, name: str) -> str:
     unit, lines_of = LINES[name]
-    lines = [line for line in lines_of(report.seconds) if any(value is not None for _, value in line.points)]
-    if not lines:
-        return f'<h2>{escape(name)}</h2><p class="unknown">Not measured.</p>'
-    return f"<h2>{escape(name)}{unit and f', {unit}'}</h2>{chart(lines, report.corners[-1][0], report.peak_s)}{_legend(lines)}"
+    title = f"{name}{unit and f', {unit}'}"
+    return drawn(title, lines_of(report.seconds), report)
+
+
+def drawn(title: str, lines: Iterable[Line], report: LoadReport) -> str:
+    """Those of which something was measured, with their names; over a run's time, its peak shaded."""
+    measured = [line for line in lines if any(value is not None for _, value in line.points)]
+    if not measured:
+        return f'<h2>{escape(title)}</h2><p class="unknown">Not measured.</p>'
+    return f"<h2>{escape(title)}</h2>{chart(measured, report.corners[-1][0], report.peak_s)}{_legend(measured)}"
 
 
 def _legend(lines: list[Line]) -> str:

@@ -115,7 +115,7 @@ def _answered(statuses: dict[str, int]) -> Judgement:
     if not taken and not refused and not failed:
         return _unknown("answers", "Nothing was answered.")
     others = [
-        f"{refused:,} refused by 429" if refused else "",
+        f"{refused:,} refused by 429 and not sent again" if refused else "",
         f"{failed:,} failed or without an answer" if failed else "",
     ]
     said = ", ".join([f"{taken:,} taken", *filter(None, others)])
@@ -143,12 +143,15 @@ def _balanced(balance: Balance | None) -> Judgement:
     said = f"{balance.acknowledged:,} acknowledged: {there}{served}. "
     wrong = f"{balance.lost:,} lost, {balance.doubled:,} doubled, {balance.uninvited:,} refused and there all the same"
     why = f" ({balance.reason})" if balance.reason else ""
-    open_ones = f" {balance.unanswered:,} were not answered." if balance.unanswered else ""
+    refused = f" {balance.refused:,} were refused and never sent again: that is no loss." if balance.refused else ""
+    open_ones = (
+        f" {balance.unanswered:,} were not answered: each is there once, or not at all." if balance.unanswered else ""
+    )
     state = "good" if balance.is_balanced else "bad"
     return Judgement(
         about="balance",
         state=state,
-        text=f"{said}{'Nothing lost, nothing doubled' if balance.is_balanced else wrong}{why}.{open_ones}",
+        text=f"{said}{'Nothing lost, nothing doubled' if balance.is_balanced else wrong}{why}.{refused}{open_ones}",
     )
 
 
