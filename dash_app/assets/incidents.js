@@ -2,29 +2,18 @@
    them. Scripts are loaded in the order of their names: this one needs hub.js before it. */
 (function () {
   "use strict";
-  const ASK_AGAIN_MS = 10000, WITHIN_MS = 8000, OLD_MS = 25000;
+  const ASK_AGAIN_MS = 10000, OLD_MS = 25000;
   const make = (...how) => window.tidegate.make.element(...how);
+  const prose = (text) => window.tidegate.make.prose(text);
+  const moment = (before, at) => window.tidegate.moments.moment(before, at);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const find = (what, name = "all") => document.querySelector(`[data-alerts-${what}="${name}"]`);
   const now = () => performance.now();
   const state = { list: null, one: null, sent: null, runbooks: new Map(), reason: null, askedAt: -Infinity, heardAt: null, version: null, isAsking: false, page: null };
   const spans = [["15m", "15 minutes"], ["1h", "an hour"], ["8h", "8 hours"], ["24h", "a day"], ["7d", "a week"]];
 
-  function address(path) {
-    const port = document.getElementById("console").dataset.pushPort;
-    return `${location.protocol}//${port ? `${location.hostname}:${port}` : location.host}/api/v1/alerts/${path}`;
-  }
-  async function ask(path, how = {}) {
-    try {
-      const answer = await window.tidegate.session.fetch(address(path), { ...how, headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(WITHIN_MS) });
-      const isText = (answer.headers.get("content-type") || "").startsWith("text/");
-      const said = isText ? await answer.text() : await answer.json();
-      return answer.ok ? { said } : { reason: said.detail || `alerts answers ${answer.status}`, status: answer.status };
-    } catch {
-      return { reason: "the control plane does not answer" };
-    }
-  }
-  const post = (path, body) => ask(path, { method: "POST", body: JSON.stringify(body) });
+  const ask = (path, how) => window.tidegate.inquire.ask(`alerts/${path}`, how);
+  const post = (path, body) => window.tidegate.inquire.post(`alerts/${path}`, body);
 
   async function load(page) {
     if (state.isAsking) return;
@@ -37,7 +26,7 @@
       if (said) state.runbooks.set(one.said.rule, said);
     }
     state.isAsking = false;
-    state.reason = asked.reason || null;
+    state.reason = asked.reason;
     if (asked.said) Object.assign(state, { [page === "all" ? "list" : "one"]: asked.said, heardAt: now() });
     if (one && one.status === 404) state.one = null;
     paint();
@@ -81,7 +70,6 @@
     root.classList.toggle("is-old", (Boolean(state.reason) || isOld) && state.heardAt !== null);
     if (root.dataset.alerts === "all") all();
     else one(root.dataset.alerts);
-    tellAges();
   }
 
   function all() {
@@ -243,24 +231,6 @@
     }
     return built.filter(Boolean);
   }
-  function prose(text) {
-    return text.split("`").map((part, index) => (index % 2 ? make("code", "", part) : document.createTextNode(part)));
-  }
-
-  /* A moment that stays true while nothing else is drawn anew. */
-  function moment(before, at) {
-    const element = make("span");
-    Object.assign(element.dataset, { alertsAt: at, before });
-    return element;
-  }
-  function tellAges() {
-    const { seconds, clock, age } = window.tidegate.show;
-    for (const element of document.querySelectorAll("[data-alerts-at]")) {
-      element.textContent = `${element.dataset.before}${seconds(Math.max(1, Math.round(age(element.dataset.alertsAt))))} ago`;
-      element.title = clock(element.dataset.alertsAt);
-    }
-  }
-
   /* Inputs are this page's own; who somebody is is kept in this browser. */
   function fields() {
     for (const box of document.querySelectorAll("[data-alerts-field]:empty")) {

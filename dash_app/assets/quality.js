@@ -12,11 +12,6 @@
   const isHalted = ({ last }) => last !== null && ["halted", "misconfigured"].includes(last.outcome);
   const isPaused = ({ breaker }) => breaker !== null && breaker.state !== "closed";
 
-  function address(path) {
-    const port = document.getElementById("console").dataset.pushPort;
-    return `${location.protocol}//${port ? `${location.hostname}:${port}` : location.host}/api/v1/${path}`;
-  }
-
   function quality(frame) {
     for (const stream of frame.streams) {
       const table = find("gates", stream.name);
@@ -146,21 +141,13 @@
       return again();
     }
     sure = null;
-    const said = find("said", stream);
-    try {
-      const body = JSON.stringify({ stream, stage, order });
-      const answer = await window.tidegate.session.fetch(address("gates/orders"), { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: AbortSignal.timeout(8000) });
-      const told = await answer.json();
-      said.textContent = answer.ok ? `Ordered: ${order} ${gateName({ stage })} of ${stream}.` : `Refused: ${told.detail}`;
-      said.dataset.state = answer.ok ? "ok" : "failed";
-    } catch {
-      said.textContent = "Nothing was ordered: the control plane does not answer.";
-      said.dataset.state = "failed";
-    }
+    const said = find("said", stream), { reason } = await window.tidegate.inquire.post("gates/orders", { stream, stage, order });
+    said.textContent = reason ? `Nothing was ordered: ${reason}` : `Ordered: ${order} ${gateName({ stage })} of ${stream}.`;
+    said.dataset.state = reason ? "failed" : "ok";
     return again();
   }
   const again = () => { const held = window.tidegate.latest.get("quality"); if (held) quality(held.data); };
 
-  window.tidegate.quality = { address, find, words, exact, percent, gateName, moment };
+  window.tidegate.quality = { find, words, exact, percent, gateName, moment };
   window.tidegate.painters.push((update) => (update.topic === "quality" ? quality(update.data) : false));
 })();

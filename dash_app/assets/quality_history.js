@@ -7,6 +7,7 @@
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const page = () => window.tidegate.quality;
   const now = () => performance.now();
+  const ask = (path) => window.tidegate.inquire.ask(path, { within: WITHIN_MS });
 
   async function load(name) {
     const state = held.get(name) || { shown: null, reason: null, askedAt: -Infinity, isAsking: false };
@@ -14,14 +15,8 @@
     const { minutes, ...until } = window.tidegate.range.within(), asked = String(new URLSearchParams({ hours: minutes / 60, ...until }));
     if (state.isAsking || (now() - state.askedAt < ASK_AGAIN_MS && state.asked === asked)) return;
     Object.assign(state, { isAsking: true, asked });
-    try {
-      const answer = await window.tidegate.session.fetch(page().address(`gates/${name}/history?${asked}`), { signal: AbortSignal.timeout(WITHIN_MS) });
-      const said = await answer.json();
-      Object.assign(state, answer.ok ? { shown: said, reason: null } : { reason: said.detail });
-    } catch {
-      state.reason = "the control plane does not answer";
-    }
-    Object.assign(state, { isAsking: false, askedAt: now() });
+    const { said, reason } = await ask(`gates/${name}/history?${asked}`);
+    Object.assign(state, { isAsking: false, askedAt: now(), reason, shown: said || state.shown });
     paint(name);
   }
 
@@ -143,14 +138,7 @@
     if (!box) return;
     if (!site.isAsking && now() - site.askedAt > ASK_AGAIN_MS) {
       Object.assign(site, { isAsking: true, askedAt: now() });
-      try {
-        const answer = await window.tidegate.session.fetch(page().address("quality/docs/state"), { signal: AbortSignal.timeout(WITHIN_MS) });
-        const said = await answer.json();
-        Object.assign(site, answer.ok ? { said, reason: null } : { said: null, reason: said.detail });
-      } catch {
-        Object.assign(site, { said: null, reason: "the control plane does not answer" });
-      }
-      site.isAsking = false;
+      Object.assign(site, await ask("quality/docs/state"), { isAsking: false });
     }
     redraw(box, JSON.stringify([site.said, site.reason]), () => docsLine(site));
   }
@@ -160,7 +148,7 @@
       return [line];
     }
     const link = make("a", "more", "Data Docs");
-    link.href = page().address("quality/docs/index.html");
+    link.href = window.tidegate.inquire.address("quality/docs/index.html");
     link.target = "_blank";
     link.rel = "noopener";
     const age = make("span", "quiet", " ");

@@ -29,7 +29,7 @@
     const worst = (rule) => (rule.kept === false ? 0 : rule.kept === null ? 1 : 2);
     table.createTBody().append(...[...last.rules].sort((a, b) => worst(a) - worst(b)).map((rule) => row(stream, gate, rule)));
     const docs = details.appendChild(make("a", "more quiet", "Data Docs of this gate"));
-    Object.assign(docs, { href: page().address(`quality/docs/index.html#${stream}-${gate.stage}${gate.table ? `-${gate.table}` : ""}`), target: "_blank", rel: "noopener" });
+    Object.assign(docs, { href: window.tidegate.inquire.address(`quality/docs/index.html#${stream}-${gate.stage}${gate.table ? `-${gate.table}` : ""}`), target: "_blank", rel: "noopener" });
     return details;
   }
 

@@ -8,21 +8,8 @@
   const exact = (value) => value.toLocaleString("en");
   const held = new Map(); /* stream -> { groups, reason, askedAt, ... } */
 
-  function address(path) {
-    const port = document.getElementById("console").dataset.pushPort;
-    return `${location.protocol}//${port ? `${location.hostname}:${port}` : location.host}/api/v1/${path}`;
-  }
-  /* What it says, or why nothing is known. */
-  async function ask(path, body) {
-    try {
-      const how = body === undefined ? {} : { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
-      const answer = await window.tidegate.session.fetch(address(path), { ...how, signal: AbortSignal.timeout(WITHIN_MS) });
-      const said = await answer.json();
-      return answer.ok ? { said } : { reason: typeof said.detail === "string" ? said.detail : "the request was refused" };
-    } catch {
-      return { reason: "the control plane does not answer" };
-    }
-  }
+  const ask = (path) => window.tidegate.inquire.ask(path, { within: WITHIN_MS });
+  const post = (path, body) => window.tidegate.inquire.post(path, body, { within: WITHIN_MS });
 
   /* The address: hop, status, reason, rule, text, and which record is open. Waiting ones are shown unless it says else. */
   const params = () => new URLSearchParams(location.search);
@@ -78,7 +65,7 @@
       const { said: diverted } = await ask(`quarantine/streams/${name}/diverted`);
       const records = isWhole(card) && said ? await pagesOf(name, fields, state.pages) : null;
       if (asked !== location.search || !card.isConnected) return;
-      Object.assign(state, { reason: reason || null, ...(said ? { groups: said, shownAt: performance.now() } : {}) });
+      Object.assign(state, { reason, ...(said ? { groups: said, shownAt: performance.now() } : {}) });
       if (diverted) state.diverted = diverted;
       if (records) state.records = records;
       paint(card, name, state);
@@ -188,7 +175,7 @@
         if (sure !== key) sure = key;
         else {
           sure = null;
-          const { reason } = await ask("gates/orders", { stream: name, stage: "lake", order: "release", subject: each.batch });
+          const { reason } = await post("gates/orders", { stream: name, stage: "lake", order: "release", subject: each.batch });
           if (reason) find("reason", name).textContent = `Not released: ${reason}`;
         }
         for (const state of held.values()) state.askedAt = -Infinity;
@@ -304,7 +291,7 @@
     typing = setTimeout(() => choose({}), 300);
   });
 
-  window.tidegate.quarantine = { ask, selection, options, quoted, params, again: () => { for (const state of held.values()) { state.askedAt = -Infinity; state.openId = null; } tick(); } };
+  window.tidegate.quarantine = { ask, post, selection, options, quoted, params, again: () => { for (const state of held.values()) { state.askedAt = -Infinity; state.openId = null; } tick(); } };
   window.tidegate.painters.push((update) => { if (update.topic === "overview") tick(); return false; });
   window.addEventListener("tidegate-range", () => window.tidegate.quarantine.again());
   window.addEventListener("tidegate-again", () => window.tidegate.quarantine.again());

@@ -4,27 +4,30 @@
   const make = (...how) => window.tidegate.make.element(...how);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const exact = (value) => value.toLocaleString("en");
-  const { ask, selection, options, quoted, params, again } = window.tidegate.quarantine;
+  const { ask, post, selection, options, quoted, params, again } = window.tidegate.quarantine;
+  const kept = (...how) => window.tidegate.kept.field(...how);
   const OPEN = ["planning", "running"], ASK_AGAIN_MS = 3000;
-  let planned = null; /* the work that is shown: { id, said, reason } */
+  let planned = null; /* the work that is shown: { id, said, reason }; its id is in the address */
   let works = null, askedAt = -Infinity, isAsking = false, sure = false, rate = "";
 
   const stream = () => { const box = document.querySelector("[data-quarantine-plan]"); return box ? box.dataset.quarantinePlan : null; };
   const lines = () => document.querySelector("[data-quarantine-steps]").value.split("\n").map((line) => line.trim()).filter(Boolean);
   const isAnyway = () => { const box = document.querySelector("[data-quarantine-broken] input"); return Boolean(box && box.checked); };
   const why = () => { const input = document.querySelector("[data-quarantine-why] input"); return input ? input.value.trim() : ""; };
-  /* Made here: Dash's own fields draw themselves anew. */
+  /* Made here: Dash's own fields draw themselves anew. All that is typed in is in the address, so a link opens the same plan. */
   function fields(name) {
+    const steps = document.querySelector("[data-quarantine-steps]");
+    if (!steps.dataset.keptAs) kept(steps, "steps");
     redraw(document.querySelector("[data-quarantine-broken]"), name, () => {
       const box = make("input");
       box.type = "checkbox";
-      return [box, make("span", "", " even what is still broken")];
+      return [kept(box, "anyway"), make("span", "", " even what is still broken")];
     });
     redraw(document.querySelector("[data-quarantine-why]"), name, () => {
       const input = make("input", "field");
       Object.assign(input, { type: "text", placeholder: "why discard", maxLength: 300 });
       input.setAttribute("aria-label", "Why they are discarded");
-      return [input];
+      return [kept(input, "why")];
     });
   }
 
@@ -43,12 +46,13 @@
     const name = stream(), action = what === "discard" ? "discard" : "replay";
     const body = { action, selection: chosen(), ...(what === "plan" ? { steps: lines(), even_if_broken: isAnyway() } : { why: why() }) };
     if (what === "discard" && !why()) return show({ reason: "say why they are discarded: it is kept with each record" });
-    const { said, reason } = await ask(`quarantine/streams/${name}/replays`, body);
+    const { said, reason } = await post(`quarantine/streams/${name}/replays`, body);
     sure = false;
     return show(said ? { id: said.id, said } : { reason });
   }
   function show(next) {
     planned = next;
+    window.tidegate.address.set({ work: next.id });
     askedAt = -Infinity;
     tick();
   }
@@ -58,10 +62,15 @@
     if (isRun && !sure) { sure = true; return tick(); }
     sure = false;
     const limit = Number(rate);
-    const { said, reason } = await ask(`quarantine/replays/${planned.id}/${what}`, isRun ? { rate: limit > 0 ? limit : null } : {});
+    const { said, reason } = await post(`quarantine/replays/${planned.id}/${what}`, isRun ? { rate: limit > 0 ? limit : null } : {});
     return show(said ? { id: said.id, said } : { ...planned, reason });
   }
 
+  /* A link, or Back, names another one than is shown, or none. */
+  function named() {
+    const id = params().get("work");
+    if (id ? !planned || planned.id !== id : planned && planned.id) { planned = id ? { id } : null; sure = false; askedAt = -Infinity; }
+  }
   async function load(name) {
     const isOpen = planned && planned.said && OPEN.includes(planned.said.state);
     if (isAsking || performance.now() - askedAt < (isOpen ? 500 : ASK_AGAIN_MS)) return;
@@ -71,8 +80,10 @@
     const [{ said: all }, one] = await Promise.all([ask("quarantine/replays"), shown ? ask(`quarantine/replays/${shown}`) : {}]);
     isAsking = false;
     if (all) works = all.filter((each) => each.stream === name);
-    if (planned && planned.id === shown && one.said) {
-      const wasRunning = planned.said.state === "running";
+    const isSame = shown && planned && planned.id === shown;
+    if (isSame && !one.said && !planned.said) planned = { ...planned, reason: one.reason };
+    if (isSame && one.said) {
+      const wasRunning = planned.said && planned.said.state === "running";
       planned = { ...planned, said: one.said };
       if (wasRunning && one.said.state !== "running") again();
     }
@@ -82,7 +93,8 @@
   function tick() {
     const name = stream();
     if (!name) { planned = null; works = null; return; }
-    if (planned && planned.said && planned.said.stream !== name) planned = null;
+    named();
+    if (planned && planned.said && planned.said.stream !== name) show({ reason: `${planned.id} is of the stream ${planned.said.stream}` });
     fields(name);
     if (!document.hidden) load(name);
     paint(name);
@@ -105,8 +117,8 @@
   function planBlock(name) {
     const box = make("div", "judgement"), { said, reason } = planned;
     if (!said) {
-      box.dataset.state = "mistaken";
-      box.append(make("p", "", reason));
+      if (reason) box.dataset.state = "mistaken";
+      box.append(make("p", "", reason || `Asking for ${planned.id} \u2026`));
       return [box];
     }
     box.dataset.state = said.state === "failed" ? "refused" : said.state === "done" ? "accepted" : "open";
@@ -199,11 +211,7 @@
   function workRow(name, each) {
     const row = make("tr"), id = make("td"), link = id.appendChild(make("button", "as-link", each.id)), { clock } = window.tidegate.show;
     link.type = "button";
-    link.addEventListener("click", async () => {
-      const { said } = await ask(`quarantine/replays/${each.id}`);
-      sure = false;
-      if (said) show({ id: each.id, said });
-    });
+    link.addEventListener("click", () => { sure = false; show({ id: each.id }); });
     row.dataset.work = each.id;
     const state = make("td", "", each.state);
     state.dataset.state = each.state;

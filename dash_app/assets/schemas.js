@@ -1,27 +1,18 @@
 /* The schemas page: asks the control plane for versions and who is on them, and whether it would take the next one. */
 (function () {
   "use strict";
-  const ASK_AGAIN_MS = 10000, OLD_S = 60, WITHIN_MS = 8000;
+  const ASK_AGAIN_MS = 10000, OLD_S = 60;
   const held = new Map(); /* stream -> { shown, reason, askedAt, isAsking } */
   const make = (...how) => window.tidegate.make.element(...how);
+  const prose = (text) => window.tidegate.make.prose(text);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const find = (what, name) => document.querySelector(`[data-schemas-${what}="${name}"]`);
   const now = () => performance.now();
 
-  function address(path) {
-    const port = document.getElementById("console").dataset.pushPort;
-    return `${location.protocol}//${port ? `${location.hostname}:${port}` : location.host}/api/v1/schemas/${path}`;
-  }
-  /* What it says, or why nothing is known. */
-  async function ask(path, body) {
-    try {
-      const how = body === undefined ? {} : { method: "POST", body, headers: { "Content-Type": "application/json" } };
-      const answer = await window.tidegate.session.fetch(address(path), { ...how, signal: AbortSignal.timeout(WITHIN_MS) });
-      const said = await answer.json();
-      return answer.ok || said.refusal ? { said } : { reason: said.detail, isMistake: answer.status === 422 };
-    } catch {
-      return { reason: "the control plane does not answer" };
-    }
+  /* What is made of a pasted schema: a judgement, which a refusal of the registry is too, or why there is none. */
+  async function judge(path, text) {
+    const { said, reason, status, refused } = await window.tidegate.inquire.post(`schemas/${path}`, text);
+    return refused && refused.refusal ? { said: refused } : { said, reason, isMistake: status === 422 };
   }
 
   async function load(name) {
@@ -29,15 +20,16 @@
     held.set(name, state);
     if (state.isAsking || now() - state.askedAt < ASK_AGAIN_MS) return;
     state.isAsking = true;
-    const { said, reason } = await ask(name);
-    Object.assign(state, { isAsking: false, askedAt: now(), reason: reason || null });
+    const { said, reason } = await window.tidegate.inquire.ask(`schemas/${name}`);
+    Object.assign(state, { isAsking: false, askedAt: now(), reason });
     if (said) Object.assign(state, { shown: said, shownAt: now() });
     paint(name);
   }
 
   function tick() {
     for (const card of document.querySelectorAll("[data-schemas]")) {
-      const name = card.dataset.schemas;
+      const name = card.dataset.schemas, text = find("text", name);
+      if (!text.dataset.keptAs) window.tidegate.kept.field(text, `${name}.next`);
       if (!document.hidden) load(name);
       paint(name);
     }
@@ -112,18 +104,12 @@
         kind.dataset.breaks = each.breaks.join(" ");
         kind.title = `breaks ${each.breaks.join(" and ")} compatibility`;
       }
-      item.append(prose(each.sentence));
+      item.append(...prose(each.sentence));
       if (each.breaks.length) item.append(make("span", "quiet", `: ${each.breaks.map((way) => unread[way]).join(", and ")}`));
     }
     return list;
   }
   const unread = { backward: "older events can't be read with it", forward: "who reads with an older version can't read it" };
-  /* `names` in backticks are set as code. */
-  function prose(text) {
-    const said = make("span");
-    text.split("`").forEach((part, index) => said.append(index % 2 ? make("code", "", part) : part));
-    return said;
-  }
 
   /* Who is on a version; what was last seen a minute ago says so. */
   function whoIsOn(one, each) {
@@ -171,11 +157,12 @@
     if (what === "fill") {
       const newest = state && state.shown && state.shown.subjects[0].versions[0];
       if (newest) text.value = JSON.stringify(newest.avro, null, 2);
+      text.dispatchEvent(new Event("input", { bubbles: true }));
       return;
     }
     const isSure = what === "register" && asked === `${name} ${text.value}`;
     asked = null;
-    const answer = await ask(isSure ? name : `${name}/check`, text.value);
+    const answer = await judge(isSure ? name : `${name}/check`, text.value);
     if (what === "register" && !isSure && answer.said && answer.said.accepted) asked = `${name} ${text.value}`;
     label(name);
     find("judged", name).replaceChildren(judgement(answer, isSure));
@@ -203,7 +190,7 @@
   }
   function reasons({ objections, registry_says: quoted }) {
     const list = make("ul"), quote = make("ul", "quiet");
-    for (const each of objections) list.appendChild(make("li")).append(prose(each));
+    for (const each of objections) list.appendChild(make("li")).append(...prose(each));
     for (const each of quoted) quote.appendChild(make("li")).append(make("code", "", each));
     return [list, make("p", "quiet", "The registry says:"), quote];
   }

@@ -67,6 +67,7 @@ def schema_card(stream: StreamDefinition) -> Component:
                     html.Div(**data(schemas_valid=name)),
                 ],
                 className="subject",
+                **data(kept=f"{name}-valid"),
             ),
             candidate(name),
         ],
@@ -113,4 +114,5 @@ def candidate(name: str) -> Component:
             html.Div(role="status", className="judged", **{"aria-live": "polite", **data(schemas_judged=name)}),
         ],
         className="candidate",
+        **data(kept=f"{name}-next"),
     )

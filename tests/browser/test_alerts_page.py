@@ -36,7 +36,8 @@ def _now() -> datetime:
 
 
 _AS_IF_OPENED_BEFORE = """() => {
-  sessionStorage.setItem("tidegate-news", JSON.stringify({ seen: { incidents: {} } }));
+  // Not before: the page goes on keeping what it knows until it is gone.
+  addEventListener("pagehide", () => sessionStorage.setItem("tidegate-news", JSON.stringify({ seen: { incidents: {} } })));
   location.reload();
 }"""
 

@@ -182,11 +182,19 @@ def plans_and_runs(page: Any, writer: FakeWriter) -> None:
     page.click(f'{plan} [data-quarantine-do="run"]')
     _says(page, plan, "Yes, send 7 records")
     assert writer.sent == []
+    a_link_opens_the_same(page, plan)
     page.click(f'{plan} [data-quarantine-do="run"]')
     _says(page, plan, "done", "7 of 7 replayed")
     assert len(writer.sent) == 7
     _says(page, '[data-group="quarantine rule_broken quantity_in_range"]', "7")
     _says(page, '[data-quarantine-works="shop"]', "replay", "done", "7")
+
+
+def a_link_opens_the_same(page: Any, plan: str) -> None:
+    page.reload()
+    _says(page, plan, "planned", "7 chosen", "7 ready")
+    assert page.input_value('[data-quarantine-steps="shop"]') == "set quantity 3"
+    page.click(f'{plan} [data-quarantine-do="run"]')
 
 
 def discards(page: Any) -> None:

@@ -88,6 +88,7 @@ def test_the_schemas_page_says_who_is_on_which_version_and_why_a_schema_is_refus
         shows_versions(page)
         refuses_registers(page, second, registry)
         says_what_no_column_holds(page, second)
+        a_link_opens_what_was_pasted(page)
         registry.away = RegistryAwayError("the schema registry at x does not answer: refused")
         _says(page, '[data-schemas-reason="shop"]', "Unknown: the schema registry at x does not answer: refused")
         assert page.text_content('[data-schemas-mode="shop"]') == "unknown"
@@ -141,6 +142,21 @@ def says_what_no_column_holds(page: Any, second: dict[str, Any]) -> None:
     _says(page, judged, "Would be accepted", "Tidegate would not take in all of it", why)
     page.click('[data-schemas-ask="register"][data-stream="shop"]')
     _says(page, '#schemas-shop [data-version="4"] .left-out', "Tidegate does not take in all of it", why)
+
+
+def a_link_opens_what_was_pasted(page: Any) -> None:
+    text = '[data-schemas-text="shop"]'
+    before = page.input_value(text)
+    page.reload()
+    page.wait_for_function(
+        "before => document.querySelector('[data-schemas-text=\"shop\"]')?.value === before", arg=before
+    )
+    assert page.is_visible(text)
+    page.fill(text, before + " " * 6000)
+    _says(page, "#schemas-shop .candidate", "too long for an address")
+    assert "shop.next" not in page.url
+    page.fill(text, before)
+    page.wait_for_function("!document.querySelector('.too-long')")
 
 
 def with_field(avro: dict[str, Any], field: dict[str, Any]) -> dict[str, Any]:
