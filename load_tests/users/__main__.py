@@ -52,6 +52,7 @@ def run(number: str) -> None:
     )
     runner = environment.create_local_runner()
     gevent.spawn(_end_with_the_operation)
+    load.begin(folder)
     beside = [gevent.spawn(_tell, load, folder, runner), gevent.spawn(_observe, load, folder)]
     runner.start_shape()
     # No more than that: what is under way is waited for below, and told.

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WHOLE = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
-_CHUNK = 20_000
+_CHUNK = 1_000
+"""Made at once: who waits for the next one waits for all of them."""
 _SHARES = 10_000
 _SPREAD = 7919
 """A prime: which events are held back looks like chance and is the same each time."""

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pipeline.operate.kind import Work
 
 _COMMAND = (sys.executable, "-P", "-m", "load_tests.users")
-_BEGINS_IN_S = 2.0
-"""Until the process that loads has been started: second 0 of the time axis."""
 _ENDS_WITHIN_S = 30.0
 _SETTLES_WITHIN_S = 120.0
 _EVERY_S = 1.0
@@ -53,16 +51,16 @@ def load(work: Work, asked: LoadAsked) -> Mapping[str, JsonValue]:
         id=work.operation.id,
         run=run_number(work.operation.id),
         asked=asked,
-        started_ms=round((time.time() + _BEGINS_IN_S) * 1000),
+        started_ms=time.time() * 1000,
         topics=_topics(work) if asked.target is LoadTarget.HUB else (),
         begins=ends_of(work.settings.kafka, asked.stream) if asked.target.writes else {},
     )
     folder.begin(run)
     try:
         with _loading(folder) as process:
-            _watch(work, run, folder, process)
+            _watch(work, folder, process)
     except PausedError as paused:
-        said = f"cut short by a pause after {_now_s(run):.0f} s"
+        said = f"cut short by a pause after {max(0, _now_s(folder)):.0f} s"
         raise RestsError(said, {"ended": said}) from paused
     if process.returncode:
         raise RefusedError(f"the process that loads ended with {process.returncode}: {_last_words(folder)}")
@@ -78,7 +76,7 @@ def settle(work: Work) -> Mapping[str, JsonValue]:
     try:
         while time.monotonic() < until:
             work.check()
-            folder.add(observer.look(_now_s(run)))
+            folder.add(observer.look(_now_s(folder)))
             found = recoveries(folder.observed(), peak)
             back = sum(each.seconds is not None for each in found)
             work.progress(back, len(found), "queries", "until their lag is what it was")
@@ -90,13 +88,14 @@ def settle(work: Work) -> Mapping[str, JsonValue]:
     return {}
 
 
-def _watch(work: Work, run: LoadRun, folder: LoadFolder, process: subprocess.Popen[bytes]) -> None:
-    late_s = run.asked.seconds + _ENDS_WITHIN_S
-    unit = "events" if run.asked.target.writes else "requests" if run.asked.events else "s"
+def _watch(work: Work, folder: LoadFolder, process: subprocess.Popen[bytes]) -> None:
+    asked = folder.run().asked
+    late_s = asked.seconds + _ENDS_WITHIN_S
+    unit = "events" if asked.target.writes else "requests" if asked.events else "s"
     while process.poll() is None:
         work.check()
-        now_s = _now_s(run)
-        done, total = (folder.sent(), run.asked.events) if run.asked.events else (int(now_s), int(run.asked.seconds))
+        now_s = _now_s(folder)
+        done, total = (folder.sent(), asked.events) if asked.events else (int(now_s), int(asked.seconds))
         work.progress(max(0, min(done, total)), total, unit)
         if now_s > late_s:
             raise RefusedError(f"the process that loads has not ended {_ENDS_WITHIN_S:.0f} s after its time")
@@ -128,8 +127,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def _now_s(run: LoadRun) -> float:
-    return time.time() - run.started_ms / 1000
+def _now_s(folder: LoadFolder) -> float:
+    """Read anew each time: the process that loads says when second 0 is once it is ready."""
+    return time.time() - folder.run().started_ms / 1000
 
 
 def _topics(work: Work) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class LoadRun(Frozen):
     """In the id of each of its events."""
     asked: LoadAsked
     started_ms: float
-    """When second 0 of the time axis is, epoch milliseconds."""
+    """When second 0 of the time axis is, epoch milliseconds: about, until the process that loads is ready and says it."""
     topics: tuple[str, ...] = ()
     """Of the hub, what its clients watch."""
     begins: dict[str, dict[int, int]] = Field(default_factory=dict)
@@ -54,7 +54,9 @@ class LoadFolder:
     def begin(self, run: LoadRun) -> None:
         """Keep what is to be done."""
         self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / "run.json").write_text(run.model_dump_json())
+        part = self.path / "run.part"
+        part.write_text(run.model_dump_json())
+        part.rename(self.path / "run.json")
 
     def run(self) -> LoadRun:
         """What is to be done."""

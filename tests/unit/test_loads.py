@@ -33,6 +33,7 @@ from controlplane.contract.names import Hop
 from controlplane.contract.operations import Kind, Operation, OperationState
 from controlplane.contract.settings import Settings
 from load_tests.users.events import generator
+from load_tests.users.load import Load
 from load_tests.users.schedule import Piece, Schedule
 from load_tests.users.tally import Tally
 from pipeline.loads.addresses import addresses_of, refused
@@ -176,6 +177,17 @@ def test_a_run_that_was_interrupted_is_not_begun_again(tmp_path: Path) -> None:
     LoadFolder(settings, ID).begin(LoadRun(id=ID, run=1, asked=asked(), started_ms=0))
     with pytest.raises(RefusedError, match="cannot be gone on with"):
         load(_Working(settings), asked())  # type: ignore[arg-type]  # the same
+
+
+def test_second_0_is_when_the_process_that_loads_is_ready_and_everyone_reads_it(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    folder = LoadFolder(settings, ID)
+    folder.begin(LoadRun(id=ID, run=1, asked=asked(), started_ms=0))
+    users = Load(folder.run(), settings)
+    users.begin(folder)
+    assert -2 <= users.now_s() < 0, "the platform is looked at before it is loaded"
+    assert folder.run() == users.run
+    assert folder.run().started_ms > 0
 
 
 def test_pieces_are_due_as_the_shape_says_and_taken_once() -> None:
