@@ -11,6 +11,7 @@
 
   const runs = () => held || [];
   const ticked = () => address().get("compare").split(",").filter(Boolean);
+  const begun = (id) => (runs().find((each) => each.id === id) || { at: "" }).at;
   function tick(id, isOn) {
     const others = ticked().filter((each) => each !== id);
     address().set({ compare: (isOn ? [...others.slice(-1), id] : others).join(",") });
@@ -54,7 +55,7 @@
   }
 
   async function compare() {
-    const box = document.querySelector('[data-load-compared="figures"]'), two = ticked();
+    const box = document.querySelector('[data-load-compared="figures"]'), two = ticked().sort((one, other) => begun(one).localeCompare(begun(other)));
     if (!box) return;
     box.closest("section").hidden = two.length !== 2;
     if (two.length !== 2) return;
@@ -72,7 +73,7 @@
   }
   function differences(of) {
     const made = make("table"), head = made.createTHead().insertRow(), body = made.createTBody();
-    for (const title of ["at the peak", of.before.id, of.after.id, "", "n, of each"]) head.append(make("th", "", title));
+    for (const title of ["at the peak", `before: ${of.before.id}`, `after: ${of.after.id}`, "", "n, of each"]) head.append(make("th", "", title));
     for (const each of of.differences) {
       const line = body.insertRow();
       line.append(make("td", "", each.figure), make("td", "", known(each.before, ` ${each.unit}`)), make("td", "", known(each.after, ` ${each.unit}`)), verdictOf(each), make("td", "quiet", `${each.n[0]} and ${each.n[1]}`));

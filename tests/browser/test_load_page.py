@@ -141,8 +141,9 @@ def _are_compared(page: Any, settings: Settings, looked_at: Any) -> None:
     _ended(settings, "bbbbbbbbbbbb", 40, 3)
     _says(page, '[data-load-run="aaaaaaaaaaaa"]', "flash-sale, kafka, 500/s, 40s", "good", "Report")
     _says(page, '[data-load-run="bbbbbbbbbbbb"]', "bad")
-    page.check('[data-load-pick="aaaaaaaaaaaa"]')
     page.check('[data-load-pick="bbbbbbbbbbbb"]')
+    page.check('[data-load-pick="aaaaaaaaaaaa"]')
+    _says(page, '[data-load-compared="figures"]', "before: aaaaaaaaaaaa", "after: bbbbbbbbbbbb")
     _says(page, '[data-load-figure="p99"]', "more than noise: worse")
     _says(page, '[data-load-figure="recovery"]', "one value a run")
     _says(page, '[data-load-chart="compared"] .legend', "aaaaaaaaaaaa accepted", "bbbbbbbbbbbb p99")
@@ -150,7 +151,7 @@ def _are_compared(page: Any, settings: Settings, looked_at: Any) -> None:
         page.click('[data-load-compared="cli"] a:has-text("Report")')
     _says(popup.value, "body", "Two load tests", "more than noise: worse")
     popup.value.close()
-    assert "compare=aaaaaaaaaaaa%2Cbbbbbbbbbbbb" in page.url
+    assert "compare=bbbbbbbbbbbb%2Caaaaaaaaaaaa" in page.url, "as they were ticked; the earlier one is before"
     page.click('[data-load-run="bbbbbbbbbbbb"] a:has-text("bbbbbbbbbbbb")')
     _says(page, '[data-load-judged="run"]', "balance", "3 lost, 0 doubled")
     looked_at(page, "load-compared")

@@ -38,6 +38,7 @@ def test_a_flash_sale_is_sent_watched_and_every_event_of_it_is_there_once(
         number = client.post(PATH, json={"kind": "load_test", "asked": ASKED}).raise_for_status().json()["id"]
         plan = eventually(lambda: reached(number, "planned"), "a plan")["plan"]
         assert any("real events are written into shop.raw" in note for note in plan["notes"])
+        assert any(note.startswith("Bytes that an event takes") for note in plan["notes"])
         said = {"fingerprint": plan["fingerprint"], "confirmation": plan["confirmation"]}
         client.post(f"{PATH}/{number}/confirm", json=said).raise_for_status()
         eventually(lambda: reached(number, "done"), "a load test that is done", within_s=180)

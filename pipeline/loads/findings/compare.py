@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.contract.durations import format_duration
 from controlplane.contract.loads import Difference, LoadCompared, peak_seconds
 from pipeline.loads.findings.numbers import middle
+from pipeline.loads.findings.report import worded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,14 +109,10 @@ def _why_not(before: LoadReport, after: LoadReport) -> Iterator[str]:
     for name in ("stream", "target", "shape", "rate", "lasts", "users"):
         was, now = getattr(before.asked, name), getattr(after.asked, name)
         if was != now:
-            yield f"{name} differs: {_worded(was)} and {_worded(now)}"
+            yield f"{name} differs: {worded(was)} and {worded(now)}"
     for run in (before, after):
         if run.ended != "whole":
             yield f"{run.id} is not whole: {run.ended}"
-
-
-def _worded(value: object) -> str:
-    return format_duration(value) if isinstance(value, timedelta) else str(value)
 
 
 def _notes(before: LoadReport, after: LoadReport) -> Iterator[str]:

@@ -45,8 +45,8 @@ def _run(report: LoadReport) -> str:
 
 
 def _differences(found: LoadCompared) -> str:
-    ids = "".join(f"<th>{each.id}</th>" for each in (found.before, found.after))
-    return f"<table><tr><th></th>{ids}<th></th><th>n, of each</th></tr>{''.join(map(_row, found.differences))}</table>"
+    runs = f"<th>before: {found.before.id}</th><th>after: {found.after.id}</th>"
+    return f"<table><tr><th></th>{runs}<th></th><th>n, of each</th></tr>{''.join(map(_row, found.differences))}</table>"
 
 
 def _row(each: Difference) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from controlplane.contract.durations import format_duration
 from controlplane.contract.loads import Judgement, LoadReport
 from pipeline.loads.findings.balance import ACCEPTED
 from pipeline.loads.findings.numbers import TOO_MANY, at_peak, middle, percentile, seconds_of, thinned, totals
@@ -70,7 +71,7 @@ def report_of(folder: LoadFolder, settings: Settings, by: str, ended: str, balan
         balance=balance,
         judgements=tuple(judged(asked, offered, back, balance, was_settled=ended != NOT_ENDED)),
         seconds=tuple(thinned(seconds, _ROWS)),
-        settings={name: str(getattr(settings, name)) for name in _SETTINGS},
+        settings={name: worded(getattr(settings, name)) for name in _SETTINGS},
         machine=_machine(),
         versions={name: version(name) for name in _PACKAGES},
     )
@@ -153,6 +154,11 @@ def _balanced(balance: Balance | None) -> Judgement:
         state=state,
         text=f"{said}{'Nothing lost, nothing doubled' if balance.is_balanced else wrong}{why}.{refused}{open_ones}",
     )
+
+
+def worded(value: object) -> str:
+    """What was asked for or set, as people write it."""
+    return format_duration(value) if isinstance(value, timedelta) else str(value) or "none"
 
 
 def _machine() -> dict[str, str]:
