@@ -22,7 +22,7 @@ KAFKA = "kafka"
 _FOUNDATIONS = (CONTROL, SUPERVISOR, KAFKA)
 _WITHOUT_KAFKA = (*_FOUNDATIONS, "clickhouse", "console", "alerts")
 """Parts that work on without a broker."""
-_MEASURED = ("lag", "freshness", "latency", "validity", "ledger_unknown")
+_MEASURED = ("lag", "freshness", "latency", "validity", "ledger_unknown", "probes")
 _BEHIND: dict[str, tuple[str, ...]] = {
     "registry": (Hop.VALID,),
     "route": (Hop.VALID,),
@@ -36,6 +36,8 @@ _STOPPED = {
     Stage.LAKE: (Hop.LAKE,),
 }
 """Stage -> hops that get nothing while it waits."""
+_WAY = ("route", "live", "clickhouse")
+"""Parts that an event passes before the hub reads it."""
 _NEEDS = {"live": ("clickhouse",), "route": ("registry",), "lake": ("registry",)}
 
 
@@ -61,7 +63,9 @@ def _part_explains(part: str, rule: str, about: str) -> bool:
     if rule in ("lag", "freshness"):
         return about.partition("/")[2] in _BEHIND.get(part, ())
     if rule == "latency":
-        return part in ("route", "live", "clickhouse")
+        return part in _WAY
+    if rule == "probes":
+        return part in (*_WAY, "registry", "lag")
     return rule == "ledger_unknown" and part in ("ledger", "clickhouse", "lag")
 
 

@@ -30,6 +30,7 @@ from controlplane.contract.gates import (
     SuiteFollowed,
 )
 from controlplane.contract.gates import Severity as RuleSeverity
+from controlplane.contract.latency import ProbesJudged
 from controlplane.contract.operations import OperationState
 from controlplane.contract.replays import Action, WorkState
 
@@ -65,6 +66,7 @@ def signals(observed: Observed, streams: Mapping[str, StreamDefinition]) -> Iter
     yield from lags(observed)
     yield from _ledgers(observed, streams)
     yield from _jobs(observed)
+    yield from _probes(observed)
 
 
 def _parts(observed: Observed) -> Iterator[Signal]:
@@ -206,6 +208,13 @@ def _operations(observed: Observed) -> Iterator[Signal]:
         yield Signal(
             "job_failed", f"{kind} of {stream}", _WRONG if is_wrong else _WELL, reason, f"/operations/{operation.id}"
         )
+
+
+def _probes(observed: Observed) -> Iterator[Signal]:
+    """That they do not arrive is one cause, of one way; the streams have their own."""
+    for fact in observed.of(ProbesJudged):
+        condition = _UNKNOWN if observed.age(fact) > STALE_AFTER else _WELL if fact.reason is None else _WRONG
+        yield Signal("probes", "probes", condition, f"they do not arrive: {fact.reason}", "/latency/probes")
 
 
 def _quality(stream: str) -> str:

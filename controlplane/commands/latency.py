@@ -79,7 +79,7 @@ def _burn(burn: BurnJudged) -> str:
 
 def _probe(probe: ProbeState) -> Iterator[str]:
     if probe.reason is not None:
-        yield f"  unknown how the newest probe is: {probe.reason}"
+        yield f"  probes do not arrive: {probe.reason}"
     elif probe.waits_s is not None:
         yield f"  one is on its way, for {probe.waits_s:.1f} s"
 

@@ -17,7 +17,7 @@ from controlplane.contract.alerts import AlertsCounted, IncidentsListed
 from controlplane.contract.frozen import Frozen, Reported
 from controlplane.contract.gates import BreakerChanged, GateDecided, SuiteFollowed
 from controlplane.contract.lag import LagExplained, LagJudged
-from controlplane.contract.latency import BurnJudged, HopsTimed, ProbeSent
+from controlplane.contract.latency import BurnJudged, HopsTimed, ProbeSent, ProbesJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import RejectsKept
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
@@ -386,6 +386,7 @@ Fact = Annotated[
     | LatencyMeasured
     | HopsTimed
     | ProbeSent
+    | ProbesJudged
     | BurnJudged
     | LagJudged
     | LagExplained

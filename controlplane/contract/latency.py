@@ -63,6 +63,14 @@ class ProbeSent(Reported):
     """Why it could not be sent."""
 
 
+class ProbesJudged(Reported):
+    """Whether probes arrive; the control plane says so while they are on."""
+
+    kind: Literal["probes_judged"] = "probes_judged"
+    reason: str | None = None
+    """Why they do not; None while they do."""
+
+
 class BurnVerdict(StrEnum):
     """How fast an error budget is spent."""
 
@@ -153,6 +161,7 @@ class ProbeState(Frozen):
     waits_s: float | None = None
     """Age of the oldest one that has been sent and not read; None when there is none, or nobody knows."""
     reason: str | None = None
+    """Why none arrives; None while they do."""
 
 
 class LatencyFrame(Frozen):

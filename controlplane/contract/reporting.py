@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from controlplane.contract.access import authorization
 from controlplane.contract.facts import FACTS
+from controlplane.contract.latency import PROBE, HopsTimed
 from controlplane.contract.metrics.meter import METER
 from controlplane.contract.metrics.told import TALLY
 
@@ -55,10 +56,10 @@ class Reporter:
 
     def report(self, *facts: Fact) -> None:
         """Queue facts, and count what they say for `/metrics`; never blocks, never raises."""
-        if facts:
-            TALLY.take(facts)
-            self._dropped(len(self._queue) + len(facts) - _QUEUED_AT_MOST)
-            self._queue.extend(facts)
+        if told := [fact for fact in facts if not _is_of_probes(fact)]:
+            TALLY.take(told)
+            self._dropped(len(self._queue) + len(told) - _QUEUED_AT_MOST)
+            self._queue.extend(told)
             self._wake.set()
 
     def stand(self, what: str, facts: Iterable[Fact]) -> None:
@@ -114,6 +115,11 @@ class Reporter:
             return False
         self._reachable = True
         return True
+
+
+def _is_of_probes(fact: Fact) -> bool:
+    """Probes are no stream of anybody's: of them it is told how old they are, and nothing else."""
+    return getattr(fact, "stream", None) == PROBE and not isinstance(fact, HopsTimed)
 
 
 def post_facts(url: str, facts: Iterable[Fact], token: str) -> None:

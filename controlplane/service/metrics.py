@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from controlplane.contract.facts import MismatchKind, PartState, Verdict
+from controlplane.contract.latency import ProbesJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.replays import RejectsKept, Status
 from controlplane.contract.scaling import ScalingDecided
@@ -57,6 +58,9 @@ def samples(known: Known, streams: Iterable[str], problems: int, now: datetime) 
         yield "tidegate_incidents", ("true",), float(alerts.critical)
         yield "tidegate_incidents", ("false",), float(alerts.open - alerts.critical)
         yield "tidegate_pages_waiting", (), float(alerts.waiting)
+    probes = known.facts.get(("probes_judged",))
+    if isinstance(probes, ProbesJudged) and now - probes.at <= STALE_AFTER:
+        yield "tidegate_probes_missing", (), float(probes.reason is not None)
     yield from _scaling(known, now)
 
 

@@ -11,10 +11,12 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from controlplane.contract.latency import PROBE, ProbeSent, ProbeState
+from controlplane.contract.latency import PROBE, ProbeSent, ProbesJudged, ProbeState
 from controlplane.service.frames import StreamFrames
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from controlplane.contract.push import Marks
     from controlplane.contract.streams import StreamDefinition
     from controlplane.service.frames import Query
@@ -25,6 +27,8 @@ _SENT_EVERY_S = 1.0
 _RESTS_S = 0.6
 """After one has come no other is due for so long: ClickHouse is not asked."""
 _SAID_WITHIN_S = 10.0
+_AWAY_AFTER_S = 30.0
+"""One that has been on its way for so long does not come late: none does, and nothing is known of how long they take."""
 
 
 class ProbeWatch:
@@ -60,13 +64,21 @@ class ProbeWatch:
         served_at = None if self._served_ms is None else datetime.fromtimestamp(self._served_ms / 1000, UTC)
         if not isinstance(said, ProbeSent) or (now - said.at).total_seconds() > _SAID_WITHIN_S:
             return ProbeState(is_on=True, served_at=served_at, reason="the lag monitor has sent none lately")
-        return ProbeState(
-            is_on=True,
-            sent_at=said.sent_at,
-            served_at=served_at,
-            waits_s=self._waits_s(said, now),
-            reason=said.reason or self._unanswered,
-        )
+        waits_s = self._waits_s(said, now)
+        reason = said.reason or self._missing(said, waits_s)
+        return ProbeState(is_on=True, sent_at=said.sent_at, served_at=served_at, waits_s=waits_s, reason=reason)
+
+    def judged(self, known: Known, now: datetime) -> Iterator[ProbesJudged]:
+        """Whether they arrive; nothing while they are off."""
+        if (state := self.state(known, now)).is_on:
+            yield ProbesJudged(at=now, reason=state.reason)
+
+    def _missing(self, said: ProbeSent, waits_s: float | None) -> str | None:
+        if said.sent_at is not None and self._served_ms is None:
+            return self._unanswered or "none has been read from ClickHouse since the control plane has started"
+        if waits_s is None or waits_s <= _AWAY_AFTER_S:
+            return None
+        return self._unanswered or f"one has been on its way for {waits_s:.0f} s and has not been read from ClickHouse"
 
     def _waits_s(self, said: ProbeSent, now: datetime) -> float | None:
         """Age of the oldest one that has not come; None when all have, or none ever has."""

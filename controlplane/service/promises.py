@@ -1,8 +1,9 @@
 """Are the streams' service levels kept? Counted second by second, judged over minutes and hours, and left of thirty days.
 
 `latency`: a second is as good as the events that were shown in it. While nobody watches a stream the probes stand for it, which
-take the same way up to the hub; a probe that is overdue makes the second bad. `freshness`: a second in which a hop's oldest event
-was older than promised is bad; one in which an operation held the lake because somebody wanted it is not counted.
+take the same way up to the hub; a probe that is overdue makes the second bad, and while none arrives any more nothing is counted.
+`freshness`: a second in which a hop's oldest event was older than promised is bad; one in which an operation held the lake because
+somebody wanted it is not counted.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class Promises:
             return
         elif probes := shown.get(PROBE):
             self._count(of, *_share(probes, promised_ms, step), "probes", now)
-        elif probe.waits_s is not None and probe.waits_s * 1000 > promised_ms:
+        elif probe.reason is None and probe.waits_s is not None and probe.waits_s * 1000 > promised_ms:
             self._count(of, step, step, "probes", now)
 
     def _freshness(self, name: str, promised: timedelta, step: float, known: Known, now: datetime) -> None:

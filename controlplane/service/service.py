@@ -283,7 +283,7 @@ class Service:
                 asked_at, is_restored = clock, await self._recall(is_restored=is_restored)
             if clock - judged_at >= _JUDGED_EVERY_S:
                 judged_at = clock
-                self.fold(list(self.promises.judged(now)))
+                self.fold([*self.promises.judged(now), *self.probe.judged(self.known, now)])
                 if self.keeper is not None:
                     self.keeper.fold([*self.latencies.kept(now), *self.promises.kept(now)])
             await asyncio.sleep(_COUNT_EVERY_S)

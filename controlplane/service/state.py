@@ -27,7 +27,7 @@ from controlplane.contract.facts import (
 )
 from controlplane.contract.gates import BreakerChanged, BreakerState, GateDecided, SuiteFollowed
 from controlplane.contract.lag import ConsumerKind, LagExplained, LagJudged
-from controlplane.contract.latency import BurnJudged, ProbeSent
+from controlplane.contract.latency import BurnJudged, ProbeSent, ProbesJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.push import OverviewFrame, Percentiles, Problem, StreamState
 from controlplane.contract.scaling import ExecutorsChanged, ScalingDecided
@@ -81,7 +81,7 @@ def subject_of(fact: Fact) -> tuple[str, ...]:  # noqa: C901, PLR0911, PLR0912 (
             return (fact.kind, fact.stream, fact.stage)
         case BurnJudged():
             return (fact.kind, fact.level, fact.subject)
-        case AlertsCounted() | IncidentsListed() | ProbeSent():
+        case AlertsCounted() | IncidentsListed() | ProbeSent() | ProbesJudged():
             return (fact.kind,)
         case _:
             return (fact.kind, fact.stream)

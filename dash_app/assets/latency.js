@@ -153,7 +153,7 @@
   }
   function probeWords(probe) {
     if (!probe.is_on) return `Probes are off: ${probe.reason}.`;
-    if (probe.reason) return `Unknown: ${probe.reason}.`;
+    if (probe.reason) return `Probes do not arrive: ${probe.reason}.`;
     if (probe.waits_s !== null && probe.waits_s > 2) return `A probe has been on its way for ${probe.waits_s.toFixed(0)} s and has not been read from ClickHouse.`;
     return "One event a second goes the way of all others up to the hub; they stand for a stream while nobody watches it.";
   }

@@ -10,6 +10,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from controlplane.contract.latency import PROBE
 from controlplane.contract.spark import ExecutorSeen, StageSeen
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _OF_BATCH = re.compile(
 _CALLED_AT = re.compile(r" at (?:NativeMethodAccessorImpl\.java:0$|(?:\S*/)?(?=[^/\s]+$))")
 """`start at NativeMethodAccessorImpl.java:0` says no more than `start`, and of a file's path its name is enough."""
 _NAME_AT_MOST = 120
+_OF_PROBES = f"route {PROBE}"
+"""No query of anybody's."""
 
 
 def executors(answers: Iterable[Answer]) -> tuple[ExecutorSeen, ...]:
@@ -60,7 +63,9 @@ def _executor(said: Answer) -> ExecutorSeen:
 def stages(answers: Iterable[Answer]) -> list[StageSeen]:
     """Of `/stages`, the newest first; without those that were skipped, because what they make was there already."""
     found = [stage(each) for each in answers if each["status"].lower() != _RAN_NOT]
-    return sorted(found, key=lambda each: (each.stage, each.attempt), reverse=True)
+    return sorted(
+        (each for each in found if each.query != _OF_PROBES), key=lambda each: (each.stage, each.attempt), reverse=True
+    )
 
 
 def stage(said: Answer) -> StageSeen:

@@ -305,15 +305,19 @@ def test_what_was_counted_of_the_promises_outlives_the_process(tmp_path: Path) -
     def watch() -> Watch:
         return Watch(room.source, room.store, Writer("http://c", "m"), shop, timedelta(seconds=60), pages=True)
 
-    def go(watching: Watch, seconds: int, lag_s: float) -> None:
+    counts = {Hop.VALID: 0, Hop.QUARANTINE: 0, Hop.DEAD: 0}
+
+    def go(watching: Watch, seconds: int, hop: Hop) -> None:
         for _ in range(seconds):
-            room.source.facts = (HopMeasured(at=room.now, stream="shop", hop=Hop.LAKE, lag_s=lag_s),)
+            counts[hop] += 10
+            hops = (HopMeasured(at=room.now, stream="shop", hop=each, events=count) for each, count in counts.items())
+            room.source.facts = tuple(hops)
             watching.beat()
             room.now += timedelta(seconds=1)
 
-    go(watch(), 55, 60.0)
-    go(watch(), 25, 1.0)
-    assert ("freshness", "shop/lake") in room.store.standing().incidents, "80 s in all, of which 55 were bad"
+    go(watch(), 55, Hop.QUARANTINE)
+    go(watch(), 25, Hop.VALID)
+    assert ("validity", "shop") in room.store.standing().incidents, "800 events in all, of which 550 were turned away"
     room.store.close()
 
 

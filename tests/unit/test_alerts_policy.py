@@ -169,6 +169,8 @@ def test_of_contradicting_signals_the_worst_counts() -> None:
         (("breaker_open", "shop/ingest"), ("validity", "shop")),
         (GATE, ("freshness", "shop/lake")),
         (LAG, ("freshness", "shop/lake")),
+        (KAFKA, ("probes", "probes")),
+        (("part_down", "lag"), ("probes", "probes")),
     ],
     ids=" ".join,
 )
@@ -187,6 +189,8 @@ def test_a_cause_explains(cause: Key, other: Key) -> None:
         (GATE, ("lag", "shop/serving")),
         (("part_down", "lake"), ("lag", "shop/serving")),
         (("validity", "shop"), ("breaker_open", "shop/ingest")),
+        (("part_down", "lake"), ("probes", "probes")),
+        (("probes", "probes"), ("latency", "shop")),
     ],
     ids=" ".join,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,7 +22,6 @@ from controlplane.contract.facts import (
     MaintenanceStage,
     PartChanged,
     PartState,
-    StreamHeld,
     Verdict,
 )
 from controlplane.contract.folders import load_stream
@@ -37,6 +36,7 @@ from controlplane.contract.gates import (
 )
 from controlplane.contract.gates import Severity as RuleSeverity
 from controlplane.contract.lag import Cause, ConsumerKind, LagExplained, LagJudged, LagVerdict, PartitionLag, Suspect
+from controlplane.contract.latency import BurnJudged, BurnVerdict, Level, ProbesJudged
 from controlplane.contract.names import Hop
 from controlplane.contract.operations import Kind, Operation, OperationState
 from controlplane.contract.replays import Work, WorkAsked, WorkState
@@ -209,37 +209,16 @@ def test_what_is_said_once_outlives_a_control_plane_that_starts_again() -> None:
     assert remembered.with_kept([]) == (halted,)
 
 
-def promised(
-    seconds: int,
-    lag_s: float | None,
-    counts: tuple[int, int] = (100, 0),
-    held: Literal["tables", "appends"] | None = None,
-) -> dict[Key, Signal]:
-    promises = Promises(STREAMS)
+def promised(seconds: int, valid: int, quarantined: int, until: int = 0) -> tuple[Promises, datetime]:
+    """So many events of each kind a second; after `until`, if it is given, only valid ones."""
+    promises, now, turned_away = Promises(STREAMS), NOW, 0
     for second in range(seconds):
         now = NOW + timedelta(seconds=second)
-        facts: list[Fact] = [StreamHeld(at=now, stream="shop", operation=held and "op1", holds=held)]
-        facts += [HopMeasured(at=now, stream="shop", hop=Hop.LAKE, lag_s=lag_s, reason=None if lag_s else "silent")]
-        events = {Hop.VALID: counts[0] * second, Hop.QUARANTINE: counts[1] * second, Hop.DEAD: 0}
-        facts += [HopMeasured(at=now, stream="shop", hop=each, events=count) for each, count in events.items()]
+        turned_away += quarantined if not until or second < until else 0
+        events = {Hop.VALID: valid * second, Hop.QUARANTINE: turned_away, Hop.DEAD: 0}
+        facts = (HopMeasured(at=now, stream="shop", hop=each, events=count) for each, count in events.items())
         promises.count(Observed(now, tuple(facts)))
-    return {each.key: each for each in promises.signals(NOW + timedelta(seconds=seconds))}
-
-
-def test_a_budget_that_burns_too_fast_over_both_windows_is_wrong() -> None:
-    assert promised(120, 31.0)["freshness", "shop/lake"].condition is WRONG
-    assert promised(120, 31.0)["freshness", "shop/lake"].severity is IncidentSeverity.ERROR
-    assert promised(120, 29.0)["freshness", "shop/lake"].condition is WELL
-
-
-def test_while_an_operation_holds_the_lake_as_somebody_wanted_its_age_is_not_counted() -> None:
-    assert ("freshness", "shop/lake") not in promised(120, 31.0, held="appends")
-    assert promised(120, 31.0, held="tables")["freshness", "shop/lake"].condition is WRONG
-
-
-def test_with_too_little_measured_nothing_is_known() -> None:
-    assert promised(20, 31.0)["freshness", "shop/lake"].condition is UNKNOWN
-    assert ("freshness", "shop/lake") not in promised(120, None)
+    return promises, now
 
 
 @pytest.mark.parametrize(
@@ -248,23 +227,74 @@ def test_with_too_little_measured_nothing_is_known() -> None:
     ids=["one-in-a-hundred", "five-times-the-budget", "twenty-times"],
 )
 def test_validity_is_judged_by_its_own_budget(valid: int, quarantined: int, condition: Condition) -> None:
-    found = promised(120, 1.0, (valid, quarantined))["validity", "shop"]
+    promises, now = promised(120, valid, quarantined)
+    found = keyed(promises.signals(now))["validity", "shop"]
     assert found.condition is condition
     assert "40.0% of the last minutes' events were turned away, 2.0% may be" in found.reason or condition is WELL
 
 
-def test_a_burn_is_over_soon_after_its_cause() -> None:
-    promises, now = Promises(STREAMS), NOW
+def test_with_too_few_events_nothing_is_known() -> None:
+    promises, now = promised(20, 6, 4)
+    assert keyed(promises.signals(now))["validity", "shop"].condition is UNKNOWN
+
+
+def test_a_burn_is_over_soon_after_its_cause_and_a_restart_forgets_nothing() -> None:
     conditions = []
-    for second in range(1200):
-        now = NOW + timedelta(seconds=second)
-        lag_s = 60.0 if second < 120 else 1.0
-        promises.count(Observed(now, (HopMeasured(at=now, stream="shop", hop=Hop.LAKE, lag_s=lag_s),)))
-        conditions += [each.condition for each in promises.signals(now)][:1]
-    assert WRONG in conditions
-    restored = Promises(STREAMS)
-    restored.restore(promises.rows(NOW))
-    assert [*restored.signals(now)] == [*promises.signals(now)], "a restart forgets nothing"
+    for seconds in (120, 1200):
+        promises, now = promised(seconds, 60, 40, until=120)
+        conditions += [each.condition for each in promises.signals(now)]
+        restored = Promises(STREAMS)
+        restored.restore([*promises.rows(NOW), ("freshness", "shop/lake", 0.0, 1.0, 1.0)])
+        assert [*restored.signals(now)] == [*promises.signals(now)]
+    assert conditions == [WRONG, WELL]
+
+
+def burn(verdict: BurnVerdict, age_s: float = 0, level: Level = "freshness") -> BurnJudged:
+    hop = Hop.LAKE if level == "freshness" else None
+    return BurnJudged(at=ago(age_s), stream="shop", level=level, hop=hop, promised_s=30, bad_share=0.4, verdict=verdict)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "condition", "severity"),
+    [
+        (BurnVerdict.BURNS_FAST, WRONG, IncidentSeverity.ERROR),
+        (BurnVerdict.BURNS, WRONG, IncidentSeverity.WARNING),
+        (BurnVerdict.KEPT, WELL, None),
+        (BurnVerdict.UNKNOWN, UNKNOWN, None),
+    ],
+)
+@pytest.mark.parametrize(("level", "subject"), [("freshness", "shop/lake"), ("latency", "shop")])
+def test_what_is_counted_in_seconds_is_as_the_control_plane_judged(
+    verdict: BurnVerdict, condition: Condition, severity: IncidentSeverity | None, level: Level, subject: str
+) -> None:
+    promises = Promises(STREAMS)
+    promises.count(Observed(NOW, (burn(verdict, level=level),)))
+    found = keyed(promises.signals(NOW))[level, subject]
+    assert (found.condition, found.severity) == (condition, severity)
+    assert ("for 40% of the last minutes" in found.reason) is (condition is WRONG)
+
+
+def test_what_was_judged_before_the_control_plane_went_away_says_nothing_of_now() -> None:
+    promises = Promises(STREAMS)
+    promises.count(Observed(NOW, (burn(BurnVerdict.BURNS_FAST),)))
+    promises.count(Observed(NOW, None, reason="refused"))
+    assert [*promises.signals(NOW)] == []
+    promises.count(Observed(NOW, (burn(BurnVerdict.BURNS_FAST, age_s=20),)))
+    assert [*promises.signals(NOW)] == [], "nobody has judged since"
+
+
+@pytest.mark.parametrize(
+    ("reason", "age_s", "condition"),
+    [("one has been on its way for 45 s", 0, WRONG), (None, 0, WELL), ("long ago", 20, UNKNOWN)],
+    ids=["missing", "arriving", "nobody-says"],
+)
+def test_probes_that_do_not_arrive_are_one_cause_of_their_own(
+    reason: str | None, age_s: float, condition: Condition
+) -> None:
+    said = ProbesJudged(at=ago(age_s), reason=reason)
+    found = keyed(signals(Observed(NOW, (said,)), STREAMS))["probes", "probes"]
+    assert (found.condition, found.page) == (condition, "/latency/probes")
+    assert found.reason == f"they do not arrive: {reason}"
 
 
 def work(state: WorkState, age_s: float = 0, reason: str | None = None) -> Work:

@@ -192,6 +192,7 @@ CAUSES = [
     *((rule, *place) for rule in ("lag", "freshness") for place in PLACES),
     *((rule, *stream) for rule in ("validity", "latency", "ledger_unknown", "ledger_unbalanced") for stream in STREAM),
     ("job_failed", "maintenance of shop", {"stream": "shop"}),
+    ("probes", "probes", {}),
 ]
 INHIBITIONS = yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]
 

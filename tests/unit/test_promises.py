@@ -84,6 +84,12 @@ def test_a_probe_that_does_not_come_is_late_not_unknown(shop: StreamDefinition) 
     assert latency(counted(shop, 120, {}, ProbeState(is_on=True, waits_s=0.3))).verdict is BurnVerdict.UNKNOWN
 
 
+def test_while_probes_do_not_arrive_they_stand_for_no_stream(shop: StreamDefinition) -> None:
+    away = ProbeState(is_on=True, waits_s=45.0, reason="one has been on its way for 45 s")
+    found = latency(counted(shop, 120, {}, away))
+    assert (found.verdict, found.rates["1h"]) == (BurnVerdict.UNKNOWN, None)
+
+
 def test_freshness_is_counted_hop_by_hop_and_not_while_the_lake_is_held(shop: StreamDefinition) -> None:
     old = HopMeasured(at=NOW, stream="shop", hop=Hop.LAKE, lag_s=3600.0)
     silent = HopMeasured(at=NOW, stream="shop", hop=Hop.SERVING, reason="silent")

@@ -106,6 +106,11 @@ def test_a_stage_that_was_skipped_is_none() -> None:
     assert read.stages([stage(1, status="SKIPPED")]) == []
 
 
+def test_a_stage_of_the_probes_is_nobodys() -> None:
+    described = "route tidegate_probe\nid = a\nrunId = b\nbatch = 3"
+    assert read.stages([stage(1, description=described)]) == []
+
+
 def test_tasks_are_told_by_median_95th_percentile_and_longest() -> None:
     found = read.stage(SUMMARY)
     assert found.task_s == (0.026, 0.026, 0.026)

@@ -86,6 +86,7 @@ _ALL = (
     _gauge(CONTROL, "tidegate_pages_waiting", "", "Events that PagerDuty has not taken yet."),
     _counter(CONTROL, "tidegate_facts_folded_total", "kind", "Facts that the control plane has taken in."),
     _counter(CONTROL, "tidegate_history_rows_dropped_total", "", "Rows of history that were dropped because ClickHouse stayed away."),
+    _gauge(CONTROL, "tidegate_probes_missing", "", "1 while probes do not arrive, 0 while they do; nothing while they are off."),
     _gauge(CONTROL, "tidegate_hub_clients", "", "Watchers that are connected to the hub."),
     _counter(CONTROL, "tidegate_hub_updates_total", "topic", "Updates that the hub has published."),
     _counter(CONTROL, "tidegate_hub_sent_total", "", "Updates that were written to a watcher's socket as they were published."),
