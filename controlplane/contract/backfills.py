@@ -1,4 +1,4 @@
-"""What does a backfill, a rollback, a trial or a promotion ask for? `OperationAsked.asked` by kind."""
+"""What does a backfill, a rollback, a trial, a promotion or maintenance ask for? `OperationAsked.asked` by kind."""
 
 from __future__ import annotations
 
@@ -92,3 +92,11 @@ class PromotionAsked(Frozen):
         if (self.trial is None) == (self.back is None):
             raise ValueError("give a trial, or a promotion to take back, one of the two")
         return self
+
+
+class MaintenanceAsked(Frozen):
+    """What is due now of a stream's tables, leftovers and topics."""
+
+    stream: str
+    table: str | None = Field(None, max_length=100)
+    """Only this table, such as `events`, and nothing but tables."""

@@ -36,6 +36,8 @@ class Kind(StrEnum):
     PROMOTION = "promotion"
     """A trial's changed definition becomes today's."""
     LOAD_TEST = "load_test"
+    MAINTENANCE = "maintenance"
+    """What the lake's tables need now, without waiting for the policy's next look."""
 
 
 class OperationState(StrEnum):
@@ -172,7 +174,7 @@ class OperationAsked(Frozen):
 
     kind: Kind
     asked: dict[str, JsonValue]
-    """By kind: `BackfillAsked`, `RollbackAsked`, `TrialAsked`, `PromotionAsked`, `LoadAsked`."""
+    """By kind: `BackfillAsked`, `RollbackAsked`, `TrialAsked`, `PromotionAsked`, `LoadAsked`, `MaintenanceAsked`."""
     why: str = Field("", max_length=300)
     """Kept with it, and told to PagerDuty."""
 

@@ -74,5 +74,11 @@
     return row;
   }
 
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest('[data-lake-do="maintain"]');
+    if (!button) return;
+    const stream = button.dataset.lakeStream;
+    window.tidegate.operate.start({ kind: "maintenance", asked: { stream } }, { title: `Maintenance of ${stream}`, cli: `tidegate maintain run --stream ${stream}` });
+  });
   window.tidegate.painters.push((update) => (update.topic === "lake" ? lake(update.data) : false));
 })();

@@ -6,7 +6,7 @@
   const copyButton = (command) => window.tidegate.make.copyButton(command);
   const show = () => window.tidegate.show;
   const exact = (value) => (value === null || value === undefined ? null : value.toLocaleString("en"));
-  const names = { backfill: "Backfill", rollback: "Rollback", trial: "Trial", promotion: "Promotion", load_test: "Load test" };
+  const names = { backfill: "Backfill", rollback: "Rollback", trial: "Trial", promotion: "Promotion", load_test: "Load test", maintenance: "Maintenance" };
   const NEEDS = { rollback: "approve", promotion: "approve" };
   const PARTS = ["head", "said", "plan", "confirm", "progress", "result", "buttons", "log"];
   const LONG = 80;

@@ -26,6 +26,7 @@
       { text: `Roll back ${name} \u2026`, hint: "choose a version", needs: "approve", run: go(`/lake/${name}`) },
       { text: `Replay quarantine of ${name} \u2026`, hint: "fix, plan, run", needs: "operate", run: go(at(`/quarantine/${name}`, { hop: "quarantine", status: "waiting" })) },
       { text: `Backfill ${name} \u2026`, hint: "days, anew by today\u2019s definition", needs: "operate", run: go(at("/backfills", { stream: name })) },
+      { text: `Maintain the lake of ${name} \u2026`, hint: "compact, vacuum: what is due now", needs: "operate", run: go(`/lake/${name}`) },
       { text: `Try a change of ${name} \u2026`, hint: "a trial", needs: "operate", run: go(at("/trials", { stream: name })) },
     ].map((each) => ({ ...each, stream: name }))),
     { text: "Silence \u2026", hint: "alerts by rule and subject", needs: "operate", run: go(at("/alerts", { open: "plan" })) },

@@ -139,6 +139,19 @@ def _card(stream: StreamDefinition, *, is_alone: bool = False) -> Component:
                 className="card-head",
             ),
             html.P(**data(lake_reason=name), className="sentence", hidden=True),
+            html.Div(
+                [
+                    html.Button(
+                        "Do what is due now …",
+                        type="button",
+                        className="copy",
+                        title="Compact, put in order, vacuum: a plan first",
+                        **data(lake_do="maintain", lake_stream=name, needs="plan", needs_stream=name),
+                    ),
+                    copied(f"tidegate maintain run --stream {name}"),
+                ],
+                className="asks",
+            ),
             _table(_TABLE, "No table has been measured yet.", "tables", lake_tables=name),
         ],
         className="card lake",

@@ -14,13 +14,13 @@ from rich.table import Table
 from controlplane.contract.folders import load_streams
 from controlplane.contract.priority import give_way
 from controlplane.contract.settings import Settings
-from pipeline.maintenance.stages import size
+from pipeline.maintenance.stages import extent_words
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from controlplane.contract.facts import Extent, MaintenanceRan
+    from controlplane.contract.facts import MaintenanceRan
     from controlplane.contract.streams import StreamDefinition
     from pipeline.maintenance.stages import Plan
 
@@ -117,10 +117,6 @@ def line(ran: MaintenanceRan) -> str:
     where = f"{ran.stream or '-'} {ran.subject}: {ran.stage}: {ran.what}"
     if ran.error is not None:
         return f"{where}; FAILED after {ran.took_s:.1f} s: {ran.error}"
-    change = f"; {_extent(ran.before)} -> {_extent(ran.after)}" if ran.before and ran.after else ""
+    change = f"; {extent_words(ran.before)} -> {extent_words(ran.after)}" if ran.before and ran.after else ""
     version = "" if ran.version is None else f", version {ran.version}"
     return f"{where}{change}; {ran.took_s:.1f} s{version}"
-
-
-def _extent(extent: Extent) -> str:
-    return f"{extent.files:,} files of {size(extent.bytes)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from pipeline.reason import reason_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pipeline.maintenance.act import Acts, Done
@@ -32,21 +33,25 @@ _LOOK_AT_LOCK_EVERY_S = 0.2
 _log = logging.getLogger(__name__)
 
 
+Rest = Callable[[float], bool]
+"""Waits so many seconds; true: it is to stop instead."""
+
+
 class StoppedError(Exception):
     """Told to stop before it was this run's turn."""
 
 
 @contextmanager
-def turn(folder: Path, stopping: threading.Event, waits: Callable[[], None]) -> Iterator[None]:
+def turn(folder: Path, rest: Rest, waits: Callable[[], None]) -> Iterator[None]:
     """Wait for the run before to end, however it was started, and keep the next one out.
 
     Args:
         folder: maintenance's own, in the data folder.
-        stopping: gives up waiting.
+        rest: between two looks; true gives up waiting.
         waits: called once if there is a run to wait for.
 
     Raises:
-        StoppedError: if `stopping` was set first.
+        StoppedError: if `rest` said so first.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:
@@ -55,7 +60,7 @@ def turn(folder: Path, stopping: threading.Event, waits: Callable[[], None]) -> 
             if not has_told:
                 waits()
             has_told = True
-            if stopping.wait(_LOOK_AT_LOCK_EVERY_S):
+            if rest(_LOOK_AT_LOCK_EVERY_S):
                 raise StoppedError
         yield
 
@@ -74,13 +79,14 @@ def run(plan: Plan, acts: Acts, report: Callable[[MaintenanceRan], None], stoppi
     for number, stage in enumerate(plan.stages):
         if stopping.is_set():
             return number
-        report(_carried_out(name, stage, acts, stopping))
+        report(carried_out(name, stage, acts, stopping.wait))
     return len(plan.stages)
 
 
-def _carried_out(run: str, stage: Stage, acts: Acts, stopping: threading.Event) -> MaintenanceRan:
+def carried_out(run: str, stage: Stage, acts: Acts, rest: Rest) -> MaintenanceRan:
+    """One stage, and what came of it; an error is told in it."""
     began = time.monotonic()
-    done, error = _tried(stage, acts, stopping)
+    done, error = _tried(stage, acts, rest)
     return MaintenanceRan(
         at=datetime.now(UTC),
         run=run,
@@ -96,10 +102,10 @@ def _carried_out(run: str, stage: Stage, acts: Acts, stopping: threading.Event) 
     )
 
 
-def _tried(stage: Stage, acts: Acts, stopping: threading.Event) -> tuple[Done | None, str | None]:
+def _tried(stage: Stage, acts: Acts, rest: Rest) -> tuple[Done | None, str | None]:
     error = ""
     for number in range(_TRIES):
-        if number and stopping.wait(number * _AGAIN_AFTER_S):
+        if number and rest(number * _AGAIN_AFTER_S):
             break
         try:
             return acts.perform(stage), None

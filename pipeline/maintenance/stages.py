@@ -155,3 +155,8 @@ def size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1024
     return f"{count:.1f} GiB"
+
+
+def extent_words(extent: Extent) -> str:
+    """Such as `144 files of 17.0 MiB`."""
+    return f"{extent.files:,} files of {size(extent.bytes)}"

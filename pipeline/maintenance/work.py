@@ -60,7 +60,7 @@ def maintain(
         told(ran)
 
     try:
-        with turn(settings.data.resolve() / "maintenance", stopping, waits):
+        with turn(settings.data.resolve() / "maintenance", stopping.wait, waits):
             due = looks.plan(streams, datetime.now(UTC), table)
             left = len(due.stages) - run(due, acts, report, stopping)
         if reporter is not None:

@@ -59,9 +59,16 @@ def _load_test(_: Ports) -> OperationKind:
     return LoadKind()
 
 
+def _maintenance(_: Ports) -> OperationKind:
+    from pipeline.maintenance.kind import MaintenanceKind
+
+    return MaintenanceKind()
+
+
 KINDS: Mapping[Kind, Callable[[Ports], OperationKind]] = {
     Kind.BACKFILL: _backfill,
     Kind.LOAD_TEST: _load_test,
+    Kind.MAINTENANCE: _maintenance,
     Kind.PROMOTION: _promotion,
     Kind.ROLLBACK: _rollback,
     Kind.TRIAL: _trial,

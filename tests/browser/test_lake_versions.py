@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
+from controlplane.contract.backfills import MaintenanceAsked
+from controlplane.contract.facts import Extent
+from controlplane.contract.operations import Does, Kind, OperationState, WorkerSays
 from controlplane.contract.settings import Settings
 from controlplane.service.database import create_all, engine_of
 from controlplane.service.operations.desk import Desk
@@ -17,6 +20,9 @@ from controlplane.service.operations.schedules import Schedules
 from controlplane.up.checks import free_port
 from load_tests.bench.browser import says, served
 from pipeline.lakeview.tables import LakeView
+from pipeline.maintenance.kind import plan_of
+from pipeline.maintenance.stages import Plan as Due
+from pipeline.maintenance.stages import Vacuum
 from pipeline.operate.serve import create_api
 
 if TYPE_CHECKING:
@@ -98,6 +104,7 @@ def test_versions_are_seen_compared_read_and_rolled_back_to(
         _reads_as_of_a_time(page, LakeView(settings))
         _compares_by_keyboard(page)
         _rolls_back(page, desk)
+        _maintains(page, desk)
         _tells_what_was_vacuumed(page, settings)
         assert console.complaints == []
 
@@ -171,6 +178,21 @@ def _rolls_back(page: Any, desk: Desk) -> None:
         "hold",
         "a wrong rule",
     )
+    page.keyboard.press("Escape")
+
+
+def _maintains(page: Any, desk: Desk) -> None:
+    page.click('[data-lake-do="maintain"]')
+    _says(page, "dialog", "Maintenance of shop", "nothing is done yet")
+    asked = next(each for each in desk.frame().operations if each.kind is Kind.MAINTENANCE)
+    dead = Vacuum(
+        stream="shop", table="events", path="/", before=Extent(files=40, bytes=2048), promise=timedelta(days=7)
+    )
+    plan = plan_of(Due(at=datetime.now(UTC), stages=(dead,)), MaintenanceAsked(stream="shop"))
+    while leased := desk.lease("w", (), tuple(Does)):
+        if leased.operation.id == asked.id:
+            desk.heard(asked.id, WorkerSays(worker=leased.lease, state=OperationState.PLANNED, plan=plan))
+    _says(page, "dialog", "events: vacuum: delete 40 files of 2.0 KiB", "Confirm the maintenance")
     page.keyboard.press("Escape")
 
 

@@ -91,10 +91,11 @@ def test_runs_take_turns(tmp_path: Path) -> None:
         waited.append("waits")
         stopping.set()
 
-    with turn(tmp_path, threading.Event(), waits), pytest.raises(StoppedError), turn(tmp_path, stopping, waits):
+    never = threading.Event().wait
+    with turn(tmp_path, never, waits), pytest.raises(StoppedError), turn(tmp_path, stopping.wait, waits):
         pass
     assert waited == ["waits"]
-    with turn(tmp_path, threading.Event(), waits):
+    with turn(tmp_path, never, waits):
         assert waited == ["waits"]
 
 

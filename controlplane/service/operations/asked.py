@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
-from controlplane.contract.backfills import BackfillAsked, PromotionAsked, RollbackAsked, TrialAsked
+from controlplane.contract.backfills import BackfillAsked, MaintenanceAsked, PromotionAsked, RollbackAsked, TrialAsked
 from controlplane.contract.loads import LoadAsked
 from controlplane.contract.operations import Kind
 from controlplane.service.operations.refusal import mistaken
@@ -23,6 +23,7 @@ MODELS: dict[Kind, type[BaseModel]] = {
     Kind.TRIAL: TrialAsked,
     Kind.PROMOTION: PromotionAsked,
     Kind.LOAD_TEST: LoadAsked,
+    Kind.MAINTENANCE: MaintenanceAsked,
 }
 _COMMANDS = {
     Kind.BACKFILL: ("backfill", ("stream",)),
@@ -30,6 +31,7 @@ _COMMANDS = {
     Kind.TRIAL: ("trial start", ("stream", "folder")),
     Kind.PROMOTION: ("trial promote", ("trial",)),
     Kind.LOAD_TEST: ("load start", ("stream",)),
+    Kind.MAINTENANCE: ("maintain run", ()),
 }
 """Kind -> command, and what is said without an option's name."""
 _OPTIONS = {"files": "--file", "version": "--to-version", "to": "--to", "lasts": "--for"}
