@@ -16,8 +16,10 @@ _RATE = "$__rate_interval"
 _S = 'stream=~"$stream"'
 
 
-def _quantile(share: float, metric: str, by: str) -> str:
-    return f"histogram_quantile({share}, sum by (le, {by}) (rate({metric}_bucket[{_RATE}])))"
+def _quantile(share: float, metric: str, by: str = "") -> str:
+    return (
+        f"histogram_quantile({share}, sum by ({', '.join(filter(None, ('le', by)))}) (rate({metric}_bucket[{_RATE}])))"
+    )
 
 
 def _age(share: float, only: str = 'hop="painted"') -> str:
@@ -213,9 +215,17 @@ def serving() -> Json:
               described="That requests have read and written."),
         graph("Publishing", prom(_quantile(0.95, "tidegate_publish_seconds", "rollup"), "{{rollup}} p95"), unit="s",
               described="Of closed windows."),
-        graph("Updates of the hub", prom(f"sum by (topic) (rate(tidegate_hub_updates_total[{_RATE}]))", "{{topic}}"),
+        graph("Updates of the hub", prom(f"sum by (topic) (rate(tidegate_hub_updates_total[{_RATE}]))", "{{topic}}"), unit="cps",
+              described="A second; each goes to everybody who watches its topic."),
+        graph("Updates to watchers", prom(f"rate(tidegate_hub_sent_total[{_RATE}])", "sent"),
               prom(f"rate(tidegate_hub_replaced_updates_total[{_RATE}])", "replaced"), unit="cps",
-              described="A second; those that were replaced reached a slow watcher never."),
+              described="A second, of all watchers; what was replaced by something newer never reached a slow one."),
+        graph("Time to the last watcher", prom(_quantile(0.5, "tidegate_hub_push_seconds"), "p50"),
+              prom(_quantile(0.99, "tidegate_hub_push_seconds"), "p99"), unit="s",
+              described="From an update to the socket of the last one that could take it at once."),
+        graph("Watchers by time", prom("tidegate_hub_clients", "connected"),
+              prom("sum by (why) (increase(tidegate_hub_closed_total[5m])) > 0", "closed, {{why}}"),
+              described="Connected now; closed by the hub in five minutes, and why."),
         rows("Arrivals", sql(
             "SELECT partition, sum(events) AS events, fromUnixTimestamp64Milli(max(max_raw_ms)) AS newest_in_raw, "
             "fromUnixTimestamp64Milli(max(max_event_ms)) AS newest_event FROM ${stream}_arrivals GROUP BY partition "
