@@ -3,7 +3,7 @@
    this tab, so that a reload loses nothing. A toast says it once, politely; the list behind the bell keeps it. */
 (function () {
   "use strict";
-  const KEPT = 50, TOASTS = 3, TOAST_MS = 8000, KEY = "tidegate-news", ENDED = ["done", "failed", "cancelled"];
+  const KEPT = 50, TOASTS = 3, TOAST_MS = 8000, AGAIN_MS = 2000, KEY = "tidegate-news", ENDED = ["done", "failed", "cancelled"];
   const { whenShown } = window.tidegate, { element: make, link } = window.tidegate.make;
   const byId = (id) => document.getElementById(id);
   const held = { items: [], unread: 0, seen: {}, ...JSON.parse(sessionStorage.getItem(KEY) || "{}") };
@@ -26,7 +26,7 @@
     const now = Object.fromEntries(all.map((each) => [each.id, each.state])), before = change("operations", now);
     if (!before) return;
     for (const each of all.filter(({ id, state }) => ENDED.includes(state) && before[id] && !ENDED.includes(before[id]))) {
-      add({ text: `${each.kind} of ${each.stream || each.id}: ${each.state}`, href: `/operations/${encodeURIComponent(each.id)}`, state: each.state === "done" ? "good" : "bad" });
+      add({ text: `${each.kind.replaceAll("_", " ")} of ${each.stream || each.id}: ${each.state}`, href: `/operations/${encodeURIComponent(each.id)}`, state: each.state === "done" ? "good" : "bad" });
     }
   }
   function overview({ streams, problems, alerts }) {
@@ -39,11 +39,17 @@
     }
     const refused = problems.filter(({ subject }) => subject.startsWith("suites of ")), known = change("suites", refused.map(({ subject }) => subject));
     if (known) for (const { subject, page } of refused.filter((each) => !known.includes(each.subject))) add({ text: `The ${subject} are refused`, href: page, state: "bad" });
-    if (alerts && change("alerts", alerts.version) !== alerts.version) incidents();
+    if (alerts && alerts.version !== held.seen.alerts) incidents(alerts.version);
   }
-  async function incidents() {
+  /* A frame comes ten times a second: whoever does not answer is not asked as often. */
+  let askedAt = -Infinity, isAsking = false;
+  async function incidents(version) {
+    if (isAsking || performance.now() - askedAt < AGAIN_MS) return;
+    isAsking = true;
     const { said } = await window.tidegate.inquire.ask("alerts/incidents");
-    if (!said) { delete held.seen.alerts; return; }
+    isAsking = false;
+    if (!said) { askedAt = performance.now(); return; }
+    held.seen.alerts = version;
     const all = [...said.open, ...said.past], open = Object.fromEntries(said.open.map(({ id }) => [id, true])), before = change("incidents", open);
     if (!before) return keep();
     for (const each of all) {

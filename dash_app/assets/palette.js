@@ -41,7 +41,7 @@
   ].map((text) => ({ kind: "copy as CLI", text, hint: "", run: () => copied(text) }));
   function operations() {
     const held = window.tidegate.latest.get("operations");
-    return held ? held.data.operations.map((each) => ({ kind: "operation", text: `${each.kind} of ${each.stream || each.id}`, hint: `${each.state}, ${each.id}`, run: go(`/operations/${encodeURIComponent(each.id)}`) })) : [];
+    return held ? held.data.operations.map((each) => ({ kind: "operation", text: `${each.kind.replaceAll("_", " ")} of ${each.stream || each.id}`, hint: `${each.state}, ${each.id}`, run: go(`/operations/${encodeURIComponent(each.id)}`) })) : [];
   }
   let incidents = [];
   async function hearIncidents() {
