@@ -210,16 +210,24 @@ def status(data: Data = None, output: Output = "text") -> None:
     )
     typer.echo(f"queries: {running.environment['TIDEGATE_CLICKHOUSE']} (ClickHouse over HTTP; user bi, no password)")
     typer.echo(f"lake: {Settings(data=running.data).lake_root}")
+    for folder, older in running.newer_folders().items():
+        typer.echo(
+            f"streams: {folder} is newer than these parts, which read it when they start: "
+            f"`tidegate streams validate {folder}`, then `tidegate restart {' '.join(older)}`"
+        )
 
 
 @app.command()
-def restart(part: Annotated[str, typer.Argument(help="A part's name.")], data: Data = None) -> None:
-    """Start a part again: one that runs is stopped first, one that is held gets another chance."""
+def restart(
+    parts: Annotated[list[str], typer.Argument(metavar="PART...", help="Parts by name.")], data: Data = None
+) -> None:
+    """Start parts again: one that runs is stopped first, one that is held gets another chance."""
+    running = _running(data)
     try:
-        _running(data).ask_restart(part)
+        running.ask_restart(*parts)
     except KeyError as error:
         _fail(str(error.args[0]), 2)
-    typer.echo(f"Asked for; `tidegate status` shows {part}.")
+    typer.echo(f"Asked for; `tidegate status` shows {', '.join(parts)}.")
 
 
 @app.command()

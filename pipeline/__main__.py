@@ -186,18 +186,22 @@ def live() -> None:
 @app.command()
 def collector() -> None:
     """Events over HTTP to raw ones."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     from pipeline.collector.run import run
 
     settings = Settings()
-    # Checking a folder takes libraries for its reference tables, which are of no use here: 100 MiB.
-    with ProcessPoolExecutor(1, get_context("fork")) as other:
-        streams = other.submit(load_streams, settings.stream_roots).result()
+    streams = _read_elsewhere(settings)
     # uvicorn raises what has ended it once more: what follows must still be done.
     signal.signal(signal.SIGTERM, lambda *_: None)
     run(settings, streams)
+
+
+def _read_elsewhere(settings: Settings) -> list[StreamDefinition]:
+    """The streams, by a process that ends: checking them takes libraries for reference tables, 40 MiB, which are of no use here."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    with ProcessPoolExecutor(1, get_context("fork")) as other:
+        return other.submit(load_streams, settings.stream_roots).result()
 
 
 @app.command()
@@ -227,9 +231,8 @@ def grafana() -> None:
     from pipeline.grafana.run import run
 
     settings = Settings()
+    streams = _read_elsewhere(settings) if "live/" in settings.grafana_topics else []
     serve_metrics(settings.metrics, table.GRAFANA)
-    # Reading the folders takes 125 MiB, and only a rollup's dimensions are in them that it needs.
-    streams = load_streams(settings.stream_roots) if "live/" in settings.grafana_topics else []
     run(settings, streams, _stopping())
 
 

@@ -20,6 +20,8 @@ RESTARTS = "restarts"
 """Folder in the data folder: a file with a part's name asks the supervisor to start it again."""
 _SHOWS = ("control", "console")
 _ALL = ("collector", "route", "lake", "live", "ledger", "lag", "quality", "alerts", "maintenance", *_SHOWS)
+READERS = (*_ALL, "grafana")
+"""Parts that read the folders when they start."""
 _USES: dict[str, tuple[str, ...]] = {
     "title": _SHOWS,
     "description": _SHOWS,

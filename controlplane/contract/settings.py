@@ -268,10 +268,14 @@ class Settings(BaseSettings):
         return self.data.resolve() / "streams"
 
     @property
+    def added_streams(self) -> tuple[Path, ...]:
+        """Folders whose sub-folders are streams besides the shipped ones."""
+        return tuple(Path(part).resolve() for part in self.streams.split(os.pathsep) if part)
+
+    @property
     def stream_roots(self) -> tuple[Path, ...]:
         """Folders whose sub-folders are streams: the shipped one first, last the promoted ones, which win."""
-        added = (Path(part) for part in self.streams.split(os.pathsep) if part)
-        return (SHIPPED_STREAMS, *added, self.promoted_streams)
+        return (SHIPPED_STREAMS, *self.added_streams, self.promoted_streams)
 
 
 def _given(secret: SecretStr) -> str:

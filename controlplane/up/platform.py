@@ -185,6 +185,7 @@ class Platform:
                 "environment": {
                     **self.addresses.environment(),
                     "TIDEGATE_TOKEN_FILE": self._env["TIDEGATE_TOKEN_FILE"],
+                    "TIDEGATE_STREAMS": os.pathsep.join(map(str, self.settings.added_streams)),
                 },
                 "parts": facts,
             },

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path  # noqa: TC003 (a field of a dataclass)
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from controlplane.contract.restarts import RESTARTS
+from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.up.newer import newer_folders
 
 
 class NotRunningError(Exception):
@@ -26,16 +29,23 @@ class Running:
     environment: dict[str, str]
     facts: list[dict[str, Any]]
 
-    def ask_restart(self, part: str) -> None:
-        """Ask the supervisor to start a part again, also one that it holds.
+    def ask_restart(self, *parts: str) -> None:
+        """Ask the supervisor to start parts again, also those that it holds.
 
         Raises:
-            KeyError: if there is no such part; says which there are.
+            KeyError: if there is no such part, and none is asked for; says which there are.
         """
         names = sorted(fact["part"] for fact in self.facts)
-        if part not in names:
-            raise KeyError(f"there is no part {part!r}; there are: {', '.join(names)}")
-        (self.data / RESTARTS / part).touch()
+        for part in parts:
+            if part not in names:
+                raise KeyError(f"there is no part {part!r}; there are: {', '.join(names)}")
+        for part in parts:
+            (self.data / RESTARTS / part).touch()
+
+    def newer_folders(self) -> dict[Path, list[str]]:
+        """Stream folders that were added or changed after the start of parts that read them, with these parts."""
+        added = (Path(root) for root in self.environment.get("TIDEGATE_STREAMS", "").split(os.pathsep) if root)
+        return newer_folders((SHIPPED_STREAMS, *added), self.facts)
 
     def parts(self) -> list[dict[str, Any]]:
         """Each part with its uptime in seconds."""
