@@ -58,7 +58,7 @@ def _buckets(rollup: Rollup, fresh: int, until: int) -> Rows:
     rows: Rows = []
     for start in range(fresh, until, width):
         for number, key in enumerate(_keys(rollup)):
-            size = (60 / (number + 1)) * (0.4 + wave(start, number))
+            size = (60 / (number + 1)) * (0.4 + wave(start / width, number))
             rows.append((0, start, *key, *(round(size * (each + 1), 1) for each in range(len(rollup.measures)))))
     total = [round(60 * len(rows) / (each + 1), 1) for each in range(len(rollup.measures))]
     return [*rows, (1, 0, *("" for _ in rollup.dimensions), *total)]

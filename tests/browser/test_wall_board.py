@@ -12,7 +12,7 @@ import httpx
 from playwright.sync_api import expect
 
 from controlplane.contract.access import Principal
-from controlplane.contract.alerts import AlertsCounted
+from controlplane.contract.alerts import AlertsCounted, IncidentSeverity, IncidentsListed, OpenIncident
 from controlplane.contract.facts import (
     FACTS,
     HopMeasured,
@@ -23,6 +23,7 @@ from controlplane.contract.facts import (
     Verdict,
 )
 from controlplane.contract.lag import ConsumerKind, LagJudged, LagVerdict
+from controlplane.contract.latency import BurnJudged, BurnVerdict
 from controlplane.contract.names import Hop
 from controlplane.contract.operations import Kind, OperationAsked
 from controlplane.service.api import create_api
@@ -98,13 +99,24 @@ def _lag(consumer: str, hop: Hop, verdict: LagVerdict, lag_s: float | None, **mo
     return LagJudged(at=at, consumer=consumer, stream=stream, hop=hop, verdict=verdict, lag_s=lag_s, **{**said, **more})
 
 
+def _listed(at: datetime, *incidents: OpenIncident) -> IncidentsListed:
+    return IncidentsListed(at=at, incidents=incidents, open=len(incidents))
+
+
+def _burn(hop: Hop | None, verdict: BurnVerdict, left: float | None, **more: Any) -> BurnJudged:
+    """Dated so that what the service itself judges, of nothing, does not take its place."""
+    at, level = datetime.now(UTC) + timedelta(minutes=5), "latency" if hop is None else "freshness"
+    said = {"rates": {"1h": 16.24, "6h": 0.31}, "promised_s": 30.0, "budget_left": left, "verdict": verdict}
+    return BurnJudged.model_validate({"at": at, "stream": "shop", "level": level, "hop": hop, **said, **more})
+
+
 def _well(*streams: str) -> list[Fact]:
     """All that there has to be known, and nothing wrong with it."""
     at = datetime.now(UTC)
     counted = AlertsCounted(
         at=at, open=0, critical=0, acknowledged=0, held=0, waiting=0, refused=0, pages=False, version=1
     )
-    facts: list[Fact] = [PartChanged(at=at, part="lake", state=PartState.RUNNING), counted]
+    facts: list[Fact] = [PartChanged(at=at, part="lake", state=PartState.RUNNING), counted, _listed(at)]
     for stream in streams:
         facts += [*_hops(stream), _account(stream, Verdict.BALANCED, "10 of 10 events are accounted for")]
         facts += [
@@ -244,4 +256,49 @@ def test_what_is_old_is_never_shown_as_new(
             expect(page.locator(".lost")).to_have_count(0, timeout=_WITHIN_MS)
             wall.says(".verdict", "OK")
             assert page.locator(".plot").evaluate(greys) == "none"
+        assert wall.complaints == []
+
+
+def test_which_incidents_are_open_and_how_budgets_are_spent_is_seen_and_what_nobody_says_is_unknown(
+    shop: StreamDefinition, who: Signed, looked_at: Callable[[Any, str], None], tmp_path: Path
+) -> None:
+    with _wall(who, tmp_path, shop) as wall, wall.hub():
+        page, now = wall.page, datetime.now(UTC)
+        page.goto(f"{wall.address}?theme=dark")
+        wall.says(".incidents", "unknown: alerts has said nothing yet")
+        wall.report(_listed(now - timedelta(minutes=5)))
+        wall.says(
+            '.incidents [data-level="unknown"]',
+            f"alerts has said nothing since {now - timedelta(minutes=5):%H:%M:%S} UTC",
+        )
+
+        gate = OpenIncident(
+            id="i1", severity=IncidentSeverity.CRITICAL, title="A gate fails", subject="shop/lake", reason="because",
+            opened_at=now - timedelta(minutes=190),
+        )  # fmt: skip
+        lags = OpenIncident(
+            id="i2", severity=IncidentSeverity.WARNING, title="A query lags", subject="lake shop", reason="because",
+            opened_at=now - timedelta(seconds=50), acknowledged_at=now, acknowledged_by="ana",
+        )  # fmt: skip
+        wall.report(
+            *_well("shop"),
+            _burn(None, BurnVerdict.KEPT, -0.2),
+            _burn(Hop.LAKE, BurnVerdict.BURNS_FAST, 0.412),
+            _burn(Hop.SERVING, BurnVerdict.UNKNOWN, None, reason="the lag monitor has not measured it"),
+        )
+        wall.report(_listed(now + timedelta(minutes=4), gate, lags))
+        wall.says(".incidents li", "critical", "shop/lake", "A gate fails", "not acknowledged", "3\u2009h")
+        wall.says(".incidents li:nth-child(2)", "warning", "lake shop", "acknowledged by ana", "\u2009s")
+        assert page.get_attribute(".incidents li a", "href") == "/alerts/i1"
+        wall.says('[data-hop="latency"][data-level="slow"]', "overdrawn", "-20\u2009% left")
+        wall.says(
+            '[data-hop="fresh in lake"][data-level="bad"]',
+            "burns fast",
+            "41.2\u2009% left",
+            "1\u2009h 16\u00d7 \u00b7 6\u2009h 0.3\u00d7",
+        )
+        wall.says('[data-hop="fresh served"][data-level="unknown"]', "unknown", "the lag monitor has not measured it")
+        looked_at(page, "wall-incidents")
+        wall.report(_listed(now + timedelta(minutes=5)))
+        expect(page.locator(".incidents")).to_have_count(0, timeout=_WITHIN_MS)
         assert wall.complaints == []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.testclient import TestClient
 
-from controlplane.contract import alerts, facts, gates, lag, names, operations, push, verdicts
+from controlplane.contract import alerts, facts, gates, lag, latency, names, operations, push, verdicts
 from controlplane.contract.folders import load_streams
 from controlplane.contract.settings import SHIPPED_STREAMS
 from dash_app.app import create_app
@@ -21,7 +21,7 @@ from dash_app.data import ConsoleData
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MODULES = (alerts, facts, gates, lag, names, operations, push, verdicts)
+_MODULES = (alerts, facts, gates, lag, latency, names, operations, push, verdicts)
 _FRAMES = (SOURCES / "src" / "frames.ts").read_text()
 _INTERFACES = {
     name: dict(re.findall(r"^  (\w+): (.+);$", body, re.MULTILINE))

@@ -4,6 +4,7 @@ import { useSyncExternalStore } from "react";
 import type { Board, Frames } from "./board";
 import type { StreamConfig } from "./config";
 import { Help } from "./Help";
+import { Incidents } from "./Incidents";
 import { platform, streamLook } from "./judge";
 import { Lost } from "./Lost";
 import { Operations } from "./Operations";
@@ -22,7 +23,10 @@ export function App({ board, streams, missing }: { board: Board; streams: Stream
       <Lost picture={picture} />
       <div className="seen">
         <Top picture={picture} verdict={verdict} />
-        <Problems overview={frames.overview?.data} missing={missing} now={now} />
+        <div className="troubles">
+          <Problems overview={frames.overview?.data} missing={missing} now={now} />
+          <Incidents held={frames.incidents} then={then} now={now} />
+        </div>
         <div className="streams">
           {streams.map((stream, index) => (
             <StreamCard key={stream.name} stream={stream} look={looks[index]!} frames={frames} now={now}

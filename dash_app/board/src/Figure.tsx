@@ -1,6 +1,6 @@
 /* One number with its name. What is not known says so and why; what is older than its limit is hatched and says how old it is. */
 
-import type { Level } from "./judge";
+import type { Level } from "./said";
 import { ageOf, type Known } from "./known";
 import { age } from "./words";
 

@@ -25,6 +25,8 @@ export function Help() {
       </dl>
       <p>Every number is of the last seconds. One that is older is hatched and says how old it is; one that nobody has measured says
         unknown, and why. While there is no connection all is dimmed, and a bar says of when it is. Times are UTC.</p>
+      <p>Of each service level: whether it is kept, what is left of its 30 days' budget, and how many times faster than allowed that was
+        spent in the last hour and the last six.</p>
       <form method="dialog"><button type="submit">Close</button></form>
     </dialog>
   );

@@ -11,10 +11,10 @@ export function Problems({ overview, missing, now }: { overview: OverviewFrame |
   if (!problems.length && !missing.length) return null;
   return (
     <ul className="problems">
-      {missing.map((name) => <li key={name} data-level="unknown"><strong>{name}</strong> <span>is no stream; it was asked for by ?streams=</span></li>)}
+      {missing.map((name) => <li key={name} data-level="unknown"><span className="what"><strong>{name}</strong> <span>is no stream; it was asked for by ?streams=</span></span></li>)}
       {problems.slice(0, SHOWN).map(({ subject, reason, since, page }) => (
         <li key={`${subject} ${page}`} data-level="bad">
-          <a href={page} target="_blank" rel="noopener" title={`${subject} ${reason}`}><strong>{subject}</strong> <span>{reason}</span></a>
+          <a className="what" href={page} target="_blank" rel="noopener" title={`${subject} ${reason}`}><strong>{subject}</strong> <span>{reason}</span></a>
           {since === null ? null : <time>since {moment(ms(since), now)} UTC</time>}
         </li>
       ))}

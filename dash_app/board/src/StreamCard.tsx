@@ -4,9 +4,10 @@ import type { Frames } from "./board";
 import { Chart } from "./Chart";
 import type { StreamConfig } from "./config";
 import { Figure } from "./Figure";
-import { chartFrame, type HopLook, type Level, type StreamLook } from "./judge";
+import { chartFrame, type HopLook, type StreamLook } from "./judge";
 import { ageOf, LIMIT_S } from "./known";
 import type { Rate } from "./rates";
+import type { Level } from "./said";
 import { Sparkline } from "./Sparkline";
 import { age, count, seconds, share } from "./words";
 
@@ -37,6 +38,9 @@ export function StreamCard({ stream, look, frames, rates, now }: Props) {
       <div className="hops">
         {look.hops.map((hop) => <HopBox key={hop.name} hop={hop} now={now} />)}
         <Hop name="gates" level={gates.level} word={gates.word} small={gates.reason} title={gates.reason} />
+      </div>
+      <div className="hops promises">
+        {look.promises.map(({ name, level, word, reason }) => <Hop key={name} name={name} level={level} word={word} small={reason} title={reason} />)}
       </div>
       <Chart stream={stream} held={chartFrame(stream, frames)} now={now} />
     </section>

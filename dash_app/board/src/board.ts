@@ -2,7 +2,7 @@
    frame, and tells the hub when the picture was there: so the time from event to pixel counts this board too. */
 
 import { type Meta, type State, watch, type Watch } from "../client.js";
-import type { LagFrame, LedgerFrame, LiveFrame, OperationsFrame, OverviewFrame, QualityFrame } from "./frames";
+import type { IncidentsFrame, LagFrame, LatencyFrame, LedgerFrame, LiveFrame, OperationsFrame, OverviewFrame, QualityFrame } from "./frames";
 import { Latency, type Percentiles } from "./latency";
 import { ms } from "./known";
 import { Rates } from "./rates";
@@ -20,6 +20,8 @@ export interface Frames {
   quality?: Held<QualityFrame>;
   lag?: Held<LagFrame>;
   operations?: Held<OperationsFrame>;
+  incidents?: Held<IncidentsFrame>;
+  latency?: Held<LatencyFrame>;
   live: ReadonlyMap<string, Held<LiveFrame>>;
 }
 
@@ -98,8 +100,8 @@ export class Board {
   private readonly tick = (): void => this.schedule();
 
   private look(latency: Percentiles | null): Picture {
-    const { overview, ledger, quality, lag, operations, live } = this.frames;
-    const told = [overview, ledger, quality, lag, operations, ...live.values()].flatMap((held) => held?.meta.sentAtMs ?? []);
+    const { live, ...others } = this.frames;
+    const told = [...Object.values(others), ...live.values()].map((held) => held.meta.sentAtMs);
     return {
       now: this.hub.hubNow(), connection: this.state.connection, reason: this.state.reason, lostAt: this.lostAt,
       toldAt: told.length ? Math.max(...told) : null, frames: this.frames, latency,

@@ -2,6 +2,8 @@
    holds (tests/unit/test_wall.py). Fields that are not used are not named. Times are ISO 8601 in UTC. */
 
 export type Hop = "raw" | "valid" | "dead" | "quarantine" | "lake" | "serving";
+export type IncidentSeverity = "critical" | "error" | "warning" | "info";
+export type BurnVerdict = "kept" | "burns" | "burns_fast" | "unknown";
 export type Verdict = "balanced" | "in_flight" | "unbalanced" | "unknown";
 export type LagVerdict = "ok" | "unknown" | "warn" | "rewind" | "stall" | "stop";
 export type Outcome = "passed" | "warned" | "let_through" | "diverted" | "halted" | "misconfigured";
@@ -46,6 +48,46 @@ export interface OverviewFrame {
   problems: Problem[];
   alerts: AlertsCounted | null;
   reason: string | null;
+}
+
+export interface OpenIncident {
+  id: string;
+  severity: IncidentSeverity;
+  title: string;
+  subject: string;
+  reason: string;
+  opened_at: string;
+  acknowledged_at: string | null;
+  acknowledged_by: string | null;
+  held_by: string | null;
+}
+
+export interface IncidentsFrame {
+  at: string;
+  incidents: OpenIncident[] | null;
+  open: number | null;
+  reason: string | null;
+}
+
+export interface BurnJudged {
+  at: string;
+  level: string;
+  hop: Hop | null;
+  promised_s: number;
+  rates: Record<string, number | null>;
+  budget_left: number | null;
+  verdict: BurnVerdict;
+  reason: string | null;
+}
+
+export interface StreamLatency {
+  name: string;
+  burns: BurnJudged[];
+}
+
+export interface LatencyFrame {
+  at: string;
+  streams: StreamLatency[];
 }
 
 export interface LedgerPoint {

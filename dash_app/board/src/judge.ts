@@ -5,17 +5,9 @@ import type { Connection, Frames, Held } from "./board";
 import { liveTopic, type StreamConfig } from "./config";
 import type { GateState, HopMeasured, LiveFrame, Operation, OverviewFrame, StreamState } from "./frames";
 import { ageOf, known, type Known, LIMIT_S, ms, unknown } from "./known";
+import { promiseLooks, type PromiseLook } from "./promises";
+import { isAbout, type Level, NOTHING_YET, notKnown, type Said, tooOld, worst } from "./said";
 import { age, seconds, several, share, words } from "./words";
-
-export type Level = "good" | "unknown" | "slow" | "bad";
-const WORST: readonly Level[] = ["bad", "slow", "unknown", "good"];
-export const worst = (levels: Level[]): Level => WORST.find((level) => levels.includes(level)) ?? "good";
-
-export interface Said {
-  level: Level;
-  word: string;
-  reason: string;
-}
 
 export interface HopLook extends Said {
   name: string;
@@ -31,6 +23,7 @@ export interface StreamLook {
   ledger: Said;
   gates: Said;
   hops: HopLook[];
+  promises: PromiseLook[];
   unknowns: string[];
 }
 
@@ -54,11 +47,12 @@ export function streamLook(config: StreamConfig, frames: Frames, then: number, n
   const freshness = freshnessOf(config, frames, stream, rate, now);
   const valid = validOf(name, stream, frames.quality, missing);
   const gates = gatesSaid(name, frames.quality, then);
-  const isNamed = overview?.problems.some((problem) => isAbout(problem.subject, name)) ?? false;
+  const promises = promiseLooks(name, frames.latency, then);
+  const isNamed = [...(overview?.problems ?? []), ...(frames.incidents?.data.incidents ?? [])].some(({ subject }) => isAbout(subject, name));
   const level = worst([
     ledger.level, freshness.level, valid.level, ...hops.map((hop) => hop.level), rate.value === null ? "unknown" : "good",
-    /* A gate that has not judged yet is no trouble: nothing has come to it. */
-    gates.level === "unknown" ? "good" : gates.level, isNamed ? "slow" : "good",
+    /* A gate that has not judged yet is no trouble: nothing has come to it. A service level takes minutes to be judged. */
+    ...[gates, ...promises].map((each) => (each.level === "unknown" ? "good" : each.level)), isNamed ? "slow" : "good",
   ]);
   const unknowns = [
     ...(ledger.level === "unknown" ? [`ledger of ${name}: ${ledger.reason}`] : []),
@@ -67,19 +61,8 @@ export function streamLook(config: StreamConfig, frames: Frames, then: number, n
     ...(valid.value === null && valid.level === "unknown" ? [`valid share of ${name}: ${valid.reason}`] : []),
     ...hops.filter((hop) => hop.level === "unknown").map((hop) => `lag of ${hop.name} ${name}: ${hop.reason}`),
   ];
-  return { name, level, rate, freshness, valid, ledger, gates, hops, unknowns };
+  return { name, level, rate, freshness, valid, ledger, gates, hops, promises, unknowns };
 }
-
-const NOTHING_YET = "the hub has told nothing yet";
-
-/* `ledger of shop`, `shop.raw`, `lake shop`: a problem's subject names the stream as a word. */
-const isAbout = (subject: string, stream: string): boolean => subject.split(/[\s.,]+/).includes(stream);
-
-function tooOld(held: Held<{ at: string }>, limitS: number, then: number): string | null {
-  const old = ageOf(ms(held.data.at), then);
-  return old > limitS ? `the hub has told nothing for ${age(old)}` : null;
-}
-const notKnown = (reason: string): Said => ({ level: "unknown", word: "unknown", reason });
 
 const LEDGER = { balanced: "good", in_flight: "good", unbalanced: "bad", unknown: "unknown" } as const;
 
@@ -181,7 +164,7 @@ export function platform(connection: Connection, held: Held<OverviewFrame> | und
   if (!held || old !== null) return { level: "unknown", word: "Unknown", detail: `${old}.` };
   const { problems, alerts, reason } = held.data;
   if (problems.length) return { level: "bad", word: several(problems.length, "problem"), detail: "" };
-  if (alerts?.open) return { level: "bad", word: `${several(alerts.open, "incident")} open`, detail: "Nothing is wrong right now." };
+  if (alerts?.open) return { level: "bad", word: `${several(alerts.open, "incident")} open`, detail: "Nothing else is known to be wrong." };
   const unknowns = [
     ...(reason === null ? [] : [reason]), ...(alerts === null ? ["incidents: alerts has not said how many are open"] : []),
     ...looks.flatMap((look) => look.unknowns),
@@ -189,8 +172,13 @@ export function platform(connection: Connection, held: Held<OverviewFrame> | und
   if (unknowns[0] !== undefined) return { level: "unknown", word: "Unknown", detail: unknowns[0] + (unknowns.length > 1 ? `, and ${unknowns.length - 1} more` : "") };
   const bad = looks.filter((look) => look.level !== "good").length;
   if (bad) return { level: worst(looks.map((look) => look.level)), word: `${several(bad, "stream")} to look at`, detail: "" };
-  const unjudged = looks.filter((look) => look.gates.level === "unknown").map((look) => look.name);
-  return { level: "good", word: "OK", detail: `Nothing is wrong.${unjudged.length ? ` Not known: gates of ${unjudged.join(", ")}.` : ""}` };
+  const unjudged = [...unjudgedOf("gates", looks, ({ gates }) => [gates]), ...unjudgedOf("service levels", looks, ({ promises }) => promises)];
+  return { level: "good", word: "OK", detail: `Nothing is wrong.${unjudged.length ? ` Not known: ${unjudged.join("; ")}.` : ""}` };
+}
+
+function unjudgedOf(what: string, looks: StreamLook[], of: (look: StreamLook) => Said[]): string[] {
+  const names = looks.filter((look) => of(look).some(({ level }) => level === "unknown")).map(({ name }) => name);
+  return names.length ? [`${what} of ${names.join(", ")}`] : [];
 }
 
 /* ---- operations ---- */

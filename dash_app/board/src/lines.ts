@@ -1,5 +1,5 @@
-/* Which lines does a frame make? What adds up is stacked, the largest at the bottom; the newest bucket still fills, so it is left
-   out: drawn, it would always look like a fall. */
+/* Which lines does a frame make? What adds up is stacked, the largest at the bottom; a bucket that still fills is left out: drawn, it
+   would always look like a fall. Full are those that ended before the frame's mark, up to which every partition's events are in it. */
 
 import type { AlignedData } from "uplot";
 import type { MainRollup } from "./config";
@@ -11,7 +11,12 @@ export interface Line {
 }
 
 export const adds = ({ function: name }: MainRollup): boolean => name === "count" || name === "sum";
-const whole = (frame: LiveFrame): number => Math.max(1, frame.buckets.length - 1);
+/* A partition that is further behind than this is told by its lag: the chart does not wait for it. */
+const WAITS_FOR = 5;
+function whole({ buckets, bucket_s: width, marks }: LiveFrame): number {
+  const until = (marks.event_ms ?? Infinity) / 1000, full = buckets.slice(0, -1).filter((start) => start + width <= until).length;
+  return Math.max(1, full, buckets.length - WAITS_FOR);
+}
 
 /* By name, so that a line keeps its colour while its size changes. */
 export function lines(frame: LiveFrame, rollup: MainRollup): Line[] {

@@ -22,7 +22,7 @@ const element = document.getElementById("board");
 if (!element) throw new Error("the page has no #board");
 const config = configOf(element);
 const { streams, missing } = chosen(config, location.search);
-const topics = ["overview", "ledger", "quality", "lag", "operations", ...streams.flatMap((stream) => liveTopic(stream) ?? [])];
+const topics = ["overview", "ledger", "quality", "lag", "operations", "incidents", "latency", ...streams.flatMap((stream) => liveTopic(stream) ?? [])];
 const keepNew = (): void => void reloadIfNew(element.dataset.version ?? "");
 const board = new Board(pushAddress(config.push_port, location), topics, keepNew);
 setInterval(keepNew, ASKED_EVERY_MS);

@@ -24,6 +24,9 @@ export function milliseconds(first: number, second: number): string {
 /* Ages tick: tenths would only flicker. */
 export const age = (value: number): string => seconds(value < 1 ? 0 : Math.floor(value)).replace(`0${THIN}ms`, `0${THIN}s`);
 
+/* Times a pace. */
+export const rate = (value: number | null): string => (value === null ? "?" : `${value.toFixed(value > 0 && value < 10 ? 1 : 0)}\u00d7`);
+
 /* Three digits at most, and never 100 % of what is not all of it. */
 export function share(value: number): string {
   const percent = value * 100;
