@@ -51,6 +51,8 @@ def explains(cause: Key, other: Key) -> bool:
         return _stage_explains(rule, stream, stage, other_rule, about)
     if rule == "lag":
         stream, _, hop = subject.partition("/")
+        if other_rule == "probes":
+            return hop in (Hop.VALID, Hop.SERVING)
         return other == ("freshness", subject) or (other == ("latency", stream) and hop == Hop.SERVING)
     return False
 

@@ -171,6 +171,7 @@ def test_of_contradicting_signals_the_worst_counts() -> None:
         (LAG, ("freshness", "shop/lake")),
         (KAFKA, ("probes", "probes")),
         (("part_down", "lag"), ("probes", "probes")),
+        (("lag", "shop/serving"), ("probes", "probes")),
     ],
     ids=" ".join,
 )
@@ -190,6 +191,7 @@ def test_a_cause_explains(cause: Key, other: Key) -> None:
         (("part_down", "lake"), ("lag", "shop/serving")),
         (("validity", "shop"), ("breaker_open", "shop/ingest")),
         (("part_down", "lake"), ("probes", "probes")),
+        (("lag", "shop/lake"), ("probes", "probes")),
         (("probes", "probes"), ("latency", "shop")),
     ],
     ids=" ".join,
