@@ -78,7 +78,8 @@
     const count = find("open-count");
     window.tidegate.show.put(count, state.reason ? null : open.length ? `${open.length} open` : "nothing is wrong", state.reason);
     count.dataset.state = open.length ? "unbalanced" : "balanced";
-    rows("open", open, "Nothing is wrong enough to wake somebody.", 5, openRow);
+    const ended = past.map(({ resolved_at: at }) => at).sort().at(-1);
+    rows("open", open, ["Nothing is wrong enough to wake somebody", ...(ended ? ["; the last incident ended ", moment("", ended)] : []), "."], 5, openRow, "all", ended);
     rows("past", past, "No incident yet.", 5, pastRow);
     rows("quiets", quiets, "None: every incident may page.", 5, quietRow);
     deliveryLine(delivery);
@@ -86,12 +87,13 @@
     const cli = find("window-cli");
     redraw(cli, windowCommand(), () => [window.tidegate.make.copyButton(windowCommand())]);
   }
-  function rows(what, items, empty, columns, draw, name = "all") {
+  function rows(what, items, empty, columns, draw, name = "all", since = null) {
     const table = find(what, name);
     if (!table) return;
-    redraw(table.tBodies[0], JSON.stringify(items), () => {
+    redraw(table.tBodies[0], JSON.stringify([items, since]), () => {
       if (items.length) return items.map(draw);
-      const row = make("tr"), cell = row.appendChild(make("td", "quiet", empty));
+      const row = make("tr"), cell = row.appendChild(make("td", "quiet"));
+      cell.append(...[].concat(empty));
       cell.colSpan = columns;
       return [row];
     });

@@ -31,7 +31,8 @@
       paintNext(stream);
       redraw(find("tables", stream.name), JSON.stringify([stream.tables, Math.floor(Date.parse(frame.at) / 5000)]), () => stream.tables.map(tableRow));
     }
-    if (frame.runs.length) redraw(find("runs", "all"), JSON.stringify(frame.runs), () => frame.runs.map(runRow));
+    const isHeard = frame.streams.some(({ planned }) => planned.looked_at || planned.next_at);
+    redraw(find("runs", "all"), JSON.stringify([frame.runs, isHeard]), () => (frame.runs.length ? frame.runs.map(runRow) : [noRun(isHeard)]));
     return true;
   }
 
@@ -41,7 +42,7 @@
     const wait = planned.next_at ? Math.max(0, (Date.parse(planned.next_at) - window.tidegate.hubNow()) / 1000) : null;
     put(element, planned.is_running ? "runs now" : wait === null ? null : `in ${seconds(wait)}`, planned.reason);
     const looked = planned.looked_at ? `Looked at ${window.tidegate.show.clock(planned.looked_at)}: ${exact(planned.due)} stages were due.` : "";
-    const said = [looked, planned.reason ? `${planned.reason}.` : ""].filter(Boolean).join(" ");
+    const why = planned.reason || "", said = [looked, why && `${why.charAt(0).toUpperCase()}${why.slice(1)}.`].filter(Boolean).join(" ");
     reason.textContent = said;
     reason.hidden = !said;
   }
@@ -64,6 +65,11 @@
     return row;
   }
 
+  function noRun(isHeard) {
+    const row = document.createElement("tr");
+    cellOf(row, isHeard ? "Nothing yet." : "Not known yet.", "", isHeard ? "quiet" : "is-unknown").colSpan = 8;
+    return row;
+  }
   function runRow(ran) {
     const { seconds, clock } = window.tidegate.show, row = document.createElement("tr");
     cellOf(row, clock(ran.at));

@@ -30,6 +30,7 @@
     window.tidegate.make.redraw(box, stream, () => form(stream));
     const select = box.querySelector("select"), tables = of().stream() === stream ? of().tables() : [];
     window.tidegate.make.redraw(select, tables.join(" "), () => tables.map((each) => new Option(each, each)));
+    box.hidden = !tables.length;
     const words = box.querySelector(".lake-at-said");
     if (words.textContent !== said) words.textContent = said;
   }

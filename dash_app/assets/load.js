@@ -6,7 +6,7 @@
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const place = (what, name) => document.querySelector(`[data-load-${what}${name ? `="${name}"` : ""}]`);
   const address = () => window.tidegate.address;
-  const AGAIN_MS = 1000, PREVIEW_AFTER_MS = 250, UNDER_WAY = ["queued", "running", "paused"];
+  const AGAIN_MS = 1000, PREVIEW_AFTER_MS = 250, AWAY_AGAIN_MS = 5000, UNDER_WAY = ["queued", "running", "paused"];
   const defaults = { target: "kafka", shape: "steady", rate: "200", lasts: "1m", users: "4", why: "" };
   const fields = [
     ["target", "by", "select", [["kafka", "Kafka"], ["collector", "the collector, over HTTP"], ["console", "the console\u2019s API"], ["hub", "the hub\u2019s watchers"]], "What is loaded"],
@@ -67,18 +67,24 @@
       shown = wanted;
       clearTimeout(waiting);
       waiting = setTimeout(async () => {
-        const { said, reason } = await window.tidegate.inquire.ask(`loads/curve?${wanted}`);
-        if (wanted === shown) { curve = said; tell(said, reason); }
+        const { said, reason, status } = await window.tidegate.inquire.ask(`loads/curve?${wanted}`);
+        if (wanted !== shown) return;
+        curve = said;
+        tell(said, reason, status);
+        /* Whoever is away is asked again; what is refused as it is typed in is not. */
+        if (reason && isAway(status)) waiting = setTimeout(() => { shown = null; }, AWAY_AGAIN_MS);
       }, PREVIEW_AFTER_MS);
     }
     if (!curve) return;
     const [x, y] = [0, 1].map((at) => curve.curve.map((point) => point[at]));
     window.tidegate.timechart.timechart(place("chart", "curve"), { start: 0, end: x[x.length - 1], traces: [{ name: curve.unit, x, y, colour: 0, fill: true }] });
   }
-  function tell(said, reason) {
+  const isAway = (status) => status === undefined || status >= 500;
+  function tell(said, reason, status) {
     const box = place("said", "form");
     if (!box) return;
-    box.classList.toggle("is-refused", Boolean(reason));
+    box.classList.toggle("is-refused", Boolean(reason) && !isAway(status));
+    box.classList.toggle("is-unknown", Boolean(reason) && isAway(status));
     const what = said && said.events ? `${said.events.toLocaleString("en")} ${["kafka", "collector"].includes(given("target")) ? `real events into ${stream()}, which stay` : "requests"}. ` : "";
     box.textContent = reason || `${what}A plan first: nothing is done before it is confirmed.`;
   }

@@ -4,7 +4,7 @@
   const make = (...how) => window.tidegate.make.element(...how);
   const redraw = (...what) => window.tidegate.make.redraw(...what);
   const exact = (value) => value.toLocaleString("en");
-  const UNDER_WAY = ["queued", "running", "paused"], WORKER_OLD_S = 30, WINDOW_MS = 20000;
+  const UNDER_WAY = ["queued", "running", "paused"], WORKER_OLD_S = 30, WINDOW_MS = 20000, PUSHED = 50;
 
   /* Rows a second: what has come since the oldest picture of the last seconds. Not known from one picture alone. */
   const seen = new Map(); /* id -> [{ at, rows }] */
@@ -37,12 +37,14 @@
     for (const table of document.querySelectorAll("[data-operations]")) {
       const { operations: kinds, stream } = table.dataset;
       const shown = frame.operations.filter((each) => (kinds === "all" || kinds.split(" ").includes(each.kind)) && (!stream || each.stream === stream));
-      redraw(table.tBodies[0], JSON.stringify([shown, shown.map((each) => rate(each.id))]), () => (shown.length ? shown.map(row) : [none(table)]));
+      redraw(table.tBodies[0], JSON.stringify([shown, shown.map((each) => rate(each.id))]), () => (shown.length ? shown.map(row) : [none(table, frame)]));
     }
     for (const said of document.querySelectorAll("[data-operations-worker]")) worker(said, frame);
   }
-  function none(table) {
-    const row = make("tr"), cell = row.appendChild(make("td", "quiet", "None yet."));
+  /* Only the newest of all kinds are pushed. */
+  function none(table, { operations: all }) {
+    const text = all.length < PUSHED ? "None yet." : `None among the newest ${exact(all.length)} operations.`;
+    const row = make("tr"), cell = row.appendChild(make("td", "quiet", text));
     cell.colSpan = table.tHead.rows[0].cells.length;
     return row;
   }

@@ -37,13 +37,21 @@
     why.classList.toggle("is-unknown", Boolean(reason));
     card.classList.toggle("is-old", Boolean(reason));
     if (!shown) return;
-    redraw(page().find("strips", name), JSON.stringify(shown.gates), () => strips(shown));
+    redraw(page().find("strips", name), JSON.stringify([shown.gates, lastOf(name)]), () => strips(name, shown));
     redraw(page().find("suites", name), JSON.stringify(shown.suites), () => [suites(shown.suites)]);
     chart(name, shown);
   }
 
-  function strips(shown) {
-    if (!shown.gates.length) return [make("p", "quiet", "No gate has judged in this time.")];
+  function lastOf(name) {
+    const frame = window.tidegate.latest.get("quality"), stream = frame && frame.data.streams.find((each) => each.name === name);
+    return stream ? stream.gates.map(({ last }) => last && last.at).filter(Boolean).sort().at(-1) || null : null;
+  }
+  function strips(name, shown) {
+    if (!shown.gates.length) {
+      const line = make("p", "quiet", "No gate has judged in this time"), last = lastOf(name);
+      line.append(...(last ? ["; the last verdict came ", page().moment("", last)] : []), ".");
+      return [line];
+    }
     const { clock } = window.tidegate.show, first = shown.gates[0].buckets[0].at;
     const ends = make("div", "strip-ends");
     ends.append(make("span", "", clock(first, 16)), make("span", "", "now"));

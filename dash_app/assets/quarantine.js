@@ -102,17 +102,24 @@
     why.textContent = reason ? `Unknown: ${reason}` : notAll ? `This may not be all: ${notAll}` : "";
     card.classList.toggle("is-old", Boolean(reason));
     if (groups) {
-      if (!reason && !notAll) why.textContent = summary(groups.counts);
+      if (!reason && !notAll) why.textContent = summary(name, groups.counts, isWhole(card));
       redraw(find("groups", name).tBodies[0], JSON.stringify([groups.groups, location.search]), () => groupRows(card, name, groups));
     }
     if (state.diverted) redraw(find("diverted", name), JSON.stringify([state.diverted, sure]), () => divertedList(name, state.diverted));
     if (isWhole(card) && state.records) recordList(name, state);
   }
-  function summary({ total, waiting, replayed, discarded }) {
+  function summary(name, { total, waiting, replayed, discarded }, isFiltered) {
+    const last = total || !isFiltered ? null : lastOf(name);
+    if (last) return `Nothing that was turned away fits; the last of all was turned away ${window.tidegate.show.seconds(window.tidegate.show.age(last))} ago.`;
     if (!total) return "Nothing was turned away.";
     return `${exact(total)} turned away: ${exact(waiting)} waiting, ${exact(replayed)} replayed, ${exact(discarded)} discarded.`;
   }
 
+  /* Whatever is looked for. */
+  function lastOf(name) {
+    const { said } = window.tidegate.inquire.past(`quarantine/streams/${name}/groups`, tick);
+    return said ? said.groups.map(({ last_at: at }) => at).sort().at(-1) || null : null;
+  }
   function emptyRow(span, text) {
     const row = make("tr"), cell = row.appendChild(make("td", "quiet", text));
     cell.colSpan = span;

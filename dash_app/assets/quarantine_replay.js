@@ -105,8 +105,7 @@
     if (!about) return;
     const fields = Object.entries(given).filter(([what]) => !["since", "until"].includes(what)).map(([what, value]) => `${what} ${value}`);
     about.textContent = one ? `the record ${one}` : `all that wait${fields.length ? ` with ${fields.join(", ")}` : ""}${given.since ? `, turned away in: ${window.tidegate.range.get().label}` : ""}`;
-    const { plan, discard } = commands(name);
-    redraw(document.querySelector("[data-quarantine-plan-cli]"), [plan, discard].join("\n"), () => [window.tidegate.make.copyButton(plan), " ", window.tidegate.make.copyButton(discard)]);
+    for (const [what, command] of Object.entries(commands(name))) redraw(document.querySelector(`[data-quarantine-cli-of="${what}"]`), command, () => [window.tidegate.make.copyButton(command)]);
     const box = document.querySelector("[data-quarantine-plan]");
     if (box.contains(document.activeElement) && document.activeElement.tagName === "INPUT") return paintWorks(name);
     redraw(box, JSON.stringify([planned, sure]), () => (planned ? planBlock(name) : []));

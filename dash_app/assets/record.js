@@ -131,7 +131,7 @@
   function paint() {
     const { items, reason, next, shownAt, entry } = state, said = find("said"), open = params().get("entry");
     said.hidden = !reason && Boolean(items && items.length);
-    said.textContent = reason || (items ? "No entry fits." : "Asking ...");
+    said.textContent = reason || (items ? nothing() : "Asking ...");
     said.classList.toggle("is-unknown", Boolean(reason));
     const age = document.querySelector('[data-record-age="entries"]');
     age.textContent = shownAt === null ? "" : `as it was ${window.tidegate.show.seconds(Math.max(1, Math.round((performance.now() - shownAt) / 1000)))} ago`;
@@ -143,6 +143,12 @@
     const flags = Object.entries(filter()).map(([name, value]) => ` --${name} ${quoted(value)}`).join("");
     redraw(document.querySelector('[data-record-cli="ls"]'), flags, () => [window.tidegate.make.copyButton(`tidegate audit ls${flags}`)]);
     paintEntry(entry);
+  }
+  /* Of an empty list: whether the record is, or when it was written to last, whatever is looked for. */
+  function nothing() {
+    if (!Object.keys(filter()).length) return "Nothing has been recorded yet.";
+    const { said } = window.tidegate.inquire.past("audit?limit=1", tick), newest = said && said.items[0];
+    return newest ? `No entry fits; the newest of all is ${window.tidegate.show.seconds(window.tidegate.show.age(newest.at))} old.` : "No entry fits.";
   }
   /* Filters are asked of the record, which has more entries than the page. */
   const COLUMNS = [

@@ -6,7 +6,7 @@
   const WAITS_MS = 300, SAID_AFTER_MS = 2500;
   /* The beginning of a path, and what is asked for there. */
   const NAMES = [["alerts", "Incidents"], ["audit/chain", "The chain of hashes"], ["audit", "Entries of the record"], ["gates", "Verdicts of gates"], ["lag/history", "Lag as it was"],
-    ["lag", "Lag"], ["operations/schedules", "Schedules"], ["operations", "Operations"], ["quality/docs", "Data Docs"], ["quarantine", "What was turned away"], ["scaling", "Scaling as it was"],
+    ["lag", "Lag"], ["latency/histogram", "Latency"], ["latency", "Latency as it was"], ["ledger", "Verdicts as they were"], ["loads", "Load tests"], ["operations/schedules", "Schedules"], ["operations", "Operations"], ["quality/docs", "Data Docs"], ["quarantine", "What was turned away"], ["scaling", "Scaling as it was"],
     ["schemas", "Schemas"], ["spark", "Batches as they were"], ["sql/history", "What was asked before"], ["sql", "Tables"], ["tables", "Versions of the lake"], ["trials", "Trials"]];
   const pages = new Map(); /* address -> path -> { path, began, wasAnswered, failed: null | { since, reason, status } } */
   const now = () => performance.now();

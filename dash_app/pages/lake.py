@@ -114,7 +114,7 @@ def _overview(streams: Mapping[str, StreamDefinition]) -> Component:
                         ],
                         className="card-head",
                     ),
-                    _table(_RUNS, "Nothing yet.", "runs", lake_runs="all"),
+                    _table(_RUNS, "Not known yet.", "runs", lake_runs="all"),
                 ],
                 className="card",
             ),

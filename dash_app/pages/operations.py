@@ -33,7 +33,7 @@ def operations_page() -> Component:
                 [
                     html.H1("Operations"),
                     html.P(
-                        "Backfills, rollbacks, trials, promotions and load tests: what runs, and what has run.",
+                        "Backfills, rollbacks, trials, promotions, load tests and maintenance: what runs, and what has run.",
                         className="quiet",
                     ),
                 ]

@@ -102,7 +102,7 @@ def _chart(name: str, validity: float) -> Component:
             html.Div(
                 [
                     "Turned away by route, share of each minute's events",
-                    html.Span(f" (service level: at most {1 - validity:.3g})", className="quiet"),
+                    html.Span(f" (service level: at most {100 * (1 - validity):.3g} %)", className="quiet"),
                     html.Span(**data(quality_share=name)),
                 ],
                 className="chart-title",

@@ -165,9 +165,10 @@ def _replay(name: str) -> Component:
                 [
                     _button("Plan a replay", "plan", name),
                     html.Label(**data(quarantine_broken=name)),
+                    html.Span(**data(quarantine_cli_of="plan")),
                     html.Div(**data(quarantine_why=name)),
                     _button("Plan a discard", "discard", name),
-                    html.Span(className="cli", **data(quarantine_plan_cli=name)),
+                    html.Span(**data(quarantine_cli_of="discard")),
                 ],
                 className="asks",
             ),

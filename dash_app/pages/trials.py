@@ -46,7 +46,7 @@ def trials_page(streams: Mapping[str, StreamDefinition]) -> Component:
                     html.Div(
                         [
                             html.H2("Trials and promotions"),
-                            html.Code("tidegate operations ls --kind trial", className="quiet"),
+                            html.Div(copied("tidegate operations ls --kind trial"), className="verdict"),
                         ],
                         className="card-head",
                     ),

@@ -113,7 +113,7 @@ def test_entries_are_shown_the_newest_first_filtered_paged_and_one_whole(
     page.uncheck(".grid-list label:has-text('stream') input")
     page.wait_for_selector(".record-entries [col-id='stream']", state="detached", timeout=_WITHIN_MS)
     page.select_option('[data-record-field="outcome"]', "ok")
-    _says(page, "[data-record-said]", "No entry fits.")
+    _says(page, "[data-record-said]", "No entry fits; the newest of all is", "old")
     assert page.query_selector("#injected") is None
 
 

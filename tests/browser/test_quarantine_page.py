@@ -165,6 +165,9 @@ def shows_a_record(page: Any) -> None:
         '[data-quarantine-about="shop"]',
         "all that wait with hop quarantine, reason rule_broken, rules quantity_in_range",
     )
+    page.fill("#quarantine-text", "nobody says that")
+    _says(page, "#quarantine-shop", "Nothing that was turned away fits; the last of all was turned away", "ago")
+    page.fill("#quarantine-text", "")
 
 
 def plans_and_runs(page: Any, writer: FakeWriter) -> None:
