@@ -297,6 +297,8 @@
     clearTimeout(typing);
     typing = setTimeout(() => choose({}), 300);
   });
+  /* A plan is made of what is chosen: who clicks there at once has left the field. */
+  document.addEventListener("change", (event) => { if (typing && event.target.closest("[data-quarantine-fields]")) choose({}); });
 
   window.tidegate.quarantine = { ask, post, selection, options, quoted, params, again: () => { for (const state of held.values()) { state.askedAt = -Infinity; state.openId = null; } tick(); } };
   window.tidegate.painters.push((update) => { if (update.topic === "overview") tick(); return false; });

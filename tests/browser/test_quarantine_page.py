@@ -168,6 +168,7 @@ def shows_a_record(page: Any) -> None:
     page.fill("#quarantine-text", "nobody says that")
     _says(page, "#quarantine-shop", "Nothing that was turned away fits; the last of all was turned away", "ago")
     page.fill("#quarantine-text", "")
+    _says(page, "#quarantine-shop", "7 turned away")
 
 
 def plans_and_runs(page: Any, writer: FakeWriter) -> None:
