@@ -77,7 +77,7 @@
     const { open, past, quiets, delivery } = state.list;
     const count = find("open-count");
     window.tidegate.show.put(count, state.reason ? null : open.length ? `${open.length} open` : "nothing is wrong", state.reason);
-    count.dataset.state = open.length ? "unbalanced" : "balanced";
+    count.dataset.state = state.reason ? "unknown" : open.length ? "unbalanced" : "balanced";
     const ended = past.map(({ resolved_at: at }) => at).sort().at(-1);
     rows("open", open, ["Nothing is wrong enough to wake somebody", ...(ended ? ["; the last incident ended ", moment("", ended)] : []), "."], 5, openRow, "all", ended);
     rows("past", past, "No incident yet.", 5, pastRow);

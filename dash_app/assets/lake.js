@@ -41,7 +41,7 @@
     if (!element) return;
     const wait = planned.next_at ? Math.max(0, (Date.parse(planned.next_at) - window.tidegate.hubNow()) / 1000) : null;
     put(element, planned.is_running ? "runs now" : wait === null ? null : `in ${seconds(wait)}`, planned.reason);
-    const looked = planned.looked_at ? `Looked at ${window.tidegate.show.clock(planned.looked_at)}: ${exact(planned.due)} stages were due.` : "";
+    const looked = planned.looked_at ? `Looked at ${window.tidegate.show.clock(planned.looked_at)}: ${planned.due === 1 ? "1 stage was" : `${exact(planned.due)} stages were`} due.` : "";
     const why = planned.reason || "", said = [looked, why && `${why.charAt(0).toUpperCase()}${why.slice(1)}.`].filter(Boolean).join(" ");
     reason.textContent = said;
     reason.hidden = !said;

@@ -17,7 +17,7 @@
     ["files", "files", "text", null, "Paths or globs below TIDEGATE_BACKFILL_FILES, with a space between: Parquet, JSON lines, CSV or Avro"],
     ["order", "order", "select", [["newest", "newest first"], ["oldest", "oldest first"]], "Which days are done first"],
     ["parallel", "at once", "number", null, "Days at once, 1 to 16"],
-    ["max_lag_s", "waits above", "number", null, "Seconds: it waits while a live query of the stream is further behind"],
+    ["max_lag_s", "waits above, s", "number", null, "Seconds: it waits while a live query of the stream is further behind"],
     ["why", "why", "text", null, "Kept with it, and told to PagerDuty"],
   ];
 

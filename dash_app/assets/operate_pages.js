@@ -49,7 +49,7 @@
     return row;
   }
   function worker(element, frame) {
-    const age = window.tidegate.show.age(frame.worker_at), isOld = age === null || age > WORKER_OLD_S;
+    const age = window.tidegate.show.age(frame.worker_at), isConnected = document.body.dataset.connection === "live", isOld = isConnected && (age === null || age > WORKER_OLD_S);
     element.hidden = !isOld;
     const text = age === null ? "The part operations has not been heard yet: nothing is planned or run." : `The part operations was heard last ${window.tidegate.show.seconds(age)} ago: nothing is planned or run meanwhile.`;
     if (isOld && element.textContent !== text) element.textContent = text;

@@ -122,7 +122,7 @@
   function plan(operation) {
     const { plan: of } = operation, isOpen = operation.state === "planned";
     const figures = make("div", "totals");
-    for (const [text, name] of [[exact(of.rows), "rows"], [bytes(of.bytes), ""], [exact(of.partitions), "partitions"], [exact(of.stages.length), "stages"], [of.seconds === null ? null : `about ${show().seconds(of.seconds)}`, ""]]) {
+    for (const [text, name] of [[exact(of.rows), "rows"], [bytes(of.bytes), ""], [exact(of.partitions), "partitions"], [exact(of.stages.length), of.stages.length === 1 ? "stage" : "stages"], [of.seconds === null ? null : `about ${show().seconds(of.seconds)}`, ""]]) {
       if (text === null) continue;
       const figure = figures.appendChild(make("div"));
       figure.append(make("span", "big", text), make("span", "quiet", name ? ` ${name}` : ""));
@@ -131,7 +131,7 @@
     for (const note of of.notes) notes.append(make("li", "", note));
     const inside = [figures, ...(of.notes.length ? [notes] : []), ...preview(operation)];
     if (isOpen) return [make("h3", "", "What will change; nothing is done yet"), ...inside, stageTable(operation)];
-    const box = make("details"), summary = make("summary", "", `The plan: ${exact(of.stages.length)} stages${of.rows === null ? "" : `, ${exact(of.rows)} rows`}`);
+    const box = make("details"), summary = make("summary", "", `The plan: ${window.tidegate.values.count(of.stages.length, "stage")}${of.rows === null ? "" : `, ${exact(of.rows)} rows`}`);
     box.append(summary, ...inside);
     return [box];
   }

@@ -187,7 +187,7 @@
       const x = list.map(({ at }) => stamp(Date.parse(at))), column = (key) => list.map((each) => each[key]);
       traces.push({ name: `${consumer}: behind`, x, y: column("lag_s"), colour: 3 * index, unit: " s", fill: true });
       traces.push({ name: `${consumer}: arrive (right)`, x, y: column("arriving_per_s"), colour: 3 * index + 1, unit: "/s", second: true, size: 1.1 });
-      traces.push({ name: "are taken (right)", x, y: column("taken_per_s"), colour: 3 * index + 2, unit: "/s", second: true, size: 1.1 });
+      traces.push({ name: `${consumer}: taken (right)`, x, y: column("taken_per_s"), colour: 3 * index + 2, unit: "/s", second: true, size: 1.1 });
     });
     timechart(document.querySelector(`[data-scaling-chart="${name} load"]`), { ...within, unit: " s", second: "/s", traces });
   }
