@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from math import floor
 from typing import TYPE_CHECKING, NoReturn
 
 import httpx
@@ -54,8 +55,8 @@ def follow_seconds(data: Path | None, run: str, output: str) -> NoReturn:
 def line_of(second: LoadSecond) -> str:
     """As people read it."""
     values = "".join(f"{_known(getattr(second, field)):>{_WIDE}}" for _, field in _COLUMNS)
-    behind = ", ".join(f"{name} {_known(lag)}{'' if lag is None else ' s'}" for name, lag in second.lag_s.items())
-    return f"{second.t_s:>7.0f}{values}  {behind or 'unknown'}"
+    behind = ", ".join(f"{name} {'unknown' if lag is None else f'{lag:.1f} s'}" for name, lag in second.lag_s.items())
+    return f"{floor(second.t_s):>7}{values}  {behind or 'unknown'}"
 
 
 def _known(value: float | None) -> str:

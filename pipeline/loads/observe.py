@@ -33,7 +33,7 @@ class Observer:
             t_s=round(t_s, 3),
             lag_s={} if lag is None else lags(LagFrame.model_validate(lag), self._stream),
             pixel_p99_ms=_pixel(overview),
-            executors=_executors(scaling),
+            executors=executors(scaling),
             waiting=None if self._collector is None else self._waiting(self._collector),
         )
 
@@ -69,7 +69,8 @@ def _pixel(overview: Any) -> float | None:  # noqa: ANN401 (JSON)
     return None if found is None else float(found["p99"])
 
 
-def _executors(scaling: Any) -> int | None:  # noqa: ANN401 (JSON)
-    found = [(each.get("executors") or {}).get("have") for each in (scaling or {}).get("targets", ())]
-    known = [each for each in found if each is not None]
+def executors(scaling: Any) -> int | None:  # noqa: ANN401 (JSON)
+    """Of all targets; None where none says so, or none can scale: a local session has no executors, which is not a figure of 0."""
+    found = [each.get("executors") or {} for each in (scaling or {}).get("targets", ())]
+    known = [each["have"] for each in found if each.get("port") not in (None, "local")]
     return sum(known) if known else None

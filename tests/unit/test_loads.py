@@ -47,6 +47,7 @@ from pipeline.loads.findings.recovery import all_back, peak_reached, recoveries
 from pipeline.loads.findings.report import judged, report_of
 from pipeline.loads.folder import LoadFolder, LoadRun
 from pipeline.loads.ids import mark, position_of, run_number
+from pipeline.loads.observe import executors
 from pipeline.loads.plan import plan_of
 from pipeline.operate.kind import RefusedError
 
@@ -416,3 +417,17 @@ def test_what_was_not_counted_is_unknown_and_what_was_refused_is_not_good() -> N
     assert next(iter(judged(asked(), late, [], None))) == Judgement(
         about="load", state="bad", text="100 of the 200 that were due were sent: the process that loads was too slow."
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "is_there"),
+    [
+        pytest.param([{"port": "spark standalone", "have": 3}, {"port": "kubernetes", "have": 2}], 5, id="of-all"),
+        pytest.param([{"port": "kubernetes", "have": 0}, None], 0, id="none-has-come-yet"),
+        pytest.param([{"port": "local", "have": 0}], None, id="a-local-session-has-none-to-count"),
+        pytest.param([None], None, id="nobody-has-said-so-lately"),
+    ],
+)
+def test_executors_are_counted_where_something_scales(said: list[Any], is_there: int | None) -> None:
+    assert executors({"targets": [{"executors": each} for each in said]}) == is_there
+    assert executors(None) is None

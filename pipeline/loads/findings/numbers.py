@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from math import floor
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,14 @@ def percentile(ms: Mapping[str, int], share: float) -> float | None:
 
 def seconds_of(asked: LoadAsked, offered: Sequence[Offered], observed: Sequence[Observed]) -> list[LoadSecond]:
     """What was sent and what was seen, beside one another; a second in which nothing was said has None."""
-    rows = {int(each.t_s): LoadSecond(t_s=each.t_s, asked=_asked(asked, each.t_s), **_seen(each)) for each in observed}
+    rows = {
+        floor(each.t_s): LoadSecond(t_s=each.t_s, asked=_asked(asked, each.t_s), **_seen(each)) for each in observed
+    }
     start = [] if not offered else [offered[0].model_copy(update={"t_s": 0.0, "offered": 0, "statuses": {}, "ms": {}})]
     for before, now in pairwise([*start, *offered]):
         if now.t_s > before.t_s:
-            found = rows.get(int(now.t_s)) or LoadSecond(t_s=now.t_s, asked=_asked(asked, now.t_s))
-            rows[int(now.t_s)] = found.model_copy(update=_sent(asked, before, now))
+            found = rows.get(floor(now.t_s)) or LoadSecond(t_s=now.t_s, asked=_asked(asked, now.t_s))
+            rows[floor(now.t_s)] = found.model_copy(update=_sent(asked, before, now))
     return [rows[each] for each in sorted(rows)]
 
 
