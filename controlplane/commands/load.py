@@ -154,7 +154,7 @@ def compare(
         typer.echo(json.dumps(said, indent=2))
         return
     found = LoadCompared.model_validate(said)
-    table = Table("at the peak", f"before: {before}", f"after: {after}", "", "n", box=None)
+    table = Table("median second at the peak", f"before: {before}", f"after: {after}", "", "n", box=None)
     for each in found.differences:
         figures = (f"{_number(value)} {each.unit}" for value in (each.before, each.after))
         table.add_row(each.figure, *figures, each.text, f"{each.n[0]} and {each.n[1]}")

@@ -138,11 +138,11 @@
     window.tidegate.timechart.timechart(place("chart", "rates"), { start: Math.min(0, x[0]), end, second: " s", traces: [
       { name: "asked for", x, y: column("asked"), colour: 11, dash: "dot" }, { name: "offered", x, y: column("offered"), colour: 2 },
       { name: "accepted", x, y: column("accepted"), colour: 0, fill: true }, { name: "429", x, y: column("refused"), colour: 3 }, { name: "failed", x, y: column("failed"), colour: 7 },
-      ...queries.map((name, at) => ({ name: `${name} behind (right)`, x, y: seconds.map((each) => each.lag_s[name] ?? null), colour: 4 + at, unit: " s", second: true, size: 1.1 })),
+      ...queries.map((name, at) => told({ name: `${name} behind (right)`, x, y: seconds.map((each) => each.lag_s[name] ?? null), colour: 4 + at, unit: " s", second: true, size: 1.1 })),
     ] });
     window.tidegate.timechart.timechart(place("chart", "times"), { start: Math.min(0, x[0]), end, isAligned: true, traces: [
       { name: "response p50", x, y: column("p50_ms"), colour: 0, unit: " ms" }, { name: "response p99", x, y: column("p99_ms"), colour: 1, unit: " ms" },
-      { name: "event to pixel p99", x, y: column("pixel_p99_ms"), colour: 2, unit: " ms" },
+      told({ name: "event to pixel p99", x, y: column("pixel_p99_ms"), colour: 2, unit: " ms" }),
     ] });
     window.tidegate.timechart.timechart(place("chart", "scale"), { start: Math.min(0, x[0]), end, second: "", traces: [
       told({ name: "executors", x, y: column("executors"), colour: 0, step: true }),

@@ -73,7 +73,7 @@
   }
   function differences(of) {
     const made = make("table"), head = made.createTHead().insertRow(), body = made.createTBody();
-    for (const title of ["at the peak", `before: ${of.before.id}`, `after: ${of.after.id}`, "", "n, of each"]) head.append(make("th", "", title));
+    for (const title of ["median second at the peak", `before: ${of.before.id}`, `after: ${of.after.id}`, "", "n, of each"]) head.append(make("th", "", title));
     for (const each of of.differences) {
       const line = body.insertRow();
       line.append(make("td", "", each.figure), make("td", "", known(each.before, ` ${each.unit}`)), make("td", "", known(each.after, ` ${each.unit}`)), verdictOf(each), make("td", "quiet", `${each.n[0]} and ${each.n[1]}`));
@@ -89,7 +89,7 @@
     return cell;
   }
   function overlaid(of) {
-    const sides = [of.before, of.after], end = Math.max(5, ...sides.flatMap((run) => run.seconds.map((each) => each.t_s)));
+    const sides = [of.before, of.after], end = Math.max(5, ...sides.flatMap((run) => run.seconds.filter((each) => each.accepted !== null).map((each) => each.t_s)));
     const traces = sides.flatMap((run, at) => {
       const x = run.seconds.map((each) => each.t_s);
       return [

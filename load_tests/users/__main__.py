@@ -56,7 +56,7 @@ def run(number: str) -> None:
     beside = [gevent.spawn(_tell, load, folder, runner), gevent.spawn(_observe, load, folder)]
     runner.start_shape()
     # No more than that: what is under way is waited for below, and told.
-    gevent.signal_handler(signal.SIGTERM, lambda: gevent.kill(runner.shape_greenlet, block=False))
+    gevent.signal_handler(signal.SIGTERM, lambda: runner.shape_greenlet.kill(block=False))
     gevent.joinall([runner.shape_greenlet])
     runner.quit()
     gevent.killall(beside)

@@ -52,7 +52,7 @@ from pipeline.loads.plan import plan_of
 from pipeline.operate.kind import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -189,6 +189,18 @@ def test_second_0_is_when_the_process_that_loads_is_ready_and_everyone_reads_it(
     assert -2 <= users.now_s() < 0, "the platform is looked at before it is loaded"
     assert folder.run() == users.run
     assert folder.run().started_ms > 0
+
+
+def test_a_load_that_is_ended_early_tells_what_it_has_sent(tmp_path: Path, eventually: Callable[..., Any]) -> None:
+    folder = LoadFolder(Settings(data=tmp_path), ID)
+    folder.begin(LoadRun(id=ID, run=1, asked=asked(target="console"), started_ms=0))
+    given = {"TIDEGATE_DATA": str(tmp_path), "TIDEGATE_API": "http://127.0.0.1:9", "PYTHONPATH": ":".join(sys.path)}
+    command = [sys.executable, "-P", "-m", "load_tests.users", ID]
+    with subprocess.Popen(command, env=given, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        eventually(folder.offered, "a second in which it has sent")
+        process.terminate()
+        assert process.wait(30) == 0, process.stderr and process.stderr.read()
+    assert sum(folder.offered()[-1].statuses.values()) > 0, "of its last second as well"
 
 
 def test_pieces_are_due_as_the_shape_says_and_taken_once() -> None:

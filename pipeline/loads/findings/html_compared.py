@@ -30,7 +30,7 @@ def comparison(found: LoadCompared) -> str:
         "<h1>Two load tests</h1>",
         *(f"<p>{_run(each)}</p>" for each in runs),
         *(f'<p class="unknown">Not comparable because {escape(each)}.</p>' for each in found.incomparable),
-        "<h2>At the peak</h2>",
+        "<h2>At the peak, the median of its seconds</h2>",
         _differences(found),
         *(f'<p class="quiet">{escape(each)}</p>' for each in found.notes),
         *(_overlaid(title, field, found) for title, field in _CHARTS),

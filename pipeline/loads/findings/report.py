@@ -89,7 +89,7 @@ def judged(
     if not offered:
         yield _unknown("load", "Nothing was said by the process that loads.")
     elif asked.events:
-        yield _kept_up(offered[-1])
+        yield _kept_up(offered[-1]) if offered[-1].due else _unknown("load", "It ended before anything was due.")
     yield _answered(totals(offered))
     yield _recovered(back) if was_settled else _unknown("recovery", "Nobody watched until lag was what it had been.")
     if asked.target.writes:
