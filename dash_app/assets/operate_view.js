@@ -130,6 +130,7 @@
     const notes = make("ul", "operation-notes");
     for (const note of of.notes) notes.append(make("li", "", note));
     const inside = [figures, ...(of.notes.length ? [notes] : []), ...preview(operation)];
+    if (isOpen && !of.stages.length) return [make("h3", "", "Nothing is due: there is nothing to confirm"), ...inside.slice(1)];
     if (isOpen) return [make("h3", "", "What will change; nothing is done yet"), ...inside, stageTable(operation)];
     const box = make("details"), summary = make("summary", "", `The plan: ${window.tidegate.values.count(of.stages.length, "stage")}${of.rows === null ? "" : `, ${exact(of.rows)} rows`}`);
     box.append(summary, ...inside);
@@ -211,6 +212,7 @@
   }
 
   function confirmation(operation, state, acts) {
+    if (!operation.plan.stages.length) return [];
     const { plan: of, kind, id } = operation, box = make("form", "operation-confirmation"), command = `tidegate operations confirm ${id}`;
     if (isStale(operation)) {
       box.append(make("p", "", "This plan is too old to be confirmed: make it again."), button("Plan again", acts.again, "plan", operation.stream, state.isBusy));

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from pipeline.maintenance.stages import Plan as Due
     from pipeline.operate.kind import Work
 
+_NOTES = (
+    "No row changes. Files that no version of the promised time needs are deleted, and nothing brings them back.",
+    "Live, lake and route go on.",
+)
 _STAGE: TypeAdapter[Stage] = TypeAdapter(Stage)
 
 
@@ -61,11 +65,7 @@ class MaintenanceKind:
         """See `OperationKind`."""
         asked, stream = _asked_of(work), work.stream()
         _require_table(asked, stream, work.settings)
-        due = self._looks(work.settings).plan([stream], datetime.now(UTC), asked.table)
-        if not due.stages:
-            why = "".join(f" {each.subject}: {each.text}." for each in due.notes)
-            raise RefusedError(f"Nothing is due for {asked.table or asked.stream} now: there is nothing to do.{why}")
-        return plan_of(due, asked)
+        return plan_of(self._looks(work.settings).plan([stream], datetime.now(UTC), asked.table), asked)
 
     def confirm_basis(self, work: Work) -> None:
         """See `OperationKind`. A stage that others have done meanwhile finds nothing to do."""
@@ -99,7 +99,7 @@ class MaintenanceKind:
 
 
 def plan_of(due: Due, asked: MaintenanceAsked) -> Plan:
-    """What is due, as the stages of an operation. Pure."""
+    """What is due, as the stages of an operation; none when nothing is. Pure."""
     stages = tuple(
         StagePlanned(
             key=f"{number}:{each.kind}",
@@ -117,11 +117,7 @@ def plan_of(due: Due, asked: MaintenanceAsked) -> Plan:
         touches=touches,
         bytes=sum(each.bytes or 0 for each in stages) or None,
         confirmation=asked.stream,
-        notes=(
-            "No row changes. Files that no version of the promised time needs are deleted, and nothing brings them back.",
-            "Live, lake and route go on.",
-            *(f"{each.subject}: {each.text}" for each in due.notes),
-        ),
+        notes=(*(_NOTES if stages else ()), *(f"{each.subject}: {each.text}" for each in due.notes)),
         fingerprint=fingerprint_of(stages, touches, {}),
     )
 

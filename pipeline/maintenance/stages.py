@@ -159,4 +159,4 @@ def size(count: float) -> str:
 
 def extent_words(extent: Extent) -> str:
     """Such as `144 files of 17.0 MiB`."""
-    return f"{extent.files:,} files of {size(extent.bytes)}"
+    return f"{extent.files:,} file{'' if extent.files == 1 else 's'} of {size(extent.bytes)}"

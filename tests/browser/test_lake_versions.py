@@ -193,6 +193,15 @@ def _maintains(page: Any, desk: Desk) -> None:
         if leased.operation.id == asked.id:
             desk.heard(asked.id, WorkerSays(worker=leased.lease, state=OperationState.PLANNED, plan=plan))
     _says(page, "dialog", "events: vacuum: delete 40 files of 2.0 KiB", "Confirm the maintenance")
+    page.click('dialog [data-operate-do="cancel"]')
+    page.click("dialog button:has-text('Plan again')")
+    page.wait_for_selector("dialog .badge[data-state=planning]", timeout=_WITHIN_MS)
+    leased = desk.lease("w", (), tuple(Does))
+    assert leased is not None
+    nothing = plan_of(Due(at=datetime.now(UTC)), MaintenanceAsked(stream="shop"))
+    desk.heard(leased.operation.id, WorkerSays(worker=leased.lease, state=OperationState.PLANNED, plan=nothing))
+    _says(page, "dialog", "Nothing is due: there is nothing to confirm")
+    assert page.query_selector("dialog .operation-confirmation input") is None
     page.keyboard.press("Escape")
 
 

@@ -52,7 +52,7 @@ def test_stages_are_done_in_order_and_each_is_told() -> None:
     assert run(planned("a", "b"), acts, told.append, threading.Event()) == 2
     assert [each.subject for each in told] == [each.subject for each in acts.performed] == ["a", "b"]
     assert len({each.run for each in told}) == 1
-    assert "2 files of 20 B -> 1 files of 19 B" in line(told[0])
+    assert "2 files of 20 B -> 1 file of 19 B" in line(told[0])
 
 
 def test_what_somebody_elses_commit_made_impossible_is_tried_again() -> None:
