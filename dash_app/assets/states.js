@@ -3,7 +3,7 @@
    said with since when, why and what to do, above the page's own words of what is not known. An answer that says no to what was typed (404, 409, 422) is the page's own. */
 (function () {
   "use strict";
-  const WAITS_MS = 300, SAID_AFTER_MS = 2500;
+  const WAITS_MS = 300, SAID_AFTER_MS = 2500, LEFT_MS = 2000;
   /* The beginning of a path, and what is asked for there. */
   const NAMES = [["alerts", "Incidents"], ["audit/chain", "The chain of hashes"], ["audit", "Entries of the record"], ["gates", "Verdicts of gates"], ["lag/history", "Lag as it was"],
     ["lag", "Lag"], ["latency/histogram", "Latency"], ["latency", "Latency as it was"], ["ledger", "Verdicts as they were"], ["loads", "Load tests"], ["operations/schedules", "Schedules"], ["operations", "Operations"], ["quality/docs", "Data Docs"], ["quarantine", "What was turned away"], ["scaling", "Scaling as it was"],
@@ -16,15 +16,17 @@
   const named = (path) => (NAMES.find(([start]) => path === start || path.startsWith(`${start}/`)) || [null, path])[1];
   const isFailure = (status) => status === 0 || status === 403 || status >= 500;
 
-  /* A page that is left and come back to has not forgotten what failed there: it may not ask again at once. */
-  function ofPage() {
-    const { pathname } = location;
+  /* A page that is left and come back to has not forgotten what failed there: it may not ask again at once. For a moment the address
+     is that of the next page while the one before is still drawn, and asks: that is not of the next one. */
+  let here = location.pathname, left = null; /* { pathname, until }: of the page that is left */
+  const isLeaving = () => left !== null && now() < left.until;
+  function ofPage(pathname = location.pathname) {
     if (!pages.has(pathname)) pages.set(pathname, new Map());
     return pages.get(pathname);
   }
   /* What is called with the answer, or with null when there was none. */
   function began(url) {
-    const path = pathOf(url), asked = ofPage(), state = asked.get(path) || { path, wasAnswered: false, failed: null };
+    const path = pathOf(url), asked = ofPage(isLeaving() ? left.pathname : location.pathname), state = asked.get(path) || { path, wasAnswered: false, failed: null };
     asked.set(path, Object.assign(state, { began: now() }));
     return (answer) => ended(state, answer);
   }
@@ -92,7 +94,14 @@
     return /[.!?]$/.test(said) ? said : `${said}.`;
   }
 
-  window.addEventListener("tidegate-address", show);
+  window.tidegate.address.onArrival(() => { left = { pathname: here, until: now() + LEFT_MS }; });
+  window.addEventListener("tidegate-address", () => { here = location.pathname; show(); });
+  let drawn = null;
+  new MutationObserver(() => {
+    const page = document.querySelector("[data-topics]");
+    if (page !== drawn) left = null;
+    drawn = page;
+  }).observe(document.documentElement, { childList: true, subtree: true });
   setInterval(show, 250);
   window.tidegate.states = { began };
 })();
