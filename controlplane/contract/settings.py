@@ -132,7 +132,7 @@ class Settings(BaseSettings):
         description="How: `http` hears what Grafana refuses; `websocket` does not, and needs an administrator's token.",
     )
     grafana_topics: str = Field(
-        "overview,lag,live/*",
+        "overview,lag",
         description=(
             "What, separated by commas: `overview`, `lag`, `live/<stream>/<rollup>`; `live/*` is every rollup, "
             "and each of them is asked of ClickHouse while it is pushed."

@@ -265,7 +265,8 @@ def pushed_live() -> Json:
                "p${__field.labels.percentile}"),
         pushed(graph("Problems", live("problems"), page="/", described="What the console's banner shows."), "problems"),
         pushed(graph("Shop: traffic by kind of event", live("live_shop_traffic_events"), unit="short", page="/live/shop", width=24,
-                     described="Each second once it has ended. An example; every measure of every rollup has such a channel."),
+                     described="Each second once it has ended, if TIDEGATE_GRAFANA_TOPICS has live/shop/traffic. An example; every "
+                     "measure of every rollup can have such a channel."),
                "${__field.labels.event_type}"),
     ]) | {"refresh": "", "liveNow": True, "time": {"from": "now-5m", "to": "now"}}  # fmt: skip
 

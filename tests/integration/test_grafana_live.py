@@ -99,7 +99,7 @@ def pushing(api: str, who: Signed, grafana: str, folder: Path, mode: str) -> Ite
         **os.environ, "PYTHONPATH": str(ROOT), "TIDEGATE_API": api, "TIDEGATE_METRICS": metrics, "TIDEGATE_DATA": str(folder),
         "TIDEGATE_TOKEN_FILE": str(folder / "parts.token"), "TIDEGATE_GRAFANA": grafana,
         "TIDEGATE_GRAFANA_TOKEN": f"@{folder / 'grafana.token'}", "TIDEGATE_GRAFANA_RATE": "10",
-        "TIDEGATE_GRAFANA_MODE": mode,
+        "TIDEGATE_GRAFANA_MODE": mode, "TIDEGATE_GRAFANA_TOPICS": "overview,lag,live/*",
     }  # fmt: skip
     command = [sys.executable, "-P", "-m", "pipeline", "grafana"]
     with (folder / "log").open("a") as log, subprocess.Popen(command, env=environment, stderr=log) as process:
