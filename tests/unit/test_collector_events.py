@@ -287,10 +287,10 @@ def test_bodies_that_are_held_are_bounded() -> None:
     waiting.hold(1000)
 
 
-def test_a_schema_that_can_not_be_read_is_one_streams_trouble() -> None:
+@pytest.mark.parametrize("found", [{3: '{"type": "no type"}'}, {}], ids=["unreadable", "not-registered"])
+def test_a_schema_that_can_not_be_had_is_one_streams_trouble(found: dict[int, str]) -> None:
     other = SHOP.model_copy(update={"name": "other"})
-    found = {"shop": {9: json.dumps(SHOP.avro_schema)}, "other": {3: '{"type": "no type"}'}}
-    schemas = Schemas([other, SHOP], lambda stream: found[stream.name])
+    schemas = Schemas([other, SHOP], lambda stream: found if stream is other else {9: json.dumps(SHOP.avro_schema)})
     assert schemas.refresh()
     assert schemas.of("shop") is not None
     assert schemas.of("other") is None

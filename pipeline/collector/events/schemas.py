@@ -168,9 +168,11 @@ class Schemas:
         return len(failed) < len(self.streams)
 
     def _take(self, stream: StreamDefinition, found: Mapping[int, str]) -> None:
+        if not found:
+            raise LookupError("the registry has no version of them that is read to right values")
         before = self._known.get(stream.name)
         known = {} if before is None else before.by_id
-        if found and list(found) != list(known):
+        if list(found) != list(known):
             by_id = {number: known.get(number) or version(number, json.loads(text)) for number, text in found.items()}
             self._known[stream.name] = Versions(stream, by_id)
             _log.info("%s: events are judged by schema %d", stream.name, next(reversed(by_id)))
