@@ -55,9 +55,10 @@ def run(number: str) -> None:
     load.begin(folder)
     beside = [gevent.spawn(_tell, load, folder, runner), gevent.spawn(_observe, load, folder)]
     runner.start_shape()
+    shape: Any = runner.shape_greenlet
     # No more than that: what is under way is waited for below, and told.
-    gevent.signal_handler(signal.SIGTERM, lambda: runner.shape_greenlet.kill(block=False))
-    gevent.joinall([runner.shape_greenlet])
+    gevent.signal_handler(signal.SIGTERM, lambda: shape.kill(block=False))
+    gevent.joinall([shape])
     runner.quit()
     gevent.killall(beside)
     _tell_once(load, folder, runner)
