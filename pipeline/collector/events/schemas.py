@@ -162,8 +162,8 @@ class Schemas:
             except Exception as error:  # noqa: BLE001 (whatever the registry says, and whatever fastavro cannot read)
                 failed[stream.name] = error
         if failed and not self._is_failing:
-            for name, error in failed.items():
-                _log.warning("the schemas of %s cannot be had, those that are known go on: %s", name, error)
+            for name, why in failed.items():
+                _log.warning("the schemas of %s cannot be had, those that are known go on: %s", name, why)
         self._is_failing = bool(failed)
         return len(failed) < len(self.streams)
 
