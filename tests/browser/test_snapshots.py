@@ -106,6 +106,7 @@ PICTURES = (
         "quarantine",
         "/quarantine/shop?hop=quarantine&reason=rule_broken&rules=quantity_in_range&record=quarantine:1:4001",
         ("quantity_in_range", "Decoded by its writer's schema"),
+        ".grid:not(:has(.ag-delay-render), .ag-delay-render *) .ag-row",
     ),
     Picture("schemas", "/schemas", ("Version 2", "checkout-2")),
     Picture("lake", "/lake", ("entity_visitor", "640", "144 small files")),
