@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -149,6 +149,15 @@ class _Wall:
         url = f"http://127.0.0.1:{self.api}/api/v1/facts"
         httpx.post(url, content=FACTS.dump_json(list(facts)), headers=self.who.headers).raise_for_status()
 
+    def is_well(self, *streams: str) -> None:
+        """Told again until it is seen: what was told once is old before a machine that is busy has drawn it."""
+        verdict, until = self.page.locator(".verdict"), time.monotonic() + _WITHIN_MS / 1000
+        while verdict.inner_text() != "OK":
+            assert time.monotonic() < until, self.page.locator("main").inner_text()
+            self.report(*_well(*streams))
+            with suppress(AssertionError):
+                expect(verdict).to_have_text("OK", timeout=2_000)
+
     def signs_out(self) -> None:
         url = f"http://127.0.0.1:{self.api}/api/v1/session"
         httpx.delete(url, headers=self.who.as_page).raise_for_status()
@@ -189,8 +198,7 @@ def test_one_look_says_whether_all_is_well_and_if_not_what_and_where(
         wall.says(f'{of_shop} [data-hop="lake"]', "unknown", "not measured yet")
         wall.says(".badge", "ledger unknown")
 
-        wall.report(*_well("shop", "flights"))
-        wall.says(".verdict", "OK")
+        wall.is_well("shop", "flights")
         wall.says(f'{of_shop} [data-figure="events a second"]', "1,204")
         wall.says(f'{of_shop} [data-figure="newest event"]', "0\u2009s ago", "promised 30")
         wall.says(f'{of_shop} [data-figure="valid"]', "98.8")
@@ -241,8 +249,7 @@ def test_what_is_old_is_never_shown_as_new(
             page.route("**/live/assets/version", lambda route: route.fulfill(body="another board"))
             with page.expect_event("framenavigated", lambda _: len(loads) == 2, timeout=_WITHIN_MS):
                 page.goto(wall.address)
-            wall.report(*_well("shop"))
-            wall.says(".verdict", "OK")
+            wall.is_well("shop")
             assert len(loads) == 2, "it loads itself anew once"
             page.unroute_all()
         wall.says(".lost", "no connection for", "what you see is from")
@@ -252,9 +259,8 @@ def test_what_is_old_is_never_shown_as_new(
         assert page.locator(".plot").evaluate(greys) == "grayscale(1)"
         looked_at(page, "wall-lost")
         with wall.hub():
-            wall.report(*_well("shop"))
             expect(page.locator(".lost")).to_have_count(0, timeout=_WITHIN_MS)
-            wall.says(".verdict", "OK")
+            wall.is_well("shop")
             assert page.locator(".plot").evaluate(greys) == "none"
         assert wall.complaints == []
 
