@@ -57,7 +57,7 @@ def run(number: str) -> None:
     runner.start_shape()
     shape: Any = runner.shape_greenlet
     # No more than that: what is under way is waited for below, and told.
-    gevent.signal_handler(signal.SIGTERM, lambda: shape.kill(block=False))
+    gevent.signal_handler(signal.SIGTERM, _end_early, load, shape)
     gevent.joinall([shape])
     runner.quit()
     gevent.killall(beside)
@@ -83,6 +83,11 @@ def _tell_once(load: Load, folder: LoadFolder, runner: Any) -> None:  # noqa: AN
     now_s = load.now_s()
     folder.add(load.tally.take(now_s, runner.user_count, load.schedule.due(now_s), load.schedule.taken))
     folder.add_answers(load.tally.answers())
+
+
+def _end_early(load: Load, shape: Any) -> None:  # noqa: ANN401 (the same)
+    load.schedule.end(load.now_s())
+    shape.kill(block=False)
 
 
 def _end_with_the_operation() -> None:

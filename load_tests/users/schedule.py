@@ -38,10 +38,16 @@ class Schedule:
         self._corners, self._rate, self._most = corners, rate, most
         self.events = int(rate * due_by(corners, corners[-1][0]))
         self.taken = 0
+        self._ended_s = corners[-1][0]
+
+    def end(self, at_s: float) -> None:
+        """Nothing is due after that moment, and nothing more is taken: who is stopped now stops with nothing in hand."""
+        self._ended_s = min(self._ended_s, at_s)
+        self._most = 0
 
     def due(self, at_s: float) -> int:
         """How many have been due until a moment."""
-        return min(self.events, int(self._rate * due_by(self._corners, at_s)))
+        return min(self.events, int(self._rate * due_by(self._corners, min(at_s, self._ended_s))))
 
     def take(self, at_s: float) -> Piece | None:
         """The next ones that are due; None: none is."""

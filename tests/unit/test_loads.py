@@ -209,6 +209,12 @@ def test_pieces_are_due_as_the_shape_says_and_taken_once() -> None:
     pieces = [piece for at in range(81) for _ in range(10) if (piece := schedule.take(at)) is not None]
     assert [each.start for each in pieces[1:]] == [each.until for each in pieces[:-1]]
     assert (pieces[-1].until, schedule.take(100)) == (schedule.events, None)
+    cut = Schedule(FLASH, 100, most=30)
+    assert cut.take(10) is not None
+    cut.end(11)
+    assert (cut.due(80), cut.taken, cut.take(80)) == (110, 30, None), (
+        "what was due until it was ended, and no more taken"
+    )
     assert all(one.due_s <= other.due_s for one, other in pairwise(pieces))
     assert pieces[0].due_s == pytest.approx(0.1), "a tenth of a hundred: the first after a tenth of a second"
 
