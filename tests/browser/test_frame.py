@@ -50,6 +50,7 @@ def test_around_every_page(opened: Callable[..., Any], looked_at: Callable[[Any,
         page = console.page
         _is_everywhere(page)
         _says_whether_all_is_well(console, looked_at, tmp_path)
+        _folds_again_once_the_mouse_has_left(page)
         _keeps_the_page_for_another_stream(page, console.address)
         _shows_one_time_on_all_pages_with_history(page, console.address)
         _finds_by_name(page)
@@ -90,6 +91,18 @@ def _says_whether_all_is_well(console: Any, looked_at: Callable[[Any, str], None
     page.keyboard.press("Escape")
     console.report(_part(PartState.RUNNING), _account(Verdict.BALANCED), *_hops())
     _says(page, "#health-said", "All is well")
+
+
+def _folds_again_once_the_mouse_has_left(page: Any) -> None:
+    """Also when it was left by a click in it, which would cover what is beside; by the keyboard it stays open."""
+    is_wide = "document.getElementById('nav').offsetWidth > 150"
+    page.click('.nav a[href="/lake"]')
+    page.wait_for_function(is_wide, timeout=_WITHIN_MS)
+    page.mouse.move(800, 400)
+    page.wait_for_function(f"!({is_wide})", timeout=_WITHIN_MS)
+    page.keyboard.press("Tab")
+    page.wait_for_function(is_wide, timeout=_WITHIN_MS)
+    page.evaluate("document.activeElement.blur()")
 
 
 def _keeps_the_page_for_another_stream(page: Any, address: str) -> None:
