@@ -41,6 +41,7 @@ NOT_OF_A_SAMPLE = (
 """What some rows cannot say of all of them."""
 _EXAMPLES = 5
 _EXAMPLE_AT_MOST = 80
+_WHOLE_FROM = 100_000
 _OBSERVED_AT_MOST = 200
 _REASON_AT_MOST = 300
 _FORMAT = {"result_format": "SUMMARY", "partial_unexpected_count": 20}
@@ -237,7 +238,7 @@ def _verdict(expectation: Mapping[str, Any], result: Json) -> RuleVerdict:
         kept=None if reason is not None else bool(result["success"]),
         judged=None if counted is None else counted - missing,
         unexpected=said.get("unexpected_count"),
-        observed=None if observed is None else _short(observed, _OBSERVED_AT_MOST),
+        observed=None if observed is None else _short(_rounded(observed), _OBSERVED_AT_MOST),
         examples=_examples(said.get("partial_unexpected_list") or ()),
         reason=reason,
     )
@@ -252,6 +253,12 @@ def _severity(expectation: Mapping[str, Any]) -> Severity:
 
 def _examples(values: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_short(each, _EXAMPLE_AT_MOST) for each in values))[:_EXAMPLES]
+
+
+def _rounded(observed: Any) -> Any:  # noqa: ANN401 (whatever an expectation observes)
+    """A mean or a share is read by people: six digits of it are enough."""
+    is_long = isinstance(observed, float) and abs(observed) < _WHOLE_FROM
+    return float(f"{observed:.6g}") if is_long else observed
 
 
 def _short(value: Any, most: int) -> str:  # noqa: ANN401 (whatever was in a column)

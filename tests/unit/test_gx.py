@@ -78,6 +78,12 @@ def test_rows_are_counted_whole_when_only_some_are_looked_at() -> None:
     assert verdict(expect("table_row_count_to_be_between", max_value=10), rows=1000).observed == "1000"
 
 
+def test_what_was_observed_is_read_by_people() -> None:
+    mean = expect("column_mean_to_be_between", column="amount", max_value=0)
+    thirds = pd.DataFrame({"amount": [1.0, 1.0, 2.0]})
+    assert judge({"name": "s", "expectations": [mean]}, thirds).rules[0].observed == "1.33333"
+
+
 def test_what_a_sample_cannot_say_is_not_said() -> None:
     total = expect("column_sum_to_be_between", column="amount", min_value=0)
     assert verdict(total).kept is True
