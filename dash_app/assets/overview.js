@@ -45,7 +45,8 @@
     });
   }
 
-  /* Which hop of the picture is the worst? What the first problem that is about one says, else the work that is furthest behind. */
+  /* Which hop of the picture is the worst? What the first problem that is about one says; else, which is no problem yet, the work that
+     is furthest behind. */
   const BY = { route: "valid", lake: "lake", live: "serving" }, OF_GATE = { ingest: "valid", lake: "lake", rollup: "lake", serving: "serving" };
   function hopOf({ subject }, name) {
     const [first, of] = subject.split(" ");
@@ -62,17 +63,19 @@
       if (found) return [...found, `${problem.subject} ${problem.reason}`];
     }
     const [last] = stream.hops.filter(({ lag_s }) => lag_s > LATE_S).sort((one, other) => other.lag_s - one.lag_s);
-    return last ? ["pipe", last.hop, "furthest behind"] : null;
+    return last ? ["pipe", last.hop, ""] : null;
   }
   function markWorst(stream, problems) {
     const worst = worstOf(stream, problems);
     for (const element of document.querySelectorAll(`[data-box^="${stream.name}/"], [data-pipe^="${stream.name}/"]`)) {
       const isIt = worst !== null && element.dataset[worst[0]] === `${stream.name}/${worst[1]}`;
       element.classList.toggle("is-worst", isIt);
+      element.classList.toggle("is-well", isIt && !worst[2]);
       let note = element.querySelector(".worst-note");
       if (!isIt && note) note.remove();
       if (!isIt) continue;
-      if (!note) { note = element.appendChild(document.createElement("span")); note.className = "worst-note"; note.textContent = "worst"; }
+      if (!note) { note = element.appendChild(document.createElement("span")); note.className = "worst-note"; }
+      note.textContent = worst[2] ? "worst" : "furthest behind";
       element.title = note.title = worst[2];
     }
   }

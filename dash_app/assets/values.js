@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const make = (...how) => window.tidegate.make.element(...how);
-  const COLUMNS = 16, ROWS = 50, DEEP = 6;
+  const COLUMNS = 16, ROWS = 50, DEEP = 6, MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)$/;
 
   function bytes(value) {
     if (value === null || value === undefined) return null;
@@ -41,7 +41,13 @@
     if (rows.length > most) box.append(make("p", "quiet", `and ${(rows.length - most).toLocaleString("en")} more`));
     return box;
   }
+  function moment(value) {
+    const made = make("span", "", window.tidegate.show.clock(value));
+    made.title = value;
+    return made;
+  }
   function tree(value, depth = 0) {
+    if (typeof value === "string" && MOMENT.test(value)) return moment(value);
     if (isPlain(value)) return make("span", "", text(value));
     if (depth > DEEP) return make("code", "", JSON.stringify(value));
     if (Array.isArray(value)) {
@@ -50,6 +56,7 @@
       if (value.every((each) => each !== null && typeof each === "object" && !Array.isArray(each))) return table(value);
       return make("code", "", JSON.stringify(value));
     }
+    if (!Object.keys(value).length) return make("span", "quiet", "none");
     const list = make("dl", "values-tree");
     for (const [name, each] of Object.entries(value)) {
       const term = list.appendChild(make("dt", "", words(name))), detail = list.appendChild(make("dd"));
