@@ -96,14 +96,14 @@ def show(run: Run, data: Data = None, output: Output = "table") -> None:
     for name, value in (
         ("sent", f"{report.offered:,}"),
         ("answers", ", ".join(f"{status}: {count:,}" for status, count in report.statuses.items())),
-        ("accepted at the peak", f"{_number(report.accepted_per_s)} a second"),
-        ("response at the peak", f"p50 {_number(report.p50_ms)} ms, p99 {_number(report.p99_ms)} ms"),
-        ("event to pixel, worst p99", f"{_number(report.pixel_p99_ms)} ms"),
+        ("accepted at the peak", _number(report.accepted_per_s, " a second")),
+        ("response at the peak", f"p50 {_number(report.p50_ms, ' ms')}, p99 {_number(report.p99_ms, ' ms')}"),
+        ("event to pixel, worst p99", _number(report.pixel_p99_ms, " ms")),
     ):
         table.add_row(name, value)
     for each in report.recoveries:
         back = each.reason if each.seconds is None else f"back after {each.seconds:g} s"
-        table.add_row(each.consumer, f"{_number(each.worst_s)} s behind at the worst, {back}")
+        table.add_row(each.consumer, f"{_number(each.worst_s, ' s')} behind at the worst, {back}")
     Console().print(table)
     for judgement in report.judgements:
         typer.echo(f"{judgement.state:8} {judgement.about}: {judgement.text}")
@@ -156,7 +156,7 @@ def compare(
     found = LoadCompared.model_validate(said)
     table = Table("median second at the peak", f"before: {before}", f"after: {after}", "", "n", box=None)
     for each in found.differences:
-        figures = (f"{_number(value)} {each.unit}" for value in (each.before, each.after))
+        figures = (_number(value, f" {each.unit}") for value in (each.before, each.after))
         table.add_row(each.figure, *figures, each.text, f"{each.n[0]} and {each.n[1]}")
     Console().print(table)
     for why in found.incomparable:
@@ -165,5 +165,5 @@ def compare(
         typer.echo(f"note: {note}")
 
 
-def _number(value: Any) -> str:  # noqa: ANN401 (JSON)
-    return "unknown" if value is None else f"{value:,.4g}"
+def _number(value: Any, unit: str = "") -> str:  # noqa: ANN401 (JSON)
+    return "unknown" if value is None else f"{value:,.4g}{unit}"
