@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path  # noqa: TC003 (typer reads the annotation)
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx
 import typer
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from controlplane.commands.asking import MISTAKEN, asked
 from controlplane.commands.credentials import control_plane
-from controlplane.commands.load_seconds import follow_seconds
+from controlplane.commands.load_seconds import figure, follow_seconds
 from controlplane.commands.operating import run_operation
 from controlplane.commands.terminal import EXIT_NOT_RUNNING, Data, fail
 from controlplane.contract.loads import PATH, LoadAsked, LoadCompared, LoadReport, LoadShape, LoadTarget
@@ -78,7 +78,7 @@ def ls(data: Data = None, output: Output = "table") -> None:
         given = each["asked"]
         table.add_row(
             each["id"], given["stream"], given["target"], given["shape"], str(each["at"])[:19], f"{each['offered']:,}",
-            _number(each["accepted_per_s"]), _number(each["p99_ms"]), _number(each["recovery_s"]), each["verdict"],
+            figure(each["accepted_per_s"]), figure(each["p99_ms"]), figure(each["recovery_s"]), each["verdict"],
         )  # fmt: skip
     Console().print(table if found else "No run has a report yet; `tidegate load start` makes one.")
 
@@ -96,14 +96,14 @@ def show(run: Run, data: Data = None, output: Output = "table") -> None:
     for name, value in (
         ("sent", f"{report.offered:,}"),
         ("answers", ", ".join(f"{status}: {count:,}" for status, count in report.statuses.items())),
-        ("accepted at the peak", _number(report.accepted_per_s, " a second")),
-        ("response at the peak", f"p50 {_number(report.p50_ms, ' ms')}, p99 {_number(report.p99_ms, ' ms')}"),
-        ("event to pixel, worst p99", _number(report.pixel_p99_ms, " ms")),
+        ("accepted at the peak", figure(report.accepted_per_s, " a second")),
+        ("response at the peak", f"p50 {figure(report.p50_ms, ' ms')}, p99 {figure(report.p99_ms, ' ms')}"),
+        ("event to pixel, worst p99", figure(report.pixel_p99_ms, " ms")),
     ):
         table.add_row(name, value)
     for each in report.recoveries:
         back = each.reason if each.seconds is None else f"back after {each.seconds:g} s"
-        table.add_row(each.consumer, f"{_number(each.worst_s, ' s')} behind at the worst, {back}")
+        table.add_row(each.consumer, f"{figure(each.worst_s, ' s')} behind at the worst, {back}")
     Console().print(table)
     for judgement in report.judgements:
         typer.echo(f"{judgement.state:8} {judgement.about}: {judgement.text}")
@@ -156,14 +156,10 @@ def compare(
     found = LoadCompared.model_validate(said)
     table = Table("median second at the peak", f"before: {before}", f"after: {after}", "", "n", box=None)
     for each in found.differences:
-        figures = (_number(value, f" {each.unit}") for value in (each.before, each.after))
+        figures = (figure(value, f" {each.unit}") for value in (each.before, each.after))
         table.add_row(each.figure, *figures, each.text, f"{each.n[0]} and {each.n[1]}")
     Console().print(table)
     for why in found.incomparable:
         typer.echo(f"not comparable because {why}")
     for note in found.notes:
         typer.echo(f"note: {note}")
-
-
-def _number(value: Any, unit: str = "") -> str:  # noqa: ANN401 (JSON)
-    return "unknown" if value is None else f"{value:,.4g}{unit}"

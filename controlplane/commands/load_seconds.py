@@ -11,7 +11,7 @@ import httpx
 import typer
 
 from controlplane.commands.credentials import control_plane
-from controlplane.commands.operations_client import EXITS, Operations
+from controlplane.commands.operations_client import EXITS, PATIENCE_S, Operations
 from controlplane.contract.loads import PATH, LoadSecond
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ _WIDE = 10
 def follow_seconds(data: Path | None, run: str, output: str) -> NoReturn:
     """Print each second once it is over, until the run has ended; the command ends as the operation did."""
     api, told_s = Operations(data), float("-inf")
+    operation = api.one(run)
     if output != "json":
         typer.echo(f"{'second':>7}{''.join(f'{title:>{_WIDE}}' for title, _ in _COLUMNS)}  behind")
     while True:
-        operation = api.one(run)
         for each in _over(_seconds(data, run), told_s, has_ended=operation.state.has_ended):
             typer.echo(each.model_dump_json() if output == "json" else line_of(each))
             told_s = each.t_s
@@ -50,17 +50,19 @@ def follow_seconds(data: Path | None, run: str, output: str) -> NoReturn:
             typer.echo(f"{run}: {operation.state}; `tidegate load show {run}` says what came of it", err=True)
             sys.exit(EXITS[operation.state])
         time.sleep(_EVERY_S)
+        operation = api.one(run, patience_s=PATIENCE_S)
 
 
 def line_of(second: LoadSecond) -> str:
     """As people read it."""
-    values = "".join(f"{_known(getattr(second, field)):>{_WIDE}}" for _, field in _COLUMNS)
+    values = "".join(f"{figure(getattr(second, field)):>{_WIDE}}" for _, field in _COLUMNS)
     behind = ", ".join(f"{name} {'unknown' if lag is None else f'{lag:.1f} s'}" for name, lag in second.lag_s.items())
     return f"{floor(second.t_s):>7}{values}  {behind or 'unknown'}"
 
 
-def _known(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.4g}"
+def figure(value: float | None, unit: str = "") -> str:
+    """With four digits and its unit, or that it is unknown."""
+    return "unknown" if value is None else f"{value:,.4g}{unit}"
 
 
 def _over(seconds: list[LoadSecond], told_s: float, *, has_ended: bool) -> Iterator[LoadSecond]:

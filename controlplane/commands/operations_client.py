@@ -33,7 +33,8 @@ EXITS = {OperationState.DONE: DONE, OperationState.FAILED: FAILED, OperationStat
 _REFUSALS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.CONFLICT, httpx.codes.TOO_MANY_REQUESTS)
 _WAIT_S = 15
 _TIMEOUT_S = 30.0
-_PATIENCE_S = 60.0
+PATIENCE_S = 60.0
+"""So long whoever follows something waits for a control plane that starts anew."""
 _AGAIN_AFTER_S = 0.5
 _PAGE = 500
 
@@ -81,16 +82,16 @@ class Operations:
                 fail(f"the control plane at {url} {said}", NOT_RUNNING)
             time.sleep(_AGAIN_AFTER_S)
 
-    def one(self, number: str) -> Operation:
-        """An operation as it is now."""
-        return Operation.model_validate(self.ask("GET", f"/{quote(number, safe='')}"))
+    def one(self, number: str, *, patience_s: float = 0) -> Operation:
+        """An operation as it is now; `patience_s` as in `ask`."""
+        return Operation.model_validate(self.ask("GET", f"/{quote(number, safe='')}", patience_s=patience_s))
 
     def follow(self, operation: Operation) -> Iterator[Operation]:
         """An operation each time that it has changed, without an end; a control plane that starts anew is waited for."""
         while True:
             since = quote(operation.changed_at.isoformat())
             path = f"/{operation.id}?wait={_WAIT_S}&since={since}"
-            operation = Operation.model_validate(self.ask("GET", path, patience_s=_PATIENCE_S))
+            operation = Operation.model_validate(self.ask("GET", path, patience_s=PATIENCE_S))
             yield operation
 
     def log(self, number: str, after: int = 0) -> Iterator[LogLine]:

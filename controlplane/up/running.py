@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 (a field of a dataclass)
 from typing import Any
 
 import psutil
 
 from controlplane.contract.restarts import RESTARTS
-from controlplane.contract.settings import SHIPPED_STREAMS
+from controlplane.contract.settings import SHIPPED_STREAMS, Settings
 from controlplane.up.newer import newer_folders
 
 
@@ -44,7 +43,7 @@ class Running:
 
     def newer_folders(self) -> dict[Path, list[str]]:
         """Stream folders that were added or changed after the start of parts that read them, with these parts."""
-        added = (Path(root) for root in self.environment.get("TIDEGATE_STREAMS", "").split(os.pathsep) if root)
+        added = Settings(streams=self.environment.get("TIDEGATE_STREAMS", "")).added_streams
         return newer_folders((SHIPPED_STREAMS, *added), self.facts)
 
     def parts(self) -> list[dict[str, Any]]:

@@ -37,12 +37,12 @@ def room_of(settings: Settings, stream: str) -> RoomOf:
         "the lake": _in_lake,
         "ClickHouse": _in_clickhouse,
     }
-    return {place: _asked(place, lambda look=look: look(settings, stream)) for place, look in places.items()}  # type: ignore[misc]  # bound for each
+    return {place: _asked(place, look, settings, stream) for place, look in places.items()}
 
 
-def _asked(place: str, look: Callable[[], float | None]) -> float | None:
+def _asked(place: str, look: Callable[[Settings, str], float | None], settings: Settings, stream: str) -> float | None:
     try:
-        return look()
+        return look(settings, stream)
     except (KafkaException, TimeoutError, DeltaError, OSError, ClickHouseError) as error:
         _log.warning("%s does not say how much room an event takes: %s", place, first_line(error))
         return None

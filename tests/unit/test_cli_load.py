@@ -71,7 +71,7 @@ class Under:
     def __init__(self, _: object) -> None:
         self._states = [OperationState.RUNNING, OperationState.CANCELLED]
 
-    def one(self, _: str) -> Any:
+    def one(self, _: str, *, patience_s: float = 0) -> Any:  # noqa: ARG002 (as of the real one)
         return SimpleNamespace(state=self._states.pop(0))
 
 

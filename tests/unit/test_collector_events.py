@@ -296,6 +296,23 @@ def test_a_schema_that_can_not_be_had_is_one_streams_trouble(found: dict[int, st
     assert schemas.of("other") is None
 
 
+def test_each_stream_whose_schemas_can_not_be_had_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    away = {"other"}
+
+    def ask(stream: StreamDefinition) -> dict[int, str]:
+        return {} if stream.name in away else {9: json.dumps(SHOP.avro_schema)}
+
+    schemas = Schemas([SHOP.model_copy(update={"name": "other"}), SHOP], ask)
+    schemas.refresh()
+    away.add("shop")
+    schemas.refresh()
+    schemas.refresh()
+    assert [record.getMessage().split(" cannot")[0] for record in caplog.records if record.levelname == "WARNING"] == [
+        "the schemas of other",
+        "the schemas of shop",
+    ]
+
+
 def test_while_the_registry_is_away_no_schema_is_known() -> None:
     def ask(stream: StreamDefinition) -> dict[int, str]:
         raise httpx.ConnectError(f"nobody is there for {stream.name}")

@@ -20,8 +20,9 @@ function whole({ buckets, bucket_s: width, marks }: LiveFrame): number {
 
 /* By name, so that a line keeps its colour while its size changes. */
 export function lines(frame: LiveFrame, rollup: MainRollup): Line[] {
+  const full = whole(frame);
   return frame.series
-    .map(({ key, measures }) => ({ name: key.join(" · ") || rollup.measure, values: (measures[rollup.measure] ?? []).slice(0, whole(frame)) }))
+    .map(({ key, measures }) => ({ name: key.join(" · ") || rollup.measure, values: (measures[rollup.measure] ?? []).slice(0, full) }))
     .filter((line) => line.values.some((value) => value !== null))
     .toSorted((one, other) => Number(isRest(one)) - Number(isRest(other)) || (one.name < other.name ? -1 : 1));
 }
@@ -29,16 +30,18 @@ const isRest = ({ name }: Line): boolean => name.startsWith("(other)");
 
 /* uPlot's data: times, then the lines; stacked ones are sums, the highest first. */
 export function stacks(frame: LiveFrame, rollup: MainRollup): AlignedData {
-  const values = lines(frame, rollup).map((line) => line.values);
-  if (!adds(rollup)) return [frame.buckets.slice(0, whole(frame)), ...values];
+  const values = lines(frame, rollup).map((line) => line.values), starts = frame.buckets.slice(0, whole(frame));
+  if (!adds(rollup)) return [starts, ...values];
   const sums: number[][] = [];
   for (const line of values.toReversed()) {
     const below = sums[0];
     sums.unshift(line.map((value, index) => (value ?? 0) + (below?.[index] ?? 0)));
   }
-  return [frame.buckets.slice(0, whole(frame)), ...sums];
+  return [starts, ...sums];
 }
 
 /* All that the lines depend on, as one string: what has not changed is not drawn again. */
-export const picture = (frame: LiveFrame, rollup: MainRollup): string =>
-  `${frame.buckets[0]} ${whole(frame)} ${JSON.stringify(frame.series.map(({ key, measures }) => [key, measures[rollup.measure]?.slice(0, whole(frame))]))}`;
+export function picture(frame: LiveFrame, rollup: MainRollup): string {
+  const full = whole(frame);
+  return `${frame.buckets[0]} ${full} ${JSON.stringify(frame.series.map(({ key, measures }) => [key, measures[rollup.measure]?.slice(0, full)]))}`;
+}

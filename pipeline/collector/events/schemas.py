@@ -143,7 +143,7 @@ class Schemas:
         self.streams = {stream.name: stream for stream in streams}
         self._ask = ask
         self._known: dict[str, Versions] = {}
-        self._is_failing = False
+        self._failing: frozenset[str] = frozenset()
 
     def of(self, stream: str) -> Versions | None:
         """None: nothing is known of it yet."""
@@ -161,10 +161,10 @@ class Schemas:
                 self._take(stream, self._ask(stream))
             except Exception as error:  # noqa: BLE001 (whatever the registry says, and whatever fastavro cannot read)
                 failed[stream.name] = error
-        if failed and not self._is_failing:
-            for name, why in failed.items():
+        for name, why in failed.items():
+            if name not in self._failing:
                 _log.warning("the schemas of %s cannot be had, those that are known go on: %s", name, why)
-        self._is_failing = bool(failed)
+        self._failing = frozenset(failed)
         return len(failed) < len(self.streams)
 
     def _take(self, stream: StreamDefinition, found: Mapping[int, str]) -> None:
