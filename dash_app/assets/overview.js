@@ -45,6 +45,9 @@
     });
   }
 
+  /* Without a connection no frame comes that would say so. */
+  window.addEventListener("tidegate-health", () => { const held = window.tidegate.latest.get("overview"); if (held) sentence(held.data); });
+
   /* Which hop of the picture is the worst? What the first problem that is about one says; else, which is no problem yet, the work that
      is furthest behind. */
   const BY = { route: "valid", lake: "lake", live: "serving" }, OF_GATE = { ingest: "valid", lake: "lake", rollup: "lake", serving: "serving" };

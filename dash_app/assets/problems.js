@@ -5,7 +5,7 @@
   const LOST_AFTER_MS = 1500, SILENT_AFTER_MS = 5000;
   const openedAt = performance.timeOrigin;
   const now = () => performance.timeOrigin + performance.now();
-  let isOpen = false;
+  let isOpen = false, told = null;
 
   /* The overview comes every second, and a pong every five: silence is known before the socket knows it. */
   function silence() {
@@ -62,6 +62,10 @@
     if (!banner || !window.tidegate.show) return;
     const { state, said, why, page, problems } = health(), link = document.getElementById("health-said");
     document.getElementById("health").dataset.state = state;
+    if (state !== told) {
+      told = state;
+      window.dispatchEvent(new Event("tidegate-health"));
+    }
     write(link, said);
     write(document.getElementById("health-why"), why);
     document.getElementById("health-why").title = why;

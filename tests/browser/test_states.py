@@ -88,8 +88,11 @@ def test_each_page_without_facts_or_answers_or_connection_says_so_in_words(hurri
         _says(page, "#unanswered", "The control plane does not answer. Since ", "tidegate status", "Ask again")
         _claims_nothing(page, path)
     page.unroute("**/api/v1/**")
+    _go(page, "/")
+    _says(page, "#overview-said", "Unknown")
     page.evaluate("window.cut()")
     _says(page, "#banner", "does not answer since", "what you see is of then")
+    _says(page, "#overview-said", "Not connected: The control plane does not answer since")
     for place in PLACES:
         _go(page, place.path)
         _claims_nothing(page, place.path)
