@@ -8,10 +8,14 @@ have threads of their own, so that slow reads never keep them waiting.
 from __future__ import annotations
 
 import itertools
+import logging
+import os
 import threading
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from pipeline.embedded.deduplication import lacks, strike_out
 from pipeline.embedded.session import Session
 
 if TYPE_CHECKING:
@@ -34,12 +38,18 @@ _MERGE_TREE: dict[str, int | str] = {
 }
 """What tables are made of when several inserts come a second."""
 _IDLE_AT_MOST = 24
+_NAMED_WITHIN_S = 0.2
+"""In which an insert that has noted its token has given its part the name."""
+_log = logging.getLogger(__name__)
 
 
 class Engine:
     """chDB on one folder; every method may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
+        for part in strike_out(path):
+            _log.warning("%s was noted as inserted and is not there: made again, its insert is taken", part)
+        self._path = path
         self._address = f"{path}?{urlencode({'config-file': _configured(path)})}"
         self._numbers = itertools.count(1)
         self._idle: list[Session] = []
@@ -85,6 +95,15 @@ class Engine:
         """Stop what a session is running, by its name."""
         with self._root_lock:
             self._root.stop(session)
+
+    def end_if_in_doubt(self, error: Exception) -> None:
+        """After an insert that failed: has it noted what it did not do? Then this process ends before anybody tries again."""
+        if lacks(self._path):
+            time.sleep(_NAMED_WITHIN_S)
+            if lacks(self._path):
+                _log.error("an insert failed after its token was noted; the next process strikes it out: %s", error)
+                logging.shutdown()
+                os._exit(1)
 
     def close(self) -> None:
         """Close the engine: everything answered is on disk. No query may be running."""

@@ -24,6 +24,9 @@ _GATHERED_WHOLE = 64 * _GATHERED
 """A client that waits for the whole result gets an honest status for results up to this size; above it, chunks."""
 
 
+_ONCE = "insert_deduplication_token"
+
+
 class Run:
     """One request in the engine: take until complete, then close; `stop` from anywhere."""
 
@@ -86,6 +89,8 @@ class Run:
             finally:
                 self._end(session)
         except RuntimeError as error:
+            if _ONCE in request.settings:
+                self._engine.end_if_in_doubt(error)
             raise from_engine(error) from error
 
     def _begin(self) -> Session:

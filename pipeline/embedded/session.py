@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from chdb.state import connect
 
+from pipeline.embedded.statement import Statement
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pipeline.embedded.asked import External
-    from pipeline.embedded.statement import Statement
 
 DEFAULTS = {
     "async_insert": "0",  # an insert that was answered is on disk
@@ -87,7 +88,7 @@ class Session:
         """Make a table that lives as long as this session, which then must end."""
         self.must_end = True
         self._connection.query(f"CREATE TEMPORARY TABLE {external.name} ({external.structure}) ENGINE = Memory")
-        self._insert(f"INSERT INTO {external.name}", external.format, external.data)
+        self._take_data(Statement(f"INSERT INTO {external.name}", "INSERT", data=external.data), external.format, {})
 
     def run(self, statement: Statement, output: str, parameters: Mapping[str, str]) -> Iterator[Piece]:
         """Run a statement; its result comes in pieces.
@@ -107,24 +108,16 @@ class Session:
             yield Piece(done.bytes(), done.storage_rows_read(), done.storage_bytes_read(), wrote)
 
     def _take_data(self, statement: Statement, form: str, parameters: Mapping[str, str]) -> Piece:
-        if statement.input_at is None:
-            if parameters:  # an insert stream takes parameters from its session only
-                self.must_end = True
-                self._connection.query(
-                    f"SET {', '.join(f'param_{name}={_quoted(value)}' for name, value in parameters.items())}"
-                )
-            return self._insert(statement.sql, form, statement.data)
+        """Not by chDB's insert stream: as of 4.4 it says "written" when a view throws, a part is refused or the disk is full."""
         with _memory_file(statement.data) as path:
-            start, end = statement.input_at
-            sql = f"{statement.sql[:start]}file({_quoted(path)}, {_quoted(form)}, {statement.sql[end:]}"
+            source = f"file({_quoted(path)}, {_quoted(form)}"
+            if statement.input_at is None:
+                sql = f"{statement.sql}\nSELECT * FROM {source})"
+            else:
+                start, end = statement.input_at
+                sql = f"{statement.sql[:start]}{source}, {statement.sql[end:]}"
             done = self._connection.query(sql, params=dict(parameters))
         return Piece(b"", wrote=(done.rows_written(), done.bytes_written()))
-
-    def _insert(self, sql: str, form: str, data: bytes) -> Piece:
-        with self._connection.send_insert(sql, form) as insert:
-            insert.append(data)
-            done = insert.finish()
-        return Piece(b"", wrote=(done.rows_written, done.bytes_written))
 
     def stop(self, other: str) -> None:
         """Stop what another session is running."""
@@ -141,7 +134,7 @@ class Session:
 
 @contextmanager
 def _memory_file(data: bytes) -> Iterator[str]:
-    """Show bytes to the engine as a file, without a disk: `INSERT ... SELECT` reads nothing else in chDB."""
+    """Show bytes to the engine as a file, without a disk."""
     descriptor = os.memfd_create("body")
     try:
         left = memoryview(data)

@@ -9,11 +9,14 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Self
 
 import clickhouse_connect
 import httpx
 import lz4.frame
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from backports import zstd
 from clickhouse_connect.driver.exceptions import DatabaseError
@@ -239,3 +242,86 @@ def test_what_was_answered_is_there_after_the_end(tmp_path: Path, how: signal.Si
         assert one.end(how) == (0 if how is signal.SIGTERM else -signal.SIGKILL)
     with Server(tmp_path) as again:
         assert count(again, "t") == 3
+
+
+@pytest.mark.parametrize(
+    ("statement", "trouble"),
+    [
+        ("ALTER TABLE {} ADD CONSTRAINT below CHECK a < 100", "VIOLATED_CONSTRAINT"),
+        ("CREATE MATERIALIZED VIEW {}_mv ENGINE = Memory AS SELECT throwIf(a = 500) FROM {}", "FUNCTION_THROW_IF"),
+    ],
+    ids=["the-table-refuses", "a-view-throws"],
+)
+def test_an_insert_that_fails_after_its_data_were_read_is_not_called_done(
+    server: Server, table: str, statement: str, trouble: str
+) -> None:
+    with server.client() as client:
+        client.command(statement.replace("{}", table))
+        with pytest.raises(DatabaseError, match=trouble):
+            client.raw_insert(table, ["a"], b"500\n", fmt="CSV")
+
+
+def test_a_column_that_the_data_lack_takes_its_default(server: Server, table: str) -> None:
+    with server.client() as client:
+        client.command(f"ALTER TABLE {table} ADD COLUMN c String DEFAULT concat('of ', toString(a))")
+        client.raw_insert(table, insert_block=b'{"a": 1}\n{"a": 2, "c": "its own"}\n', fmt="JSONEachRow")
+        client.raw_insert(table, insert_block=parquet({"a": [3]}), fmt="Parquet")
+        found = client.query(f"SELECT a, b, c FROM {table} ORDER BY a").result_rows  # noqa: S608 (a test's own table)
+        assert found == [(1, None, "of 1"), (2, None, "its own"), (3, None, "of 3")]
+
+
+def parquet(columns: dict[str, list[int]]) -> bytes:
+    written = BytesIO()
+    pq.write_table(pa.table(columns), written)
+    return written.getvalue()
+
+
+INSERT = {"insert_deduplication_token": "one", "deduplicate_blocks_in_dependent_materialized_views": 1}
+
+
+def make_counted(client: Client) -> None:
+    """A table, and one that a view fills from it; a second insert under a token is dropped in both."""
+    kept = "SETTINGS non_replicated_deduplication_window = 100"
+    client.command(f"CREATE TABLE t (a UInt32) ENGINE = MergeTree PARTITION BY a % 2 ORDER BY a {kept}")
+    client.command(f"CREATE TABLE sums (n UInt64) ENGINE = SummingMergeTree ORDER BY () {kept}")
+    client.command("CREATE MATERIALIZED VIEW mv TO sums AS SELECT count() AS n FROM t")
+
+
+def insert_and_count(client: Client) -> tuple[int, int]:
+    client.raw_insert("t", ["a"], b"1\n2\n3\n", fmt="CSV", settings=INSERT)
+    row = client.query("SELECT (SELECT count() FROM t), (SELECT sum(n) FROM sums)").first_row
+    return int(row[0]), int(row[1])
+
+
+def table_folder(client: Client, folder: Path, table: str) -> Path:
+    path = client.command("SELECT data_paths[1] FROM system.tables WHERE name = {t:String}", parameters={"t": table})
+    return folder / "store" / str(path).rstrip("/").split("/store/")[-1]
+
+
+@pytest.mark.parametrize(("table", "part"), [("t", "0_2_2_0"), ("t", "1_1_1_0"), ("sums", "all_1_1_1")])
+def test_an_insert_that_was_killed_before_its_part_had_a_name_is_taken_when_made_again(
+    tmp_path: Path, table: str, part: str
+) -> None:
+    """The engine notes the token, then gives the part its name: killed between the two, it would drop what it does not have."""
+    with Server(tmp_path) as one, one.client() as client:
+        make_counted(client)
+        assert insert_and_count(client) == (3, 3)
+        parts = table_folder(client, tmp_path, table)
+        one.end(signal.SIGKILL)
+    (parts / part).rename(parts / f"tmp_insert_{part}")
+    with Server(tmp_path) as again, again.client() as client:
+        assert insert_and_count(client) == (3, 3)
+        assert insert_and_count(client) == (3, 3)
+
+
+def test_a_server_whose_insert_failed_after_it_was_noted_ends_and_the_next_one_takes_it(tmp_path: Path) -> None:
+    with Server(tmp_path) as one, one.client() as client:
+        make_counted(client)
+        in_the_way = table_folder(client, tmp_path, "sums") / "all_1_1_1"
+        in_the_way.touch()
+        with pytest.raises(DatabaseError):
+            insert_and_count(client)
+        assert one.process.wait(WITHIN_S) == 1
+    in_the_way.unlink()
+    with Server(tmp_path) as again, again.client() as client:
+        assert insert_and_count(client) == (3, 3)

@@ -1,4 +1,4 @@
-"""A small disk of its own for lake, so that it can be filled without harm to anything else: a tmpfs."""
+"""A small disk of its own for a part, so that it can be filled without harm to anything else: a tmpfs."""
 
 from __future__ import annotations
 

@@ -53,12 +53,13 @@ class Suspended:
 
 @dataclass(frozen=True)
 class DiskFull:
-    """No byte is left on the disk of lake and its checkpoints, for a while."""
+    """No byte is left on the disk of a part, for a while: lake and its checkpoints, or ClickHouse."""
 
+    part: str = "lake"
     for_s: float = 12.0
 
     def __str__(self) -> str:
-        return "disk full for lake"
+        return f"disk full for {self.part}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ _WEIGHTED: tuple[tuple[int, Sequence[Fault]], ...] = (
     (2, [Killed("lake", at=Moment.DELTA_COMMITTED)]),
     (1, [Stopped("kafka")]),
     (1, [Suspended(part) for part in ("route", "lake", "live", "clickhouse", "feed-shop", "kafka")]),
-    (1, [DiskFull(), CheckpointLost(damaged=True), CheckpointLost(damaged=False)]),
+    (1, [DiskFull(), DiskFull("clickhouse")]),
+    (1, [CheckpointLost(damaged=True), CheckpointLost(damaged=False)]),
     (2, [Burst(Sort.POISON, 500), Burst(Sort.LATE, 2_000), Burst(Sort.CLOCK_AHEAD, 200)]),
     (1, [Burst(Sort.FENCED, 500)]),
     (1, [Burst(Sort.CLOCK_FAR_AHEAD, 200), Burst(Sort.FLOOD, 100_000), Expanded()]),

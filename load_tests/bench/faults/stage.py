@@ -92,16 +92,19 @@ class Stage:
         return self
 
     def _set_up(self) -> None:
-        self.disk = self._exit.enter_context(small_disk(self._folder / "disk"))
+        data = self._folder / "data"
+        folders = {"lake": self._folder / "disk", "clickhouse": data / "clickhouse"}
+        self.disks = {part: self._exit.enter_context(small_disk(path)) for part, path in folders.items()}
+        lake = self.disks["lake"].path
         feeds = {STREAM: ("--rate", str(self._rate), "--faults", str(load.FAULT_SHARE), "--seed", str(load.SEED))}
         environment = {
-            "TIDEGATE_LAKE": str(self.disk.path / "lake"),
-            "TIDEGATE_CHECKPOINTS": str(self.disk.path / "checkpoints"),
+            "TIDEGATE_LAKE": str(lake / "lake"),
+            "TIDEGATE_CHECKPOINTS": str(lake / "checkpoints"),
             "TIDEGATE_LAKE_TRIGGER": "3s",
             "TIDEGATE_TABLES_TRIGGER": "5s",
         }
         self.platform = self._exit.enter_context(
-            Platform(self._folder / "data", feeds=feeds, environment=environment, told=self._told)
+            Platform(data, feeds=feeds, environment=environment, told=self._told)
         )
         self.settings = self.platform.settings
         self.platform.start()
@@ -162,8 +165,8 @@ class Stage:
                 pid = self._signal(part, signal.SIGSTOP)
                 self._wait(lambda: False, for_s)
                 _signal_group(pid, signal.SIGCONT)
-            case DiskFull(for_s):
-                with self.disk.filled():
+            case DiskFull(part, for_s):
+                with self.disks[part].filled():
                     self._wait(lambda: False, for_s)
             case CheckpointLost(damaged):
                 self._lose_checkpoint(damaged=damaged)
@@ -248,6 +251,8 @@ class Stage:
                 expected = _HUB_AWAY
             case Killed(part) | Stopped(part) | Suspended(part):
                 expected = f"part {part}"
+            case DiskFull("clickhouse"):
+                expected = "part live"
             case DiskFull() | CheckpointLost():
                 expected = "part lake"
             case _:
