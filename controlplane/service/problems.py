@@ -32,6 +32,10 @@ SAID_WITHIN = timedelta(seconds=45)
 """A part says how many executors it has every 15 s; one that says nothing is a problem of its own."""
 THERE_WITHIN = timedelta(seconds=60)
 """How long after the start a part, a measurement or a ledger may not be there yet without being a problem."""
+WAITS_FOR = timedelta(seconds=5)
+"""What a part tries again and again for so long is more than a blink."""
+_GATED = ("route", "lake")
+"""What these wait for is a gate that has halted, which is a problem of its own."""
 
 
 class Rank(IntEnum):
@@ -122,6 +126,8 @@ def _part(known: Known, part: PartChanged, now: datetime) -> tuple[Rank, str, da
         return Rank.LATE, f"starts again (restart {part.restarts}){because}", since
     if part.state in _LATE and now - since > THERE_WITHIN:
         return Rank.LATE, f"{_LATE[part.state]} after {_seconds(now - since)}{because}", since
+    if part.state is PartState.RUNNING and because and part.part not in _GATED and now - since > WAITS_FOR:
+        return Rank.LATE, f"waits{because}", since
     return None
 
 

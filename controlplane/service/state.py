@@ -94,7 +94,8 @@ def condition_of(fact: Fact) -> str:  # noqa: C901, PLR0911 (a row a kind)
     """
     match fact:
         case PartChanged():
-            return "well" if fact.state in _WELL else "unwell"
+            waits = fact.state is PartState.RUNNING and fact.reason is not None
+            return "waits" if waits else "well" if fact.state in _WELL else "unwell"
         case LedgerTaken():
             return fact.verdict
         case MaintenancePlanned():

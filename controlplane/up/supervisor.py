@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path  # noqa: TC003 (used at run time)
@@ -52,6 +53,8 @@ class Supervisor:
         self._told = told
         self._processes: dict[str, PartProcess] = {}
         self._probes = Probes()
+        # A part is told to stop when the thread that has started it ends, and whoever calls `beat` may be such a thread.
+        self._launcher = ThreadPoolExecutor(1, "launcher")
 
     def beat(self, now: datetime) -> None:
         """Look at every part once, start what is due."""
@@ -84,6 +87,7 @@ class Supervisor:
             if not process.wait(part.stop_within_s):
                 self._told(f"{part.name} did not stop within {part.stop_within_s:.0f} s and was killed")
             process.kill()
+        self._launcher.shutdown()
 
     def _restart_if_asked(self, part: Part) -> None:
         """Somebody asked by a file: it also works while the control plane is away."""
@@ -111,7 +115,8 @@ class Supervisor:
         if part.prepare is not None:
             part.prepare()
         seen = self.seen[part.name]
-        process = PartProcess(part, self._environment, self.log_of(part.name), self._sockets / part.name)
+        made = (part, self._environment, self.log_of(part.name), self._sockets / part.name)
+        process = self._launcher.submit(PartProcess, *made).result()
         self._processes[part.name] = process
         if part.nice and not seen.was_ready:
             process.give_way(part.nice)

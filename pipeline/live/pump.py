@@ -44,6 +44,10 @@ _REPORT_EVERY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
+class StoppedError(Exception):
+    """It was told to stop while something was away; what it was about to do is done by the next run."""
+
+
 @dataclass
 class Done:
     """What was inserted since the last report."""
@@ -136,6 +140,7 @@ class Pump:
 
         Raises:
             KafkaException: if the broker refuses.
+            StoppedError: if it was told to stop and could not finish.
         """
         self.beaten_at = time.monotonic()
         messages = self._kafka.consume(_GATHER_EVENTS, timeout=max(_AT_LEAST_S, self._next_at - time.monotonic()))
@@ -193,7 +198,8 @@ class Pump:
         """Try until it is done; what is away comes back, and the next try is as good as the first.
 
         Raises:
-            ClickHouseError, KafkaException, OSError: if it is still not done when `stopping` is set, or never can be.
+            StoppedError: if it is still not done when `stopping` is set.
+            KafkaException: if it never can be.
         """
         while True:
             self.beaten_at = time.monotonic()
@@ -206,7 +212,7 @@ class Pump:
                     _log.warning("%s: %s (%s); trying again", self._topic, trouble, first_line(error))
                 self.waits_for = f"{self._topic}: {trouble}: {first_line(error)}"
                 if stopping.wait(_RETRY_AFTER_S):
-                    raise
+                    raise StoppedError(self.waits_for) from error
             else:
                 if self.waits_for:
                     _log.info("%s: going on", self._topic)

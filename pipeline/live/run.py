@@ -16,13 +16,13 @@ from controlplane.contract.reporting import Heart, Reporter, notify_ready
 from pipeline.kafka import await_broker, consumer, ensure_topics, partitions_of
 from pipeline.ledger.payload import RegistrySchemas
 from pipeline.live.columns import Columns
-from pipeline.live.pump import GROUP, Pump
+from pipeline.live.pump import GROUP, Pump, StoppedError
 from pipeline.live.timed import Timed
 from pipeline.registry import await_registry
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from confluent_kafka.admin import AdminClient
 
@@ -68,15 +68,12 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
             columns.follow,
             Timed(stream, RegistrySchemas(settings.registry)),
         )
-        one.recover(stopping)
-        pumps[stream.name] = one
-        looked_at = time.monotonic()
-        while not stopping.is_set():
-            one.beat(stopping)
-            if time.monotonic() - looked_at > _LOOK_EVERY_S:
-                looked_at = time.monotonic()
-                one.widen(_partitions(admin, name), stopping)
-        one.close_ranges(stopping)
+        try:
+            one.recover(stopping)
+            pumps[stream.name] = one
+            _keep_on(one, lambda: _partitions(admin, name), stopping)
+        except StoppedError as error:
+            _log.warning("stopped while it waited; the next run does what is left: %s", error)
         client.close()
 
     with ThreadPoolExecutor(len(streams), thread_name_prefix="pump") as threads:
@@ -96,6 +93,16 @@ def run(settings: Settings, streams: Sequence[StreamDefinition], stopping: threa
     reporter.close()
     for each in running:
         each.result()
+
+
+def _keep_on(one: Pump, partitions: Callable[[], Sequence[int]], stopping: threading.Event) -> None:
+    looked_at = time.monotonic()
+    while not stopping.is_set():
+        one.beat(stopping)
+        if time.monotonic() - looked_at > _LOOK_EVERY_S:
+            looked_at = time.monotonic()
+            one.widen(partitions(), stopping)
+    one.close_ranges(stopping)
 
 
 def _partitions(admin: AdminClient, name: str) -> list[int]:

@@ -6,11 +6,12 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pipeline.live import pump
-from pipeline.live.pump import Pump
+from pipeline.live.pump import Pump, StoppedError
 
 if TYPE_CHECKING:
-    import pytest
     from confluent_kafka import TopicPartition
 
 
@@ -78,3 +79,17 @@ def test_while_events_come_the_next_insert_closes_the_one_before(monkeypatch: py
         live.beat(stopping)
     first, second = {0: (5, "6"), 1: (9, "")}, {0: (6, "7"), 1: (9, "")}
     assert world.said == [("commit", first), "insert", ("commit", second), "insert"]
+
+
+def test_a_stop_while_clickhouse_is_away_leaves_the_insert_open_for_the_next_run() -> None:
+    class Away(World):
+        def raw_insert(self, *_: Any, **__: Any) -> None:
+            raise ConnectionError("nobody listens there")
+
+    world, stopping = Away(), threading.Event()
+    live = made(world)
+    world.comes = [[Message(5)]]
+    stopping.set()
+    with pytest.raises(StoppedError, match="ClickHouse does not take 1 events: nobody listens there"):
+        live.beat(stopping)
+    assert world.said == [("commit", {0: (5, "6"), 1: (9, "")})]

@@ -130,6 +130,17 @@ CASES: list[tuple[str, tuple[Fact, ...], list[str]]] = [
     ("starting-for-the-first-time-is-no-problem", (part(PartState.STARTING, name="a"),), []),
     ("running-after-restarts-is-no-problem", (part(PartState.RUNNING, name="a", restarts=3),), []),
     (
+        "running-and-waiting-for-what-it-needs",
+        (part(PartState.RUNNING, ago(9), "live", reason="no space"), part(PartState.RUNNING, name="live", reason="no space")),
+        ["part live waits: no space [9 s ago]"],
+    ),
+    ("waiting-for-a-blink-is-no-problem", (part(PartState.RUNNING, ago(2), "live", reason="no space"),), []),
+    (
+        "a-halted-gate-is-a-problem-of-its-own",
+        (part(PartState.RUNNING, ago(9)), part(PartState.RUNNING, reason="shop: suite is halted")),
+        [],
+    ),
+    (
         "waiting-for-a-while-is-no-problem",
         (part(PartState.WAITING, ago(30), "a"), part(PartState.WAITING, name="a")),
         [],
