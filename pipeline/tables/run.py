@@ -209,7 +209,8 @@ class Tables:
             if self._stopping.is_set():
                 return
             if what not in self.troubles:
-                _log.warning("%s: %s; trying again every beat", what, first_line(error), exc_info=error)
+                where = None if isinstance(error, ClickHouseError) else error  # what it says is all there is to know
+                _log.warning("%s: %s; trying again every beat", what, first_line(error), exc_info=where)
             self.troubles[what] = first_line(error)
         else:
             if self.troubles.pop(what, None):

@@ -131,7 +131,10 @@ CASES: list[tuple[str, tuple[Fact, ...], list[str]]] = [
     ("running-after-restarts-is-no-problem", (part(PartState.RUNNING, name="a", restarts=3),), []),
     (
         "running-and-waiting-for-what-it-needs",
-        (part(PartState.RUNNING, ago(9), "live", reason="no space"), part(PartState.RUNNING, name="live", reason="no space")),
+        (
+            part(PartState.RUNNING, ago(9), "live", reason="no space"),
+            part(PartState.RUNNING, name="live", reason="no space"),
+        ),
         ["part live waits: no space [9 s ago]"],
     ),
     ("waiting-for-a-blink-is-no-problem", (part(PartState.RUNNING, ago(2), "live", reason="no space"),), []),

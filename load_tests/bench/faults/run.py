@@ -35,7 +35,9 @@ def measure(
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="tidegate-faults-") as folder:
         with Stage(Path(folder), rate, told) as stage:
-            possible = [fault for fault in faults if not isinstance(fault, DiskFull) or stage.disks[fault.part].is_small]
+            possible = [
+                fault for fault in faults if not isinstance(fault, DiskFull) or stage.disks[fault.part].is_small
+            ]
             for number, fault in enumerate(possible, 1):
                 outcomes.append(stage.commit(fault))
                 told(f"round {number} of {len(possible)}: {_sentence(outcomes[-1])}")

@@ -103,9 +103,7 @@ class Stage:
             "TIDEGATE_LAKE_TRIGGER": "3s",
             "TIDEGATE_TABLES_TRIGGER": "5s",
         }
-        self.platform = self._exit.enter_context(
-            Platform(data, feeds=feeds, environment=environment, told=self._told)
-        )
+        self.platform = self._exit.enter_context(Platform(data, feeds=feeds, environment=environment, told=self._told))
         self.settings = self.platform.settings
         self.platform.start()
         self._exit.enter_context(beating(self.platform))
