@@ -47,8 +47,9 @@ class Engine:
     """chDB on one folder; every method may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
-        for part in strike_out(path):
-            _log.warning("%s was noted as inserted and is not there: made again, its insert is taken", part)
+        if struck := strike_out(path):
+            said = "%d inserts were noted whose parts are not there, as %s: made again, such an insert is taken"
+            _log.warning(said, len(struck), struck[-1])
         self._path = path
         self._address = f"{path}?{urlencode({'config-file': _configured(path)})}"
         self._numbers = itertools.count(1)
