@@ -22,6 +22,8 @@ _LOGS = "store/*/*/deduplication_logs"
 _PART = re.compile(r"(?P<partition>[^_]+)_(?P<first>\d+)_(?P<last>\d+)_\d+(_\d+)?")
 _NOTED = re.compile(r"1\t(?P<part>[^\t\n]+)\t[^\t\n]+\n")
 """A record that adds; others, and those of another version of the engine, stay as they are."""
+_JUST_NOW = 8
+"""Records of a table: as many inserts as could have been written beside the one in question."""
 
 
 def strike_out(folder: Path) -> list[str]:
@@ -45,8 +47,8 @@ def strike_out(folder: Path) -> list[str]:
 
 
 def lacks(folder: Path) -> bool:
-    """Is something noted that is not there? True also for an insert that is just being given its name."""
-    return any(_lacking(logs) for logs in folder.glob(_LOGS))
+    """Was something noted just now that is not there? True also for an insert that is just being given its name."""
+    return any(_lacking(logs, _JUST_NOW) for logs in folder.glob(_LOGS))
 
 
 def _is_open(folder: Path) -> bool:
@@ -61,12 +63,16 @@ def _is_open(folder: Path) -> bool:
     return False
 
 
-def _lacking(logs: Path) -> dict[Path, set[str]]:
-    """Log -> its records of parts that the table does not have."""
-    noted = {log: [line for line in _lines(log) if _part(line)] for log in logs.glob("deduplication_log_*.txt")}
+def _lacking(logs: Path, newest: int | None = None) -> dict[Path, set[str]]:
+    """Log -> its records of parts that the table does not have; of the newest so many records, or of all."""
+    files = sorted(logs.glob("deduplication_log_*.txt"), key=lambda log: int(log.stem.rpartition("_")[2]))
+    noted = [(log, line) for log in files for line in _lines(log) if _part(line)]
     spans = _spans(logs.parent)  # looked at after the logs: what they name came before
-    found = {log: {line for line in lines if not _is_held(_part(line), spans)} for log, lines in noted.items()}
-    return {log: lacking for log, lacking in found.items() if lacking}
+    found = defaultdict(set)
+    for log, line in noted[-newest:] if newest else noted:
+        if not _is_held(_part(line), spans):
+            found[log].add(line)
+    return found
 
 
 def _lines(log: Path) -> Iterator[str]:
