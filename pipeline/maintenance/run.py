@@ -112,6 +112,7 @@ def _tried(stage: Stage, acts: Acts, rest: Rest) -> tuple[Done | None, str | Non
         except ChangedMeanwhileError as changed:
             error = f"tried {number + 1} times; {changed}"
         except Exception as failure:  # noqa: BLE001 (of one stage; reported as its error)
-            _log.exception("%s of %s failed", stage.kind, stage.subject)
-            return None, reason_of(failure)
+            reason = reason_of(failure)
+            _log.exception("%s of %s failed: %s", stage.kind, stage.subject, reason)
+            return None, reason
     return None, error

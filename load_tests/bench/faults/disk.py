@@ -10,7 +10,7 @@ from pathlib import Path  # noqa: TC003 (a field of a dataclass)
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _SIZE = "1g"
 _CHUNK = 4 * 2**20
@@ -24,8 +24,8 @@ class Disk:
     is_small: bool
 
     @contextmanager
-    def filled(self) -> Iterator[None]:
-        """Not a byte is left inside the block.
+    def filled(self) -> Iterator[Callable[[], None]]:
+        """Not a byte is left inside the block; call what is yielded again and again, for what others set free.
 
         Raises:
             RuntimeError: if this folder is on the machine's own disk.
@@ -35,13 +35,13 @@ class Disk:
         filler = self.path / "filler"
         try:
             _fill(filler)
-            yield
+            yield lambda: _fill(filler)
         finally:
             filler.unlink(missing_ok=True)
 
 
 def _fill(filler: Path) -> None:
-    with filler.open("wb", buffering=0) as file:
+    with filler.open("ab", buffering=0) as file:
         for size in (_CHUNK, 4096, 1):
             try:
                 while file.write(b"\0" * size):

@@ -17,7 +17,7 @@ _ERROR = re.compile(r"\b(ERROR|CRITICAL|FATAL)\b|^[A-Z]\w*(Error|Exception)\b")
 """A log line of that level, or the one line that says why a part has ended."""
 _EXPECTED = {
     r"ERROR __main__: this part ends$": "the line that says why follows, and is looked at itself",
-    r"^IOException: No space left on device": "the disk was full",
+    r"^IOException: No space left on device|ERROR pipeline.maintenance.run: .*: No space left on device$": "the disk was full",
     r"^TimeoutException: Expiring \d+ record": "the broker was away for longer than a delivery may take",
     r"ERROR logger: .*Expected partition .* to exist, but it was missing\. Creating": "Kafka says so when a topic gains one",
     r"ERROR ControllerApis: .*Unexpected error handling request RequestHeader\(apiKey=CONTROLLER_REGISTRATION,": (

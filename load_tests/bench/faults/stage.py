@@ -164,8 +164,8 @@ class Stage:
                 self._wait(lambda: False, for_s)
                 _signal_group(pid, signal.SIGCONT)
             case DiskFull(part, for_s):
-                with self.disks[part].filled():
-                    self._wait(lambda: False, for_s)
+                with self.disks[part].filled() as fill:
+                    self._wait(fill, for_s)
             case CheckpointLost(damaged):
                 self._lose_checkpoint(damaged=damaged)
             case Burst(sort, events):
