@@ -26,3 +26,9 @@ def reason_of(error: BaseException) -> str:
         return _PACKAGES.sub("", causes[-1].strip())
     first = next(iter(text.splitlines()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
+
+
+def told_of(error: BaseException, at_most: int) -> str:
+    """What an error says, in so many characters: of one that says more its beginning, and the cause that stands at its end."""
+    text = str(error)
+    return text if len(text) <= at_most else f"{text[:at_most]}\nCaused by: {reason_of(error)}"

@@ -28,6 +28,7 @@ from pipeline.lake.held import held_in
 from pipeline.lake.leaving import Leaving
 from pipeline.lake.offsets import ranges_of_batch, user_metadata
 from pipeline.lake.sample import columns_read, frame_of, read_stretches, stretches
+from pipeline.reason import told_of
 from pipeline.route.decode import framed_id
 from pipeline.scale.boundary import Boundary
 
@@ -181,7 +182,7 @@ class LakeWriter:
             with self.boundary.working():
                 self.append(batch, batch_id)
         except Exception as error:  # noqa: BLE001 (whatever it is)
-            raise BatchFailedError(f"micro-batch {batch_id}: {str(error)[:_TOLD_AT_MOST]}") from None
+            raise BatchFailedError(f"micro-batch {batch_id}: {told_of(error, _TOLD_AT_MOST)}") from None
         self.leaving.after(batch_id)
 
     def knows(self) -> Learned:
