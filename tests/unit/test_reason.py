@@ -41,7 +41,9 @@ def test_a_short_line_for_what_is_tried_again() -> None:
 
 def test_what_is_cut_short_still_names_its_cause() -> None:
     error = RuntimeError(
-        ": org.apache.spark.SparkException: Job aborted.\n" + "\tat x\n" * 900 + "Caused by: java.io.IOException: No space left"
+        ": org.apache.spark.SparkException: Job aborted.\n"
+        + "\tat x\n" * 900
+        + "Caused by: java.io.IOException: No space left"
     )
     told = told_of(error, 2_000)
     assert len(told) < 2_100
