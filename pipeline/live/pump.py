@@ -41,11 +41,19 @@ _GATHER_EVENTS = 50_000
 _RETRY_AFTER_S = 0.5
 _CLOSED_AFTER_S = 1.0
 _REPORT_EVERY_S = 1.0
+_SILENT_FOR_S = 15.0
+"""How long nothing may come before the broker is asked whether there is something."""
+_ASKED_FOR_S = 2.0
+"""Less than what makes a pump look hung: a broker that is away keeps it waiting for so long."""
 _log = logging.getLogger(__name__)
 
 
 class StoppedError(Exception):
     """It was told to stop while something was away; what it was about to do is done by the next run."""
+
+
+class PassedOverError(Exception):
+    """The broker has records that its client does not give: only a new client helps."""
 
 
 @dataclass
@@ -103,6 +111,9 @@ class Pump:
         self._positions: dict[int, int] = {}
         self._done = Done(since=time.monotonic())
         self._next_at = 0.0
+        self._heard_at = time.monotonic()
+        self._ends: dict[int, int] = {}
+        """End of each partition as it was when the broker was last asked in this silence."""
         self._open_since: float | None = None
         """When the last insert ended, while the group's offsets do not say so yet."""
         self._settings = {
@@ -141,6 +152,7 @@ class Pump:
         Raises:
             KafkaException: if the broker refuses.
             StoppedError: if it was told to stop and could not finish.
+            PassedOverError: if nothing comes although there is something.
         """
         self.beaten_at = time.monotonic()
         messages = self._kafka.consume(_GATHER_EVENTS, timeout=max(_AT_LEAST_S, self._next_at - time.monotonic()))
@@ -152,11 +164,33 @@ class Pump:
             ranges = ranges_of(messages, self._positions)
             self._intend(ranges, stopping)
             self._insert(messages, ranges, stopping)
+            self._heard_at, self._ends = time.monotonic(), {}
+        elif time.monotonic() - self._heard_at > _SILENT_FOR_S:
+            self._look_for_more()
         elif self._open_since is not None and time.monotonic() - self._open_since >= _CLOSED_AFTER_S:
             self.close_ranges(
                 stopping
             )  # else who reads the group's offsets would see a lag for as long as nothing comes
         self._report()
+
+    def _look_for_more(self) -> None:
+        """Silence is well when nothing is there; what was there a silence ago and is still not given will not come."""
+        self._heard_at = time.monotonic()
+        try:
+            ends = {partition: self._end_of(partition) for partition in self._partitions}
+        except KafkaException:
+            return  # the broker is away: there is nobody to be passed over by
+        for partition, before in self._ends.items():
+            if self._positions[partition] < before < ends.get(partition, 0):  # what stands still may be a marker
+                raise PassedOverError(
+                    f"{self._topic} {partition} goes on from {before} to {ends[partition]} and nothing has come since "
+                    f"{self._positions[partition]}"
+                )
+        self._ends = ends
+
+    def _end_of(self, partition: int) -> int:
+        place = TopicPartition(self._topic, partition)
+        return int(self._kafka.get_watermark_offsets(place, timeout=_ASKED_FOR_S, cached=False)[1])
 
     def close_ranges(self, stopping: threading.Event) -> None:
         """Say that nothing is under way."""

@@ -35,7 +35,8 @@ WELL: dict[str, object] = {
 
 
 @pytest.mark.timeout(900)
-def test_nothing_is_lost_or_doubled_whatever_is_killed() -> None:
+def test_nothing_is_lost_or_doubled_whatever_is_killed(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger=__name__)  # so that a failure shows how each round went
     found = measure(FAULTS, rate=200, told=logging.getLogger(__name__).info)
     assert {name: found[name] for name in WELL} == WELL
     assert found["rounds"] == len(FAULTS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pipeline.live import pump
-from pipeline.live.pump import Pump, StoppedError
+from pipeline.live.pump import PassedOverError, Pump, StoppedError
 
 if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
@@ -39,6 +39,7 @@ class World:
     def __init__(self) -> None:
         self.said: list[tuple[str, dict[int, tuple[int, str]]] | str] = []
         self.comes: list[list[Message]] = []
+        self.ends = {0: 5, 1: 9}
 
     def consume(self, *_: Any, **__: Any) -> list[Message]:
         return self.comes.pop(0) if self.comes else []
@@ -48,6 +49,9 @@ class World:
 
     def raw_insert(self, *_: Any, **__: Any) -> None:
         self.said.append("insert")
+
+    def get_watermark_offsets(self, place: TopicPartition, **_: Any) -> tuple[int, int]:
+        return 0, self.ends[place.partition]
 
     def report(self, *_: Any) -> None:
         """Nobody listens."""
@@ -93,3 +97,27 @@ def test_a_stop_while_clickhouse_is_away_leaves_the_insert_open_for_the_next_run
     with pytest.raises(StoppedError, match="ClickHouse does not take 1 events: nobody listens there"):
         live.beat(stopping)
     assert world.said == [("commit", {0: (5, "6"), 1: (9, "")})]
+
+
+def test_a_client_that_gives_nothing_of_what_the_broker_has_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "_SILENT_FOR_S", -1.0)
+    world, stopping = World(), threading.Event()
+    live = made(world)
+    live.beat(stopping)
+    world.ends[1] = 12
+    live.beat(stopping)
+    live.beat(stopping)  # it may be a transaction's marker that stands at the end
+    world.ends[1] = 15
+    with pytest.raises(PassedOverError, match=r"shop\.valid 1 goes on from 12 to 15 and nothing has come since 9"):
+        live.beat(stopping)
+
+
+def test_what_comes_in_time_ends_the_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pump, "_SILENT_FOR_S", -1.0)
+    world, stopping = World(), threading.Event()
+    live = made(world)
+    for end in (7, 9, 11):
+        world.ends[0] = end
+        live.beat(stopping)
+        world.comes = [[Message(end - 1)]]
+        live.beat(stopping)

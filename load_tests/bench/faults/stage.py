@@ -124,6 +124,8 @@ class Stage:
             self._reload()
         painted_ms = self._painted_after(over * 1000, _SCREEN_WITHIN_S)
         whole = self._wait(self._is_whole(), _WHOLE_WITHIN_S)
+        if painted_ms is None or not whole:
+            self._told(f"{fault}: {self.witness.complaints() or 'nothing is said to be wrong'}")
         return Outcome(
             fault=fault,
             recovery_s=None if painted_ms is None else round(painted_ms / 1000 - over, 2),

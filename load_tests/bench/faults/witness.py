@@ -32,6 +32,14 @@ class Witness:
         """Part -> state, as known now."""
         return {part["part"]: part["state"] for part in self.now.get("parts", ())}
 
+    def complaints(self) -> str:
+        """What is said to be wrong now, and what each part waits for."""
+        parts = [
+            f"{each['part']} {each['state']}: {each['reason']}" for each in self.now.get("parts", ()) if each["reason"]
+        ]
+        problems = [f"{each['subject']} {each['reason']}" for each in self.now.get("problems", ())]
+        return "; ".join((*parts, *problems))
+
     def events(self, stream: str, hop: str) -> int | None:
         """Count of a hop, as known now."""
         streams = {each["name"]: each for each in self.now.get("streams", ())}
