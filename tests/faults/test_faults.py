@@ -7,11 +7,15 @@ by `test_way_of_an_event`.
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
 from load_tests.bench.faults.fault import Burst, Expanded, Fault, Killed, Moment, Sort, Stopped
 from load_tests.bench.faults.run import measure
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FAULTS: list[Fault] = [
     Killed("lake", at=Moment.DELTA_COMMITTED),
@@ -35,9 +39,13 @@ WELL: dict[str, object] = {
 
 
 @pytest.mark.timeout(900)
-def test_nothing_is_lost_or_doubled_whatever_is_killed(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger=__name__)  # so that a failure shows how each round went
-    found = measure(FAULTS, rate=200, told=logging.getLogger(__name__).info)
+def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(
+        logging.INFO, logger=__name__
+    )  # so that a failure shows how each round went, and what live said last
+    log = logging.getLogger(__name__)
+    found = measure(FAULTS, rate=200, told=log.info, keep=tmp_path)
+    log.info("the end of live's log:\n%s", "\n".join((tmp_path / "live.log").read_text().splitlines()[-30:]))
     assert {name: found[name] for name in WELL} == WELL
     assert found["rounds"] == len(FAULTS)
     assert found["produced"] == sum(found["rows"][hop] for hop in ("valid", "dead", "quarantine")) > 0
