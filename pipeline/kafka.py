@@ -152,21 +152,23 @@ def partitions_of(admin: AdminClient, name: str) -> list[int]:
     return sorted(metadata.partitions)
 
 
-def watermarks(client: Consumer, name: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
-    """First and end offset of each partition, as the broker has them now.
+def watermarks(
+    client: Consumer, name: str, partitions: Iterable[int], within_s: float = _TIMEOUT_S
+) -> dict[int, tuple[int, int]]:
+    """First and end offset of each partition, as the broker has them now; `within_s` for each.
 
     Raises:
         KafkaException: if the broker does not say.
     """
-    return {partition: _watermark(client, TopicPartition(name, partition)) for partition in partitions}
+    return {partition: _watermark(client, TopicPartition(name, partition), within_s) for partition in partitions}
 
 
-def _watermark(client: Consumer, place: TopicPartition) -> tuple[int, int]:
+def _watermark(client: Consumer, place: TopicPartition, within_s: float) -> tuple[int, int]:
     """A client that was made before a partition learns of it only by asking."""
-    deadline = time.monotonic() + _TIMEOUT_S
+    deadline = time.monotonic() + within_s
     while True:
         try:
-            found: tuple[int, int] = client.get_watermark_offsets(place, timeout=_TIMEOUT_S, cached=False)
+            found: tuple[int, int] = client.get_watermark_offsets(place, timeout=within_s, cached=False)
         except KafkaException as error:
             if error.args[0].code() != KafkaError._UNKNOWN_PARTITION or time.monotonic() > deadline:  # noqa: SLF001
                 raise

@@ -111,7 +111,7 @@ class Pump:
         self._positions: dict[int, int] = {}
         self._done = Done(since=time.monotonic())
         self._next_at = 0.0
-        self._heard_at = time.monotonic()
+        self._quiet_since = time.monotonic()
         self._ends: dict[int, int] = {}
         """End of each partition as it was when the broker was last asked in this silence."""
         self._open_since: float | None = None
@@ -164,8 +164,8 @@ class Pump:
             ranges = ranges_of(messages, self._positions)
             self._intend(ranges, stopping)
             self._insert(messages, ranges, stopping)
-            self._heard_at, self._ends = time.monotonic(), {}
-        elif time.monotonic() - self._heard_at > _SILENT_FOR_S:
+            self._quiet_since, self._ends = time.monotonic(), {}
+        elif time.monotonic() - self._quiet_since > _SILENT_FOR_S:
             self._look_for_more()
         elif self._open_since is not None and time.monotonic() - self._open_since >= _CLOSED_AFTER_S:
             self.close_ranges(
@@ -175,11 +175,12 @@ class Pump:
 
     def _look_for_more(self) -> None:
         """Silence is well when nothing is there; what was there a silence ago and is still not given will not come."""
-        self._heard_at = time.monotonic()
+        self._quiet_since = time.monotonic()
         try:
-            ends = {partition: self._end_of(partition) for partition in self._partitions}
+            found = watermarks(self._kafka, self._topic, self._partitions, _ASKED_FOR_S)
         except KafkaException:
             return  # the broker is away: there is nobody to be passed over by
+        ends = {partition: high for partition, (_, high) in found.items()}
         for partition, before in self._ends.items():
             if self._positions[partition] < before < ends.get(partition, 0):  # what stands still may be a marker
                 raise PassedOverError(
@@ -187,10 +188,6 @@ class Pump:
                     f"{self._positions[partition]}"
                 )
         self._ends = ends
-
-    def _end_of(self, partition: int) -> int:
-        place = TopicPartition(self._topic, partition)
-        return int(self._kafka.get_watermark_offsets(place, timeout=_ASKED_FOR_S, cached=False)[1])
 
     def close_ranges(self, stopping: threading.Event) -> None:
         """Say that nothing is under way."""

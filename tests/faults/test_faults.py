@@ -40,9 +40,8 @@ WELL: dict[str, object] = {
 
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_or_doubled_whatever_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(
-        logging.INFO, logger=__name__
-    )  # so that a failure shows how each round went, and what live said last
+    # A failure shows how each round went, and what live said last.
+    caplog.set_level(logging.INFO, logger=__name__)
     log = logging.getLogger(__name__)
     found = measure(FAULTS, rate=200, told=log.info, keep=tmp_path)
     log.info("the end of live's log:\n%s", "\n".join((tmp_path / "live.log").read_text().splitlines()[-30:]))
